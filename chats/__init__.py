@@ -1,0 +1,1 @@
+"""The messaging application: people, conversations, messages and their events."""

@@ -1,0 +1,11 @@
+"""Registration of the app with Django."""
+
+from django.apps import AppConfig
+
+
+class ChatsConfig(AppConfig):
+    name = "chats"
+    verbose_name = "Messaging"
+
+    def ready(self) -> None:
+        from chats import checks  # noqa: F401  (registers the system checks)

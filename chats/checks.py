@@ -1,0 +1,1 @@
+"""System checks of the configuration, numbered, each with a hint."""

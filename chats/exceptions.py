@@ -1,0 +1,60 @@
+"""What can go wrong in the domain, as status, message, field and machine code."""
+
+
+class ChatError(Exception):
+    """A rule of the domain refused the call.
+
+    ``field`` names the input at fault; with it the API answers
+    ``{field: [message]}``, without it ``{"detail": message, "code": code}``.
+    """
+
+    status = 400
+    code = "invalid"
+
+    def __init__(self, message: str, *, field: str | None = None, code: str = ""):
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.code = code or self.code
+
+
+class NotFound(ChatError):
+    """The thing does not exist, or the actor may not know that it does."""
+
+    status = 404
+    code = "not_found"
+
+    def __init__(self, message: str = "Not found."):
+        super().__init__(message)
+
+
+class NotAllowed(ChatError):
+    """The actor sees the thing and may not do this to it."""
+
+    status = 403
+    code = "permission_denied"
+
+
+class Conflict(ChatError):
+    """The thing is in a state that rules the call out."""
+
+    status = 409
+    code = "conflict"
+
+
+class Gone(ChatError):
+    """The thing was kept for a while and is not any more."""
+
+    status = 410
+    code = "gone"
+
+
+class TooManyAttempts(ChatError):
+    """The limit is reached; ``retry_after`` is in seconds."""
+
+    status = 429
+    code = "throttled"
+
+    def __init__(self, message: str, *, retry_after: int):
+        super().__init__(message)
+        self.retry_after = retry_after

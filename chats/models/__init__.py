@@ -1,0 +1,19 @@
+"""The database schema: tables, constraints, indexes and their querysets."""
+
+from chats.models.conversations import Conversation, Participant, PastParticipant
+from chats.models.events import Event, EventLog
+from chats.models.messages import Message
+from chats.models.sign_in import AccessToken, SignInAttempts
+from chats.models.users import User
+
+__all__ = [
+    "AccessToken",
+    "Conversation",
+    "Event",
+    "EventLog",
+    "Message",
+    "Participant",
+    "PastParticipant",
+    "SignInAttempts",
+    "User",
+]

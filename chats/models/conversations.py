@@ -1,0 +1,226 @@
+"""Conversations and who takes part in them."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from chats.exceptions import ChatError, NotFound
+from chats.models.users import User
+from chats.uuids import uuid7
+
+
+class ConversationQuerySet(models.QuerySet):
+    """Sets of conversations; chain freely."""
+
+    def visible_to(self, user: User) -> "ConversationQuerySet":
+        """Those ``user`` takes part in, with ``last_read_seq`` being theirs."""
+        return self.filter(participations__user=user).annotate(
+            last_read_seq=F("participations__last_read_seq")
+        )
+
+    def unread(self) -> "ConversationQuerySet":
+        """Of ``visible_to``: those with messages past the reader's cursor."""
+        return self.filter(last_seq__gt=F("last_read_seq"))
+
+    def with_participant(self, user_id: UUID) -> "ConversationQuerySet":
+        """Those in which ``user_id`` takes part (too)."""
+        others = Participant.objects.filter(user_id=user_id)
+        return self.filter(pk__in=others.values("conversation_id"))
+
+    def search(self, text: str) -> "ConversationQuerySet":
+        """Those with ``text`` in the title or in a participant's names."""
+        people = Participant.objects.filter(
+            conversation_id=models.OuterRef("pk"), user__in=User.objects.search(text)
+        )
+        return self.filter(Q(title__icontains=text) | models.Exists(people))
+
+    def locked(
+        self, conversation_id: UUID, *, seen_by: User, field: str = ""
+    ) -> "Conversation":
+        """Return the conversation with its row locked until the commit.
+
+        This is the lock that orders everything in one conversation: ``seq``,
+        membership, ownership. Participation is read after it is held, so nobody
+        acts on a membership that has ended; the actor's row is
+        ``conversation.participation``. Raises NotFound to outsiders, or ChatError
+        on ``field`` where a body named the conversation.
+        """
+        try:
+            conversation = self.select_for_update(no_key=True).get(pk=conversation_id)
+            conversation.participation = Participant.objects.get(
+                conversation_id=conversation_id, user=seen_by
+            )
+        except (Conversation.DoesNotExist, Participant.DoesNotExist):
+            if not field:
+                raise NotFound from None
+            raise ChatError(
+                f"Conversation {conversation_id} does not exist.",
+                field=field,
+                code="does_not_exist",
+            ) from None
+        return conversation
+
+
+class Conversation(models.Model):
+    """A titled exchange between participants; ``seq`` orders its messages."""
+
+    conversation_id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    title = models.CharField(max_length=200, blank=True, default="")
+    owner = models.ForeignKey(
+        User,
+        on_delete=models.PROTECT,
+        related_name="owned_conversations",
+        null=True,
+        blank=True,
+        help_text="Empty only when nobody takes part any more.",
+    )
+    participants = models.ManyToManyField(
+        User, through="Participant", related_name="conversations"
+    )
+    participant_count = models.PositiveIntegerField(default=0, editable=False)
+    last_seq = models.PositiveBigIntegerField(default=0, editable=False)
+    # The one with seq = last_seq, for one join instead of a search. No constraint:
+    # each deletion of a message would look through all conversations for it.
+    last_message = models.ForeignKey(
+        "Message",
+        on_delete=models.DO_NOTHING,
+        related_name="+",
+        null=True,
+        editable=False,
+        db_index=False,
+        db_constraint=False,
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(
+        default=timezone.now,
+        editable=False,
+        help_text="The last message, rename or change of participants.",
+    )
+
+    objects = ConversationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-updated_at", "-conversation_id")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(owner__isnull=False) | Q(participant_count=0),
+                name="conversation_has_owner",
+            ),
+            models.CheckConstraint(
+                condition=Q(last_seq=0, last_message=None)
+                | Q(last_seq__gt=0, last_message__isnull=False),
+                name="conversation_last_message_set",
+            ),
+        ]
+        indexes = [
+            # The conversation list, the admin's list: latest activity first.
+            models.Index(
+                fields=["-updated_at", "-conversation_id"], name="conversation_activity"
+            ),
+            # The admin's date hierarchy.
+            models.Index(fields=["created_at"], name="conversation_created"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or f"Conversation {self.pk}"
+
+    def is_owned_by(self, user: User) -> bool:
+        return self.owner_id == user.pk
+
+    def touch(self) -> datetime:
+        """Move ``updated_at`` on and return it: now, but always past its old value.
+
+        So times rise with ``seq`` even when the clocks of two nodes disagree.
+        Saving is the caller's.
+        """
+        step = timedelta(microseconds=1)
+        self.updated_at = max(timezone.now(), self.updated_at + step)
+        return self.updated_at
+
+
+class ParticipantQuerySet(models.QuerySet):
+    """Sets of participations; chain freely."""
+
+    def visible_to(self, user: User) -> "ParticipantQuerySet":
+        """Those in conversations that ``user`` takes part in."""
+        mine = Participant.objects.filter(user=user)
+        return self.filter(conversation_id__in=mine.values("conversation_id"))
+
+    def preview(
+        self, conversation_ids: Iterable[UUID], size: int
+    ) -> "ParticipantQuerySet":
+        """The ``size`` longest-standing participants of each conversation."""
+        place = models.Window(
+            models.functions.RowNumber(),
+            partition_by=F("conversation_id"),
+            order_by=F("id").asc(),
+        )
+        ranked = self.filter(conversation_id__in=list(conversation_ids))
+        return ranked.annotate(place=place).filter(place__lte=size).order_by("id")
+
+
+class Participant(models.Model):
+    """One person's part in one conversation; ``id`` rises in the order of joining."""
+
+    conversation = models.ForeignKey(
+        Conversation,
+        on_delete=models.CASCADE,
+        related_name="participations",
+        db_index=False,
+    )
+    user = models.ForeignKey(
+        User, on_delete=models.PROTECT, related_name="participations", db_index=False
+    )
+    joined_at = models.DateTimeField(default=timezone.now, editable=False)
+    last_read_seq = models.PositiveBigIntegerField(default=0, editable=False)
+    # The id of the event by which they joined, the first one that reaches them.
+    first_event_id = models.PositiveBigIntegerField(default=0, editable=False)
+
+    objects = ParticipantQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("id",)
+        constraints = [
+            # visible_to: who takes part where, from the person's side.
+            models.UniqueConstraint(
+                fields=["user", "conversation"], name="participant_unique"
+            ),
+        ]
+        indexes = [
+            # Previews, the participants page, the next owner: by order of joining.
+            models.Index(fields=["conversation", "id"], name="participant_joined"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.user)
+
+
+class PastParticipant(models.Model):
+    """The span of events that reached somebody who is no longer a participant.
+
+    So one who was away still learns of the removal, and of nothing after it.
+    Rows go when the log is pruned past them; there is no link to the
+    conversation, which may itself be gone.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, db_index=False)
+    conversation_id = models.UUIDField()
+    first_event_id = models.PositiveBigIntegerField()
+    last_event_id = models.PositiveBigIntegerField()
+
+    class Meta:
+        indexes = [
+            # A person's backlog of events.
+            models.Index(
+                fields=["user", "last_event_id"], name="past_participant_user"
+            ),
+            # Pruning.
+            models.Index(fields=["last_event_id"], name="past_participant_end"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} in {self.conversation_id} until {self.last_event_id}"

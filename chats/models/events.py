@@ -1,0 +1,98 @@
+"""The event log: what happened, in commit order, as references to rows."""
+
+from django.db import connection, models
+from django.utils import timezone
+
+LOG_LOCK = 0x6C6F67  # "log": the key of PostgreSQL's advisory lock
+WAKE_CHANNEL = "chats_events"  # PostgreSQL's LISTEN/NOTIFY channel
+
+
+class EventQuerySet(models.QuerySet):
+    """Sets of events."""
+
+    def append(self, *events: "Event") -> None:
+        """Write events at the end of the log, in the order given.
+
+        Call it last in a transaction. Ids must be in commit order over the whole
+        log, or a reader who has seen 11 would step over a 10 that commits later.
+        On PostgreSQL that takes a lock, held to the commit, from before the id is
+        drawn; on SQLite the write transaction is that lock already. The same
+        statement asks for the other processes to be woken at the commit.
+        """
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT pg_advisory_xact_lock(%s), pg_notify(%s, '')",
+                    [LOG_LOCK, WAKE_CHANNEL],
+                )
+        self.bulk_create(events)
+
+    def last_id(self) -> int:
+        """Return the id of the newest event, 0 if there never was one."""
+        newest = self.order_by("-event_id").values_list("event_id", flat=True).first()
+        return newest if newest is not None else EventLog.pruned_through()
+
+
+class Event(models.Model):
+    """One thing that happened in one conversation.
+
+    An event refers to rows and does not copy them: what a reader gets is rendered
+    from the rows as they are then. The ids are plain values, not foreign keys:
+    the log outlives the rows it speaks of.
+    """
+
+    class Type(models.TextChoices):
+        MESSAGE_CREATED = "message.created"
+        MESSAGE_UPDATED = "message.updated"
+        MESSAGE_DELETED = "message.deleted"
+        CONVERSATION_CREATED = "conversation.created"
+        CONVERSATION_UPDATED = "conversation.updated"
+        CONVERSATION_DELETED = "conversation.deleted"
+        PARTICIPANT_ADDED = "participant.added"
+        PARTICIPANT_REMOVED = "participant.removed"
+        READ_UPDATED = "read.updated"
+
+    event_id = models.BigAutoField(primary_key=True)
+    type = models.CharField(max_length=24, choices=Type.choices)
+    conversation_id = models.UUIDField()
+    message_id = models.UUIDField(null=True)
+    # Whom the event is about: who joined, left or read.
+    user_id = models.UUIDField(null=True)
+    actor_id = models.UUIDField(null=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = EventQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("event_id",)
+        indexes = [
+            # The backlog of one conversation.
+            models.Index(fields=["conversation_id", "event_id"], name="event_backlog"),
+            # Pruning by age.
+            models.Index(fields=["created_at"], name="event_created"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event_id} {self.type}"
+
+
+class EventLog(models.Model):
+    """The one row that says through which id the log has been pruned."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    pruned_through_id = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(id=1), name="event_log_single_row"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"pruned through {self.pruned_through_id}"
+
+    @classmethod
+    def pruned_through(cls) -> int:
+        row = cls.objects.values_list("pruned_through_id", flat=True).first()
+        return row or 0

@@ -1,0 +1,96 @@
+"""Messages: numbered text in a conversation."""
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Length
+from django.db.models.lookups import LessThanOrEqual
+
+from chats.models.conversations import Conversation
+from chats.models.users import User
+from chats.uuids import uuid7
+
+MAX_BODY_LENGTH = 10_000  # characters
+
+
+class MessageQuerySet(models.QuerySet):
+    """Sets of messages; chain freely."""
+
+    def visible_to(self, user: User) -> "MessageQuerySet":
+        """Those in the conversations of ``user``, with their ``last_read_seq``."""
+        return self.filter(conversation__participations__user=user).annotate(
+            last_read_seq=F("conversation__participations__last_read_seq")
+        )
+
+    def unread(self) -> "MessageQuerySet":
+        """Of ``visible_to``: those past the reader's cursor (never one's own)."""
+        return self.filter(seq__gt=F("last_read_seq"))
+
+    def search(self, text: str) -> "MessageQuerySet":
+        """Those with ``text`` in the body."""
+        return self.filter(message_body__icontains=text)
+
+
+class Message(models.Model):
+    """One message. ``seq`` counts 1, 2, 3 … in its conversation without a gap."""
+
+    message_id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    conversation = models.ForeignKey(
+        Conversation, on_delete=models.CASCADE, related_name="messages", db_index=False
+    )
+    seq = models.PositiveBigIntegerField(editable=False)
+    sender = models.ForeignKey(
+        User, on_delete=models.PROTECT, related_name="sent_messages", db_index=False
+    )
+    message_body = models.TextField(blank=True, max_length=MAX_BODY_LENGTH)
+    sent_at = models.DateTimeField(editable=False)
+    edited_at = models.DateTimeField(null=True, editable=False)
+    deleted_at = models.DateTimeField(null=True, editable=False)
+    client_id = models.UUIDField(null=True, editable=False)
+
+    objects = MessageQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-sent_at", "-message_id")
+        constraints = [
+            # The order itself; also the index of every page within a conversation.
+            models.UniqueConstraint(
+                fields=["conversation", "seq"], name="message_seq_unique"
+            ),
+            # A retried send stores nothing twice; also the lookup of the first one.
+            models.UniqueConstraint(
+                fields=["conversation", "sender", "client_id"],
+                condition=Q(client_id__isnull=False),
+                name="message_client_id_unique",
+            ),
+            models.CheckConstraint(condition=Q(seq__gte=1), name="message_seq_from_1"),
+            models.CheckConstraint(
+                condition=Q(deleted_at=None) & ~Q(message_body="")
+                | Q(deleted_at__isnull=False, message_body=""),
+                name="message_body_empty_when_deleted",
+            ),
+            models.CheckConstraint(
+                condition=LessThanOrEqual(Length("message_body"), MAX_BODY_LENGTH),
+                name="message_body_length",
+            ),
+        ]
+        indexes = [
+            # Messages across conversations, newest first; the admin's date hierarchy.
+            models.Index(fields=["-sent_at", "-message_id"], name="message_newest"),
+            # The sender filter; a person's messages in the admin.
+            models.Index(fields=["sender", "-sent_at"], name="message_sender"),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.seq} of {self.conversation_id}"
+
+    @property
+    def is_deleted(self) -> bool:
+        return self.deleted_at is not None
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether the body is still the one first sent."""
+        return self.edited_at is None and self.deleted_at is None
+
+    def can_be_deleted_by(self, user: User) -> bool:
+        return user.pk in {self.sender_id, self.conversation.owner_id}

@@ -1,0 +1,99 @@
+"""What sign-in keeps: access tokens, and attempts that limit guessing."""
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from chats.models.users import User
+from chats.uuids import uuid7
+
+PREFIX_LENGTH = 8
+TOKEN_LIFETIME = timedelta(days=365)
+LAST_USED_PRECISION = timedelta(minutes=1)  # written at most this often
+
+
+def digest_of(secret: str) -> str:
+    """Return the form a token is stored in.
+
+    Plain SHA-256: the secret has 256 random bits, which a slow hash would not
+    protect any better.
+    """
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class AccessTokenQuerySet(models.QuerySet):
+    """Sets of tokens; chain freely."""
+
+    def visible_to(self, user: User) -> "AccessTokenQuerySet":
+        """One's own."""
+        return self.filter(user=user)
+
+    def valid(self) -> "AccessTokenQuerySet":
+        """Those that still open a door: not expired, of an active person."""
+        unexpired = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
+        return self.filter(unexpired, user__is_active=True)
+
+    def issue(
+        self, user: User, name: str, expires_at: datetime | None
+    ) -> tuple["AccessToken", str]:
+        """Create a token; return it with the secret, which is not kept."""
+        secret = secrets.token_urlsafe(32)
+        token = self.create(
+            user=user,
+            name=name,
+            prefix=secret[:PREFIX_LENGTH],
+            digest=digest_of(secret),
+            expires_at=expires_at or timezone.now() + TOKEN_LIFETIME,
+        )
+        return token, secret
+
+
+class AccessToken(models.Model):
+    """A secret with which a script calls the API as its person."""
+
+    token_id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.ForeignKey(
+        User, on_delete=models.CASCADE, related_name="access_tokens"
+    )
+    name = models.CharField(max_length=100, help_text="What or where it is for.")
+    prefix = models.CharField(max_length=PREFIX_LENGTH, editable=False)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True, editable=False)
+
+    objects = AccessTokenQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at", "-token_id")
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+    def mark_used(self) -> None:
+        """Note the use, at most once a minute."""
+        now = timezone.now()
+        if self.last_used_at is None or self.last_used_at < now - LAST_USED_PRECISION:
+            type(self).objects.filter(pk=self.pk).update(last_used_at=now)
+
+
+class SignInAttempts(models.Model):
+    """How often a key (an account, or an account from an address) was tried."""
+
+    key = models.CharField(max_length=64, primary_key=True)
+    attempts = models.PositiveIntegerField(default=0)
+    window_ends_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "sign-in attempts"
+        indexes = [
+            # Clearing away windows that are over.
+            models.Index(fields=["window_ends_at"], name="sign_in_attempts_end"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.attempts} until {self.window_ends_at:%H:%M:%S}"

@@ -1,0 +1,181 @@
+"""People: the custom user model."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+from django.db.models.lookups import Exact
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+
+from chats.uuids import uuid7
+
+ONLINE_FOR = timedelta(seconds=60)  # how long one counts as online after being seen
+
+validate_no_at_sign = RegexValidator(
+    "@",
+    "A username may not contain @.",
+    code="at_sign_in_username",
+    inverse_match=True,
+)
+validate_phone_number = RegexValidator(
+    r"^\+?[0-9][0-9 ()./-]{2,30}$", "Enter a phone number.", code="invalid_phone"
+)
+
+
+class UserQuerySet(models.QuerySet):
+    """Sets of people; chain freely."""
+
+    def active(self) -> "UserQuerySet":
+        """Those who can sign in: neither suspended nor deleted."""
+        return self.filter(is_active=True)
+
+    def visible_to(self, user: "User") -> "UserQuerySet":
+        """Those whom ``user`` may look up: everybody active; role-admins, all."""
+        return self if user.is_role_admin else self.active()
+
+    def online(self) -> "UserQuerySet":
+        return self.filter(last_seen_at__gte=timezone.now() - ONLINE_FOR)
+
+    def offline(self) -> "UserQuerySet":
+        since = timezone.now() - ONLINE_FOR
+        return self.filter(Q(last_seen_at__lt=since) | Q(last_seen_at=None))
+
+    def named(self, identifier: str) -> "UserQuerySet":
+        """The one with this username or e-mail, without regard to case."""
+        field = "email" if "@" in identifier else "username"
+        return self.filter(Exact(Lower(field), Lower(models.Value(identifier))))
+
+    def search(self, text: str, *, with_email: bool = False) -> "UserQuerySet":
+        """Those with ``text`` in the username, a name or, if asked, the e-mail."""
+        fields = ["username", "first_name", "last_name"]
+        fields += ["email"] if with_email else []
+        matches = [Q(**{f"{field}__icontains": text}) for field in fields]
+        return self.filter(Q(*matches, _connector=Q.OR))
+
+
+class ChatsUserManager(UserManager.from_queryset(UserQuerySet)):
+    """Django's user manager; superusers get the role admin."""
+
+    def create_superuser(
+        self,
+        username: str,
+        email: str | None = None,
+        password: str | None = None,
+        **extra_fields: Any,
+    ) -> "User":
+        extra_fields.setdefault("role", User.Role.ADMIN)
+        return super().create_superuser(username, email, password, **extra_fields)
+
+    def get_by_natural_key(self, username: str) -> "User":
+        return self.named(username).get()
+
+
+class User(AbstractUser):
+    """A person. Deleting one anonymises the row; messages keep their sender."""
+
+    class Role(models.TextChoices):
+        GUEST = "guest", "Guest"
+        HOST = "host", "Host"
+        ADMIN = "admin", "Admin"
+
+    user_id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    username = models.CharField(
+        max_length=150,
+        unique=True,
+        help_text="Letters, digits and . + - _ only; unique whatever the case.",
+        validators=[AbstractUser.username_validator, validate_no_at_sign],
+        error_messages={"unique": "A user with that username already exists."},
+    )
+    email = models.EmailField(max_length=254)
+    first_name = models.CharField(max_length=150)
+    last_name = models.CharField(max_length=150)
+    phone_number = models.CharField(
+        max_length=32, null=True, blank=True, validators=[validate_phone_number]
+    )
+    role = models.CharField(max_length=5, choices=Role.choices, default=Role.GUEST)
+    last_seen_at = models.DateTimeField(null=True, blank=True, editable=False)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Part of every session's fingerprint: moving it on ends them all.
+    sessions_ended_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    date_joined = None  # created_at under another name
+
+    objects = ChatsUserManager()
+
+    REQUIRED_FIELDS = ("email", "first_name", "last_name")
+
+    class Meta:
+        ordering = ("username",)
+        constraints = [
+            # Sign-in by e-mail or username finds one person; also their lookup index.
+            models.UniqueConstraint(
+                Lower("email"),
+                name="user_email_unique",
+                violation_error_message="A user with that e-mail already exists.",
+            ),
+            models.UniqueConstraint(
+                Lower("username"),
+                name="user_username_unique",
+                violation_error_message="A user with that username already exists.",
+            ),
+            models.CheckConstraint(
+                condition=Q(role__in=["guest", "host", "admin"]), name="user_role_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(is_superuser=False) | Q(role="admin"),
+                name="user_superuser_is_role_admin",
+                violation_error_message="A superuser has role admin.",
+            ),
+            models.CheckConstraint(
+                condition=~Q(email="") & ~Q(first_name="") & ~Q(last_name=""),
+                name="user_names_and_email_required",
+            ),
+            models.CheckConstraint(
+                condition=Q(deleted_at=None) | Q(is_active=False),
+                name="user_deleted_is_inactive",
+            ),
+        ]
+        indexes = [
+            # The is_online filter, presence, and "active people" in the admin.
+            models.Index(fields=["last_seen_at"], name="user_last_seen"),
+            # The admin's date hierarchy and newest-first list.
+            models.Index(fields=["created_at"], name="user_created"),
+        ]
+
+    @property
+    def is_role_admin(self) -> bool:
+        """Whether the person manages accounts through the API."""
+        return self.role == self.Role.ADMIN
+
+    @property
+    def is_online(self) -> bool:
+        return is_online(self.last_seen_at)
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Return the fingerprint a session must match: a new password, a
+        deactivation or a deletion changes it and so ends every older session."""
+        salt = "chats.models.User.get_session_auth_hash"
+        value = f"{self.password}{self.sessions_ended_at}"
+        return salted_hmac(salt, value, secret=secret, algorithm="sha256").hexdigest()
+
+    def can_manage(self, other: "User") -> bool:
+        """Whether this person may change or delete the account of ``other``.
+
+        Role-admins manage others; but only a superuser manages staff, or else a
+        role-admin could set a superuser's e-mail and take the account over by reset.
+        """
+        if self == other:
+            return True
+        outranked = other.is_staff or other.is_superuser
+        return self.is_superuser or (self.is_role_admin and not outranked)
+
+
+def is_online(last_seen_at) -> bool:
+    """Tell whether somebody last seen at this time (or never: None) is online."""
+    return last_seen_at is not None and last_seen_at >= timezone.now() - ONLINE_FOR

@@ -1,0 +1,259 @@
+"""Starting, renaming and deleting conversations; joining and leaving them."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+
+from chats.exceptions import ChatError, NotAllowed
+from chats.models import (
+    Conversation,
+    Event,
+    Message,
+    Participant,
+    PastParticipant,
+    User,
+)
+from chats.services.announce import announce
+
+
+@transaction.atomic
+def start_conversation(
+    actor: User, *, participant_ids: Iterable[UUID], title: str = ""
+) -> Conversation:
+    """Create a conversation owned by the actor, who always takes part.
+
+    Raises ChatError on ``participant_ids``, naming those who are unknown or
+    inactive, or when there are too many.
+    """
+    ids = {*participant_ids, actor.pk}
+    _require_room(len(ids), field="participant_ids")
+    people = _locked_people(ids)
+    if missing := sorted(str(pk) for pk in ids - {person.pk for person in people}):
+        raise ChatError(
+            f"Unknown or inactive: {', '.join(missing)}.",
+            field="participant_ids",
+            code="does_not_exist",
+        )
+    conversation = Conversation.objects.create(
+        title=title, owner=actor, participant_count=len(people)
+    )
+    owner_first = sorted(people, key=lambda person: person.pk != actor.pk)
+    Participant.objects.bulk_create(
+        Participant(
+            conversation=conversation, user=person, joined_at=conversation.created_at
+        )
+        for person in owner_first
+    )
+    event = _event(Event.Type.CONVERSATION_CREATED, conversation, actor)
+    announce(event)
+    conversation.participations.update(first_event_id=event.pk)
+    return conversation
+
+
+@transaction.atomic
+def rename_conversation(actor: User, conversation_id: UUID, *, title: str) -> None:
+    """Give the conversation another title; the same again changes nothing."""
+    conversation = Conversation.objects.locked(conversation_id, seen_by=actor)
+    if conversation.title == title:
+        return
+    conversation.title = title
+    conversation.touch()
+    conversation.save(update_fields=["title", "updated_at"])
+    announce(_event(Event.Type.CONVERSATION_UPDATED, conversation, actor))
+
+
+@transaction.atomic
+def delete_conversation(actor: User, conversation_id: UUID) -> None:
+    """Delete it for everyone, messages too. Only the owner may (NotAllowed)."""
+    conversation = Conversation.objects.locked(conversation_id, seen_by=actor)
+    if not conversation.is_owned_by(actor):
+        raise NotAllowed("Only its owner deletes a conversation; others leave it.")
+    _erase(conversation, actor)
+
+
+@transaction.atomic
+def erase_conversation(conversation: Conversation, *, actor: User) -> None:
+    """Delete it for everyone on behalf of the staff, who need not take part.
+
+    The caller has checked that the actor is allowed to.
+    """
+    _erase(
+        Conversation.objects.select_for_update(no_key=True).get(pk=conversation.pk),
+        actor,
+    )
+
+
+@transaction.atomic
+def add_participant(actor: User, conversation_id: UUID, *, user_id: UUID) -> bool:
+    """Add a person, whose cursor starts at the end; return whether they are new.
+
+    Raises ChatError on ``user_id``: unknown or inactive, or no room.
+    """
+    person = next(iter(_locked_people([user_id])), None)
+    conversation = Conversation.objects.locked(conversation_id, seen_by=actor)
+    if conversation.participations.filter(user_id=user_id).exists():
+        return False
+    if person is None:
+        raise ChatError(
+            f"Unknown or inactive: {user_id}.", field="user_id", code="does_not_exist"
+        )
+    _require_room(conversation.participant_count + 1, field="user_id")
+    _admit(conversation, person, actor)
+    return True
+
+
+@transaction.atomic
+def remove_participant(actor: User, conversation_id: UUID, *, user_id: UUID) -> None:
+    """End a participation: one's own, or anybody's by the owner (NotAllowed).
+
+    When the owner goes, the longest-standing participant becomes owner. Raises
+    ChatError on ``user_id`` when that person does not take part.
+    """
+    conversation = Conversation.objects.locked(conversation_id, seen_by=actor)
+    if user_id != actor.pk and not conversation.is_owned_by(actor):
+        raise NotAllowed("Only the owner removes others.")
+    leaving = Participant.objects.filter(conversation=conversation, user_id=user_id)
+    if not leaving.exists():
+        raise ChatError(
+            f"{user_id} is not a participant.", field="user_id", code="not_participant"
+        )
+    end_participations(leaving, [conversation], actor=actor)
+
+
+@transaction.atomic
+def add_as_staff(
+    conversation: Conversation, *, user_id: UUID, actor: User
+) -> Conversation:
+    """Add a person on behalf of the staff, who need not take part.
+
+    The caller has checked that the actor is allowed to. Raises ChatError as
+    ``add_participant`` does.
+    """
+    person = next(iter(_locked_people([user_id])), None)
+    conversation = Conversation.objects.select_for_update(no_key=True).get(
+        pk=conversation.pk
+    )
+    if person is None:
+        raise ChatError("This person is inactive.", field="user_id")
+    if not conversation.participations.filter(user=person).exists():
+        _require_room(conversation.participant_count + 1, field="user_id")
+        _admit(conversation, person, actor)
+    return conversation
+
+
+@transaction.atomic
+def remove_as_staff(
+    conversation: Conversation, *, user_id: UUID, actor: User
+) -> Conversation:
+    """End a participation on behalf of the staff; the caller has checked theirs."""
+    conversation = Conversation.objects.select_for_update(no_key=True).get(
+        pk=conversation.pk
+    )
+    leaving = Participant.objects.filter(conversation=conversation, user_id=user_id)
+    end_participations(leaving, [conversation], actor=actor)
+    return conversation
+
+
+def end_participations(
+    leaving: "Iterable[Participant]", conversations: list[Conversation], *, actor: User
+) -> None:
+    """Delete one person's participations; pass on what they owned; announce it.
+
+    ``conversations`` are locked by the caller, in whose transaction this runs;
+    ``leaving`` is a queryset of one person's rows, one in each of them.
+    """
+    rows = {row.conversation_id: row for row in leaving}
+    leaving.delete()
+    removals, changes = [], []
+    for conversation in conversations:
+        user_id = rows[conversation.pk].user_id
+        removals.append(
+            _event(Event.Type.PARTICIPANT_REMOVED, conversation, actor, user_id=user_id)
+        )
+        conversation.participant_count -= 1
+        conversation.touch()
+        if conversation.owner_id == user_id:
+            conversation.owner_id = _next_owner_id(conversation)
+            changes.append(_event(Event.Type.CONVERSATION_UPDATED, conversation, actor))
+    fields = ["participant_count", "owner", "updated_at"]
+    Conversation.objects.bulk_update(conversations, fields, batch_size=200)
+    announce(*removals, *changes)
+    _note_past(
+        (rows[event.conversation_id] for event in removals),
+        {event.conversation_id: event.pk for event in removals},
+    )
+
+
+def _admit(conversation: Conversation, person: User, actor: User) -> None:
+    conversation.participant_count += 1
+    conversation.owner_id = conversation.owner_id or person.pk
+    conversation.touch()
+    conversation.save(update_fields=["participant_count", "owner", "updated_at"])
+    participant = conversation.participations.create(
+        user=person,
+        last_read_seq=conversation.last_seq,
+        joined_at=conversation.updated_at,
+    )
+    event = _event(Event.Type.PARTICIPANT_ADDED, conversation, actor, user_id=person.pk)
+    announce(event)
+    participant.first_event_id = event.pk
+    participant.save(update_fields=["first_event_id"])
+
+
+def _erase(conversation: Conversation, actor: User) -> None:
+    rows = list(conversation.participations.all())
+    event = _event(Event.Type.CONVERSATION_DELETED, conversation, actor)
+    # The rows one by one table, not by cascade: nothing is loaded into memory.
+    Message.objects.filter(conversation=conversation).delete()
+    Participant.objects.filter(conversation=conversation).delete()
+    Conversation.objects.filter(pk=conversation.pk).delete()
+    announce(event)
+    _note_past(rows, {event.conversation_id: event.pk})
+
+
+def _note_past(rows: Iterable[Participant], last_event_ids: dict[UUID, int]) -> None:
+    PastParticipant.objects.bulk_create(
+        PastParticipant(
+            user_id=row.user_id,
+            conversation_id=row.conversation_id,
+            first_event_id=row.first_event_id,
+            last_event_id=last_event_ids[row.conversation_id],
+        )
+        for row in rows
+    )
+
+
+def _locked_people(ids: Iterable[UUID]) -> list[User]:
+    """Return the active ones, who then stay active until the commit."""
+    people = User.objects.active().filter(pk__in=list(ids)).order_by("pk")
+    return list(people.select_for_update(no_key=True))
+
+
+def _next_owner_id(conversation: Conversation) -> UUID | None:
+    standing = conversation.participations.order_by("id")
+    return standing.values_list("user_id", flat=True).first()
+
+
+def _require_room(count: int, *, field: str) -> None:
+    if count > settings.MAX_PARTICIPANTS:
+        raise ChatError(
+            f"A conversation has at most {settings.MAX_PARTICIPANTS} participants.",
+            field=field,
+            code="full",
+        )
+
+
+def _event(
+    event_type: Event.Type,
+    conversation: Conversation,
+    actor: User,
+    user_id: UUID | None = None,
+) -> Event:
+    return Event(
+        type=event_type,
+        conversation_id=conversation.pk,
+        user_id=user_id,
+        actor_id=actor.pk,
+    )

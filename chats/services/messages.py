@@ -1,0 +1,184 @@
+"""Sending, editing, deleting and reading messages."""
+
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from chats.exceptions import Conflict, NotAllowed, NotFound
+from chats.models import Conversation, Event, Message, Participant, User
+from chats.services.announce import announce
+
+
+@transaction.atomic
+def send_message(
+    actor: User,
+    conversation_id: UUID,
+    *,
+    message_body: str,
+    client_id: UUID | None = None,
+) -> tuple[Message, bool]:
+    """Store a message at the end of the conversation.
+
+    Under the conversation's lock: ``seq`` is allotted, the message stored and the
+    sender's own cursor moved to it. Returns the message and whether it is new: a
+    ``client_id`` already used by this sender here returns the first message, and
+    raises Conflict if that one, untouched, has another body. Raises ChatError on
+    ``conversation`` to outsiders.
+    """
+    conversation = Conversation.objects.locked(
+        conversation_id, seen_by=actor, field="conversation"
+    )
+    if client_id and (first := _first_sent(conversation, actor, client_id)):
+        if first.is_untouched and first.message_body != message_body:
+            raise Conflict("This client_id was used for another message.")
+        return first, False
+    message = Message(
+        conversation=conversation,
+        seq=conversation.last_seq + 1,
+        sender=actor,
+        message_body=message_body,
+        sent_at=conversation.touch(),
+        client_id=client_id,
+    )
+    conversation.last_seq = message.seq
+    conversation.last_message_id = message.pk
+    conversation.save(update_fields=["last_seq", "last_message", "updated_at"])
+    message.save(force_insert=True)
+    conversation.participation.last_read_seq = message.seq
+    conversation.participation.save(update_fields=["last_read_seq"])
+    announce(_event(Event.Type.MESSAGE_CREATED, message, actor))
+    return message, True
+
+
+@transaction.atomic
+def edit_message(actor: User, message_id: UUID, *, message_body: str) -> Message:
+    """Replace the body and set ``edited_at``; the same body again changes nothing.
+
+    Only the sender may (NotAllowed); a deleted message raises Conflict.
+    """
+    message = _locked_message(actor, message_id)
+    if message.sender_id != actor.pk:
+        raise NotAllowed("Only its sender edits a message.")
+    if message.is_deleted:
+        raise Conflict("This message has been deleted.")
+    if message.message_body != message_body:
+        message.message_body = message_body
+        message.edited_at = timezone.now()
+        message.save(update_fields=["message_body", "edited_at"])
+        announce(_event(Event.Type.MESSAGE_UPDATED, message, actor))
+    return message
+
+
+@transaction.atomic
+def delete_message(actor: User, message_id: UUID) -> None:
+    """Turn the message into a tombstone: the body goes, ``seq`` stays.
+
+    The sender and the conversation's owner may (NotAllowed); again is harmless.
+    """
+    message = _locked_message(actor, message_id)
+    if not message.can_be_deleted_by(actor):
+        raise NotAllowed("Only its sender or the conversation's owner deletes it.")
+    _bury(message, actor)
+
+
+@transaction.atomic
+def redact_message(message: Message, *, actor: User) -> None:
+    """Turn the message into a tombstone on behalf of the staff, who need not take part.
+
+    The caller has checked that the actor is allowed to.
+    """
+    Conversation.objects.select_for_update(no_key=True).get(pk=message.conversation_id)
+    message.refresh_from_db()
+    _bury(message, actor)
+
+
+@transaction.atomic
+def mark_as_read(actor: User, message_id: UUID) -> Message:
+    """Move the actor's cursor up to this message, never back.
+
+    Takes no lock but the actor's own row, so readers do not queue behind senders.
+    """
+    message = (
+        Message.objects.visible_to(actor)
+        .select_related("sender")
+        .filter(pk=message_id)
+        .first()
+    )
+    if message is None:
+        raise NotFound
+    _move_cursor(actor, message.conversation_id, message.seq)
+    message.last_read_seq = max(message.last_read_seq, message.seq)
+    return message
+
+
+@transaction.atomic
+def mark_conversation_as_read(actor: User, conversation_id: UUID) -> tuple[int, int]:
+    """Move the actor's cursor to the end; return the cursor and how far it moved.
+
+    Raises ChatError on ``conversation_id`` to outsiders.
+    """
+    conversation = Conversation.objects.locked(
+        conversation_id, seen_by=actor, field="conversation_id"
+    )
+    marked = conversation.last_seq - conversation.participation.last_read_seq
+    if marked > 0:
+        _move_cursor(actor, conversation_id, conversation.last_seq)
+    return conversation.last_seq, max(marked, 0)
+
+
+def _move_cursor(actor: User, conversation_id: UUID, seq: int) -> None:
+    behind = Participant.objects.filter(
+        conversation_id=conversation_id, user=actor, last_read_seq__lt=seq
+    )
+    if behind.update(last_read_seq=seq):
+        announce(
+            Event(
+                type=Event.Type.READ_UPDATED,
+                conversation_id=conversation_id,
+                user_id=actor.pk,
+                actor_id=actor.pk,
+            )
+        )
+
+
+def _first_sent(
+    conversation: Conversation, sender: User, client_id: UUID
+) -> Message | None:
+    return (
+        conversation.messages.filter(sender=sender, client_id=client_id)
+        .select_related("sender")
+        .first()
+    )
+
+
+def _locked_message(actor: User, message_id: UUID) -> Message:
+    """Return a message of the actor's with its conversation's lock held."""
+    found = Message.objects.visible_to(actor).filter(pk=message_id)
+    conversation_id = found.values_list("conversation_id", flat=True).first()
+    if conversation_id is None:
+        raise NotFound
+    conversation = Conversation.objects.locked(conversation_id, seen_by=actor)
+    message = Message.objects.select_related("sender").filter(pk=message_id).first()
+    if message is None:
+        raise NotFound
+    message.conversation = conversation
+    return message
+
+
+def _bury(message: Message, actor: User) -> None:
+    if message.is_deleted:
+        return
+    message.message_body = ""
+    message.deleted_at = timezone.now()
+    message.save(update_fields=["message_body", "deleted_at"])
+    announce(_event(Event.Type.MESSAGE_DELETED, message, actor))
+
+
+def _event(event_type: Event.Type, message: Message, actor: User) -> Event:
+    return Event(
+        type=event_type,
+        conversation_id=message.conversation_id,
+        message_id=message.pk,
+        actor_id=actor.pk,
+    )

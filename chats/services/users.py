@@ -1,0 +1,80 @@
+"""Changes to an account that reach beyond its row."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from chats.models import Conversation, Participant, User
+from chats.services.conversations import end_participations
+
+
+@transaction.atomic
+def change_password(user: User, new_password: str) -> None:
+    """Set the password; every session and token of the person ends.
+
+    A view that wants to keep its own session calls ``update_session_auth_hash``.
+    """
+    user.set_password(new_password)
+    user.save(update_fields=["password", "updated_at"])
+    user.access_tokens.all().delete()
+
+
+@transaction.atomic
+def deactivate_user(user: User) -> None:
+    """Refuse sign-in from now on; sessions, tokens and streams end.
+
+    Memberships stay as they are, for the day the person is reactivated.
+    """
+    user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    user.is_active = False
+    user.sessions_ended_at = timezone.now()
+    user.save(update_fields=["is_active", "sessions_ended_at", "updated_at"])
+    user.access_tokens.all().delete()
+
+
+@transaction.atomic
+def reactivate_user(user: User) -> bool:
+    """Allow sign-in again; return False for a deleted person, whom nothing revives."""
+    user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    if user.deleted_at is None:
+        user.is_active = True
+        user.save(update_fields=["is_active", "updated_at"])
+    return user.is_active
+
+
+@transaction.atomic
+def delete_user(user: User, *, actor: User) -> None:
+    """Take the person out of every conversation and anonymise the row.
+
+    Ownership passes on; messages stay, from "Deleted user". The person's row is
+    locked first, so nobody can add them anywhere meanwhile.
+    """
+    user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    participations = Participant.objects.filter(user=user)
+    conversations = list(
+        Conversation.objects.filter(pk__in=participations.values("conversation_id"))
+        .order_by("pk")
+        .select_for_update(no_key=True)
+    )
+    _anonymise(user)
+    # Only now, under the locks: a removal may have come between.
+    rows = participations.filter(conversation__in=conversations)
+    still_in = set(rows.values_list("conversation_id", flat=True))
+    end_participations(
+        rows, [item for item in conversations if item.pk in still_in], actor=actor
+    )
+
+
+def _anonymise(user: User) -> None:
+    now = timezone.now()
+    user.username = f"deleted-{user.pk.hex}"
+    user.email = f"{user.pk.hex}@deleted.invalid"
+    user.first_name, user.last_name = "Deleted", "user"
+    user.phone_number = user.last_seen_at = user.last_login = None
+    user.role = User.Role.GUEST
+    user.is_active = user.is_staff = user.is_superuser = False
+    user.deleted_at = user.sessions_ended_at = now
+    user.set_unusable_password()
+    user.save()
+    user.groups.clear()
+    user.user_permissions.clear()
+    user.access_tokens.all().delete()

@@ -1,0 +1,1 @@
+"""The Django project: settings, root routes and server entry points."""

@@ -1,0 +1,351 @@
+"""All settings: everything from the environment, safe with none set, loud when wrong.
+
+A wrong value ends the start with one line naming the variable. The table of
+variables is in README.md; a test keeps it complete.
+"""
+
+import os
+import re
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+# --- Typed readers of the environment -----------------------------------------
+
+
+def stop(name: str, wanted: str) -> SystemExit:
+    """Return the exception that ends the start: one line, naming the variable."""
+    value = os.environ.get(name)
+    # A URL may hold a password, and so is not repeated.
+    got = f"; got {value!r}" if value and not name.endswith("_URL") else ""
+    return SystemExit(f"{name} must be {wanted}{got}.")
+
+
+def env_str(name: str, default: str = "") -> str:
+    return os.environ.get(name, default).strip()
+
+
+def env_bool(name: str, *, default: bool) -> bool:
+    value = env_str(name) or ("1" if default else "0")
+    if value not in {"0", "1"}:
+        raise stop(name, "0 or 1")
+    return value == "1"
+
+
+def env_int(name: str, default: int, *, minimum: int, maximum: int) -> int:
+    value = env_str(name) or str(default)
+    if not value.isdecimal() or not minimum <= int(value) <= maximum:
+        raise stop(name, f"a whole number from {minimum} to {maximum}")
+    return int(value)
+
+
+def env_list(name: str, default: str = "") -> list[str]:
+    return [item.strip() for item in env_str(name, default).split(",") if item.strip()]
+
+
+def env_origins(name: str) -> list[str]:
+    """Read a comma-separated list of origins such as ``https://app.example``."""
+    origins = env_list(name)
+    for origin in origins:
+        parts = urlsplit(origin)
+        if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path:
+            raise stop(name, "origins such as https://app.example, comma-separated")
+    return origins
+
+
+def env_rate(name: str, default: str) -> tuple[int, int] | None:
+    """Read a rate such as ``600/min`` as (requests, seconds); empty means no limit."""
+    value = os.environ.get(name, default).strip()
+    if not value:
+        return None
+    match = re.fullmatch(r"([1-9]\d{0,8})/(s|sec|min|hour|day)", value)
+    if not match:
+        raise stop(name, "a rate such as 10/s, 600/min, 100/hour, 5/day, or empty")
+    seconds = {"s": 1, "sec": 1, "min": 60, "hour": 3600, "day": 86400}
+    return int(match[1]), seconds[match[2]]
+
+
+def env_url(name: str, default: str, parse, schemes: set[str]) -> dict:
+    """Parse a URL with one of django-environ's parsers, refusing unknown schemes."""
+    value = env_str(name) or default
+    try:
+        if urlsplit(value).scheme not in schemes:
+            raise ValueError(value)
+        return parse(value)
+    except (ValueError, KeyError, environ.ImproperlyConfigured) as error:
+        raise stop(name, f"a URL beginning {', '.join(sorted(schemes))}") from error
+
+
+# --- Core ---------------------------------------------------------------------
+
+DEBUG = env_bool("DEBUG", default=False)
+HTTPS = env_bool("HTTPS", default=False)
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1],.localhost")
+LOG_LEVEL = env_str("LOG_LEVEL", "INFO").upper()
+if LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
+    raise stop("LOG_LEVEL", "DEBUG, INFO, WARNING, ERROR or CRITICAL")
+
+# --- Database -----------------------------------------------------------------
+
+SQLITE_OPTIONS = {
+    # DEFERRED transactions fail with "database is locked" when two of them
+    # upgrade from reading to writing; IMMEDIATE ones queue.
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 5,  # seconds a writer queues before the answer is 503
+    # FULL: a commit is on disk before it is acknowledged, even at power loss.
+    "init_command": (
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000;"
+    ),
+}
+
+database = env_url(
+    "DATABASE_URL",
+    f"sqlite:///{BASE_DIR / 'db.sqlite3'}",
+    environ.Env.db_url_config,
+    {"sqlite", "postgres", "postgresql"},
+)
+USES_SQLITE = database["ENGINE"] == "django.db.backends.sqlite3"
+if not database["NAME"]:
+    raise stop("DATABASE_URL", "a URL that names a database")
+if USES_SQLITE:
+    database["OPTIONS"] = SQLITE_OPTIONS | database.get("OPTIONS", {})
+    database["TEST"] = {"NAME": BASE_DIR / "test.sqlite3"}
+else:
+    database["OPTIONS"] = {"connect_timeout": 5} | database.get("OPTIONS", {})
+# Connections stay open between requests: each worker thread has one.
+DATABASES = {"default": {"CONN_MAX_AGE": None} | database}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Secret key ---------------------------------------------------------------
+
+
+def kept_secret_key(path: Path) -> str:
+    """Return the key in ``path``, making it once, readable by its owner only.
+
+    The key is written aside and linked into place, so of several processes
+    starting together all read the same whole key.
+    """
+    if not path.exists():
+        draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(50))
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text()
+
+
+# Read without django-environ, for which a leading "$" would be a reference.
+SECRET_KEY = os.environ.get("SECRET_KEY", "")
+if not SECRET_KEY:
+    if not USES_SQLITE:
+        raise stop("SECRET_KEY", "set when DATABASE_URL names a server: nodes share it")
+    SECRET_KEY = kept_secret_key(Path(database["NAME"]).resolve().parent / "secret_key")
+
+# --- Applications -------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "chats",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "corsheaders",
+]
+MIDDLEWARE = [
+    "chats.middleware.NoStoreMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "messaging_app.urls"
+WSGI_APPLICATION = "messaging_app.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+TEST_RUNNER = "tests.runner.PytestRunner"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-us"
+
+# --- People and sign-in -------------------------------------------------------
+
+AUTH_USER_MODEL = "chats.User"
+AUTHENTICATION_BACKENDS = ["chats.authentication.UsernameOrEmailBackend"]
+LOGIN_URL = "rest_framework:login"
+LOGIN_REDIRECT_URL = "/api/"
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+REGISTRATION_OPEN = env_bool("REGISTRATION_OPEN", default=True)
+MAX_PARTICIPANTS = env_int("MAX_PARTICIPANTS", 1000, minimum=2, maximum=10_000)
+EVENT_RETENTION_DAYS = env_int("EVENT_RETENTION_DAYS", 30, minimum=1, maximum=3650)
+
+# --- Cache: throttle counters and sessions; the only copy of nothing ----------
+
+REDIS_URL = env_str("REDIS_URL")
+if REDIS_URL and urlsplit(REDIS_URL).scheme not in {"redis", "rediss", "unix"}:
+    raise stop("REDIS_URL", "a URL beginning redis, rediss or unix")
+if REDIS_URL:
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": REDIS_URL,
+            "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
+        }
+    }
+else:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+# --- Transport security -------------------------------------------------------
+
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # probes speak plain HTTP
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SILENCED_SYSTEM_CHECKS = [
+    "security.W005",  # HSTS for sub-domains is the domain owner's to promise
+    "security.W021",  # so is the preload list
+]
+CSRF_TRUSTED_ORIGINS = env_origins("CSRF_TRUSTED_ORIGINS")
+CORS_ALLOWED_ORIGINS = env_origins("CORS_ALLOWED_ORIGINS")
+CORS_ALLOW_CREDENTIALS = True
+CORS_URLS_REGEX = r"^/api/"
+TRUSTED_PROXIES = env_int("TRUSTED_PROXIES", 0, minimum=0, maximum=10)
+X_FRAME_OPTIONS = "DENY"
+
+# --- Limits -------------------------------------------------------------------
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes of a request body
+THROTTLE_RATES = {
+    "anon": env_rate("THROTTLE_ANON", "1200/min"),
+    "user": env_rate("THROTTLE_USER", "12000/min"),
+    "send": env_rate("THROTTLE_SEND", "6000/min"),
+    "signup": env_rate("THROTTLE_SIGNUP", "1000/hour"),
+}
+
+# --- Server -------------------------------------------------------------------
+
+WEB_THREADS = env_int("WEB_THREADS", 1, minimum=1, maximum=64)
+
+# --- E-mail -------------------------------------------------------------------
+
+email = env_url(
+    "EMAIL_URL",
+    "consolemail://",
+    environ.Env.email_url_config,
+    set(environ.Env.EMAIL_SCHEMES),
+)
+EMAIL_BACKEND = email["EMAIL_BACKEND"]
+EMAIL_FILE_PATH = email["EMAIL_FILE_PATH"]
+EMAIL_HOST = email["EMAIL_HOST"]
+EMAIL_PORT = email["EMAIL_PORT"]
+EMAIL_HOST_USER = email["EMAIL_HOST_USER"]
+EMAIL_HOST_PASSWORD = email["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_TLS = email.get("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = email.get("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env_str("EMAIL_FROM", "messaging@localhost")
+
+# --- Static files -------------------------------------------------------------
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = True  # served from the packages: nothing to collect first
+
+# --- API ----------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    # The token class comes first: its WWW-Authenticate makes anonymous calls 401.
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "chats.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["chats.throttles.CallerThrottle"],
+    "DEFAULT_PARSER_CLASSES": ["chats.parsers.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "chats.renderers.JSONRenderer",
+        "rest_framework.renderers.BrowsableAPIRenderer",
+    ],
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_PAGINATION_CLASS": "chats.pagination.KeysetPagination",
+    "DEFAULT_SCHEMA_CLASS": "chats.schema.ChatsSchema",
+    "EXCEPTION_HANDLER": "chats.handlers.exception_handler",
+    "DEFAULT_VERSIONING_CLASS": None,
+    "URL_FORMAT_OVERRIDE": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "messaging_app",
+    "DESCRIPTION": "A messaging backend: people, conversations, messages, events.",
+    "VERSION": "1.0.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "ENFORCE_NON_BLANK_FIELDS": True,
+    "SORT_OPERATION_PARAMETERS": False,
+}
+
+# --- Logging ------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "loggers": {
+        # Replaces Django's own handlers, which mail admins and print only in DEBUG.
+        "django": {"handlers": ["console"], "level": LOG_LEVEL, "propagate": False},
+        # A 4xx is the client's matter: an answer, not a line in the log.
+        "django.request": {"level": "ERROR"},
+        "django.security.csrf": {"level": "ERROR"},
+    },
+}
