@@ -289,6 +289,13 @@ EMAIL_USE_SSL = email.get("EMAIL_USE_SSL", False)
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env_str("EMAIL_FROM", "messaging@localhost")
 
+# Where the letter links to, such as https://app.example/reset?uid={uid}&token={token}
+PASSWORD_RESET_URL = env_str("PASSWORD_RESET_URL")
+try:
+    PASSWORD_RESET_URL.format(uid="", token="")
+except (KeyError, IndexError, ValueError) as error:
+    raise stop("PASSWORD_RESET_URL", "a URL with {uid} and {token}") from error
+
 # --- Static files -------------------------------------------------------------
 
 STATIC_URL = "static/"
@@ -301,7 +308,7 @@ REST_FRAMEWORK = {
     # The token class comes first: its WWW-Authenticate makes anonymous calls 401.
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "chats.authentication.TokenAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
+        "chats.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_THROTTLE_CLASSES": ["chats.throttles.CallerThrottle"],
@@ -329,6 +336,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "ENFORCE_NON_BLANK_FIELDS": True,
     "SORT_OPERATION_PARAMETERS": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "chats.schema.private_fields_optional",
+    ],
 }
 
 # --- Logging ------------------------------------------------------------------

@@ -1,8 +1,19 @@
 """Root routes: the API, the admin, health."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from chats.views.health import healthz, readyz
 
 urlpatterns = [
+    path("", RedirectView.as_view(url="/api/docs/")),
+    path("api/", include("chats.urls")),
+    path("api-auth/", include("rest_framework.urls")),
     path("admin/", admin.site.urls),
+    path("healthz", healthz),
+    path("readyz", readyz),
 ]
+
+handler404 = "chats.handlers.not_found"
+handler500 = "chats.handlers.server_error"

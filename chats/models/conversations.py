@@ -26,6 +26,10 @@ class ConversationQuerySet(models.QuerySet):
         """Of ``visible_to``: those with messages past the reader's cursor."""
         return self.filter(last_seq__gt=F("last_read_seq"))
 
+    def read(self) -> "ConversationQuerySet":
+        """Of ``visible_to``: those with nothing past the reader's cursor."""
+        return self.filter(last_seq__lte=F("last_read_seq"))
+
     def with_participant(self, user_id: UUID) -> "ConversationQuerySet":
         """Those in which ``user_id`` takes part (too)."""
         others = Participant.objects.filter(user_id=user_id)

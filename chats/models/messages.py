@@ -25,6 +25,10 @@ class MessageQuerySet(models.QuerySet):
         """Of ``visible_to``: those past the reader's cursor (never one's own)."""
         return self.filter(seq__gt=F("last_read_seq"))
 
+    def read(self) -> "MessageQuerySet":
+        """Of ``visible_to``: those up to the reader's cursor."""
+        return self.filter(seq__lte=F("last_read_seq"))
+
     def search(self, text: str) -> "MessageQuerySet":
         """Those with ``text`` in the body."""
         return self.filter(message_body__icontains=text)

@@ -1,10 +1,50 @@
 """Changes to an account that reach beyond its row."""
 
-from django.db import transaction
+from typing import Any
+
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from chats.exceptions import ChatError, NotFound
 from chats.models import Conversation, Participant, User
 from chats.services.conversations import end_participations
+
+
+def register_user(*, password: str, **fields: Any) -> User:
+    """Create an account. Raises ChatError on a username or e-mail just taken."""
+    try:
+        with transaction.atomic():
+            return User.objects.create_user(password=password, **fields)
+    except IntegrityError as error:
+        raise _taken(error) from error
+
+
+def update_user(user: User, changes: dict[str, Any]) -> User:
+    """Change these fields of the account, and no others.
+
+    Under the row's lock: a deletion that came between is not undone (NotFound).
+    Raises ChatError on an e-mail just taken.
+    """
+    try:
+        with transaction.atomic():
+            user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+            if user.deleted_at is not None:
+                raise NotFound
+            for field, value in changes.items():
+                setattr(user, field, value)
+            user.save(update_fields=[*changes, "updated_at"])
+    except IntegrityError as error:
+        raise _taken(error) from error
+    return user
+
+
+def _taken(error: IntegrityError) -> Exception:
+    """Return the ChatError for a unique constraint, another error as it is."""
+    for field, label in (("email", "e-mail"), ("username", "username")):
+        if field in str(error):
+            message = f"A user with that {label} already exists."
+            return ChatError(message, field=field, code="unique")
+    return error
 
 
 @transaction.atomic

@@ -1,0 +1,148 @@
+"""The lists' query parameters. An unknown value is a 400 that names the parameter."""
+
+from django import forms
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+
+from chats.models import Conversation, Message, User
+
+MAX_BIGINT = 2**63 - 1
+FLAGS = (("true", "true"), ("false", "false"))
+
+
+class SeqFilter(filters.NumberFilter):
+    """A whole number that fits the column."""
+
+    field_class = forms.IntegerField
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, min_value=0, max_value=MAX_BIGINT, **kwargs)
+
+    def get_max_validator(self):
+        return None
+
+
+class FlagFilter(filters.ChoiceFilter):
+    """``true`` or ``false``; ``method`` gets a bool. Anything else is an error."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, choices=FLAGS, **kwargs)
+
+
+class UserFilter(filters.FilterSet):
+    """Search and filters of the list of people."""
+
+    search = filters.CharFilter(
+        method="filter_search", help_text="Part of a username or name."
+    )
+    role = filters.ChoiceFilter(choices=User.Role.choices)
+    is_online = FlagFilter(method="filter_is_online")
+
+    class Meta:
+        model = User
+        fields = ()
+
+    def filter_search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+        return queryset.search(value, with_email=self.request.user.is_role_admin)
+
+    def filter_is_online(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+        return queryset.online() if value == "true" else queryset.offline()
+
+
+class ConversationFilter(filters.FilterSet):
+    """Search and filters of one's conversations."""
+
+    participant = filters.UUIDFilter(
+        method="filter_participant", help_text="Only those with this person (too)."
+    )
+    unread = FlagFilter(
+        method="filter_unread", help_text="Only those with something unread (or not)."
+    )
+    search = filters.CharFilter(
+        method="filter_search",
+        help_text="Part of the title or of a participant's name.",
+    )
+
+    class Meta:
+        model = Conversation
+        fields = ()
+
+    def filter_participant(self, queryset: QuerySet, name: str, value) -> QuerySet:
+        return queryset.with_participant(value)
+
+    def filter_unread(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+        return queryset.unread() if value == "true" else queryset.read()
+
+    def filter_search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+        return queryset.search(value)
+
+
+class MessageFilter(filters.FilterSet):
+    """Search and filters of messages.
+
+    In one conversation the order is ``seq``; across conversations it is the time
+    of sending, which rises with ``seq`` in each of them.
+    """
+
+    conversation_id = filters.UUIDFilter(help_text="Only this conversation.")
+    sender = filters.UUIDFilter(
+        field_name="sender_id", help_text="Only by this person."
+    )
+    unread = FlagFilter(
+        method="filter_unread", help_text="Only those I have not read (or have)."
+    )
+    sent_after = filters.IsoDateTimeFilter(field_name="sent_at", lookup_expr="gt")
+    sent_before = filters.IsoDateTimeFilter(field_name="sent_at", lookup_expr="lt")
+    after_seq = SeqFilter(
+        field_name="seq", lookup_expr="gt", help_text="With `conversation_id`."
+    )
+    before_seq = SeqFilter(
+        field_name="seq", lookup_expr="lt", help_text="With `conversation_id`."
+    )
+    search = filters.CharFilter(method="filter_search", help_text="Part of the body.")
+    ordering = filters.ChoiceFilter(
+        choices=(("seq", "oldest first"), ("-seq", "newest first")),
+        method="filter_ordering",
+        help_text="`-seq`, newest first, is the default.",
+    )
+
+    class Meta:
+        model = Message
+        fields = ()
+
+    def get_form_class(self):
+        """Extend the form: a range of ``seq`` means nothing across conversations."""
+        form_class = super().get_form_class()
+
+        class RangeForm(form_class):
+            def clean(self):
+                for name in ("after_seq", "before_seq"):
+                    asked = self.cleaned_data.get(name) is not None
+                    if asked and not self.data.get("conversation_id"):
+                        self.add_error(name, "Needs conversation_id.")
+                return super().clean()
+
+        return RangeForm
+
+    def filter_queryset(self, queryset: QuerySet) -> QuerySet:
+        queryset = super().filter_queryset(queryset)
+        forward = self.form.cleaned_data["ordering"] == "seq"
+        names = ["sent_at", "message_id"]
+        if self.form.cleaned_data["conversation_id"]:
+            names = ["seq"]
+        return queryset.order_by(*(name if forward else f"-{name}" for name in names))
+
+    def filter_unread(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+        return queryset.unread() if value == "true" else queryset.read()
+
+    def filter_search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+        return queryset.search(value)
+
+    def filter_ordering(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+        return queryset  # applied last, in filter_queryset
+
+
+class OneConversationFilter(MessageFilter):
+    """The same for one conversation, which has to be named."""
+
+    conversation_id = filters.UUIDFilter(required=True, help_text="Which conversation.")

@@ -1,0 +1,72 @@
+"""From exceptions to answers: every error in one shape, none of them a 500."""
+
+import logging
+import sys
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, JsonResponse
+from django.views import defaults
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import exception_handler as drf_exception_handler
+from rest_framework.views import set_rollback
+
+from chats.exceptions import ChatError, TooManyAttempts
+
+logger = logging.getLogger(__name__)
+
+DATABASE_DOWN = (OperationalError, InterfaceError)
+UNAVAILABLE = {
+    "detail": "The database is busy or not answering. Try again.",
+    "code": "unavailable",
+}
+RETRY_AFTER = "1"  # seconds
+
+
+def exception_handler(exc: Exception, context: dict) -> Response | None:
+    """Answer an exception raised in a view.
+
+    ``{"detail": …, "code": …}``, or ``{"field": ["…"]}`` for input; a database that
+    is locked, full or gone is 503 with ``Retry-After``.
+    """
+    if isinstance(exc, ChatError):
+        set_rollback()
+        return chat_error_response(exc)
+    if isinstance(exc, DATABASE_DOWN):
+        logger.error("Database unavailable: %s", exc)
+        return Response(UNAVAILABLE, 503, headers={"Retry-After": RETRY_AFTER})
+    if isinstance(exc, exceptions.ValidationError) and isinstance(exc.detail, list):
+        exc.detail = {"non_field_errors": exc.detail}
+    response = drf_exception_handler(exc, context)
+    if response is not None and set(response.data) == {"detail"}:
+        response.data["code"] = getattr(response.data["detail"], "code", "error")
+    return response
+
+
+def chat_error_response(exc: ChatError) -> Response:
+    headers = {}
+    if isinstance(exc, TooManyAttempts):
+        headers["Retry-After"] = str(exc.retry_after)
+    if exc.field:
+        data = {exc.field: [exc.message]}
+    else:
+        data = {"detail": exc.message, "code": exc.code}
+    return Response(data, exc.status, headers=headers)
+
+
+def server_error(request: HttpRequest):
+    """Answer what failed outside a view, such as reading the session (handler500)."""
+    if isinstance(sys.exc_info()[1], DATABASE_DOWN):
+        headers = {"Retry-After": RETRY_AFTER}
+        return JsonResponse(UNAVAILABLE, status=503, headers=headers)
+    if request.path.startswith("/api/"):
+        return JsonResponse({"detail": "Server error.", "code": "error"}, status=500)
+    return defaults.server_error(request)
+
+
+def not_found(request: HttpRequest, exception: Exception):
+    """Answer a path under ``/api/`` that is no route as one that is (handler404)."""
+    if request.path.startswith("/api/"):
+        body = {"detail": "Not found.", "code": "not_found"}
+        return JsonResponse(body, status=404)
+    return defaults.page_not_found(request, exception)

@@ -1,0 +1,39 @@
+"""E-mail, sent outside the request: no answer's time tells who has an account."""
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+from django.conf import settings
+from django.contrib.auth.tokens import default_token_generator
+from django.core.mail import send_mail
+from django.template.loader import render_to_string
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
+
+from chats.models import User
+
+logger = logging.getLogger(__name__)
+
+# One worker: letters leave in order, and are on their way before the process ends.
+outbox = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mail")
+
+
+def send_password_reset(user: User | None) -> None:
+    """Queue the letter; for None queue nothing to do, at the same cost."""
+    outbox.submit(_send_password_reset, user)
+
+
+def _send_password_reset(user: User | None) -> None:
+    if user is None:
+        return
+    uid = urlsafe_base64_encode(force_bytes(user.pk))
+    token = default_token_generator.make_token(user)
+    link = settings.PASSWORD_RESET_URL.format(uid=uid, token=token)
+    body = render_to_string(
+        "chats/password_reset.txt",
+        {"user": user, "uid": uid, "token": token, "link": link},
+    )
+    try:
+        send_mail("Reset your password", body, None, [user.email])
+    except OSError:  # smtplib's errors are OSErrors too
+        logger.exception("The password reset for %s could not be sent", user.pk)

@@ -1,0 +1,123 @@
+"""Signing in, passwords, access tokens."""
+
+from django.contrib.auth.tokens import default_token_generator
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.utils import timezone
+from django.utils.http import urlsafe_base64_decode
+from rest_framework import serializers
+
+from chats.models import AccessToken, User
+from chats.serializers.users import require_password
+
+
+class PasswordField(serializers.CharField):
+    """A password: any text, never trimmed, never shown."""
+
+    def __init__(self, **kwargs):
+        kwargs = {"max_length": 128, "trim_whitespace": False} | kwargs
+        super().__init__(write_only=True, **kwargs)
+
+
+class LoginSerializer(serializers.Serializer):
+    """Username or e-mail, and the password."""
+
+    username = serializers.CharField(required=False, max_length=254)
+    email = serializers.CharField(required=False, max_length=254)
+    password = PasswordField()
+
+    def validate(self, attrs: dict) -> dict:
+        attrs["identifier"] = attrs.get("username") or attrs.get("email")
+        if not attrs["identifier"]:
+            raise serializers.ValidationError(
+                {"username": ["Send a username or an email."]}, code="required"
+            )
+        return attrs
+
+
+class PasswordChangeSerializer(serializers.Serializer):
+    """The old password, as proof, and the new one."""
+
+    old_password = PasswordField()
+    new_password = PasswordField()
+
+    def validate(self, attrs: dict) -> dict:
+        user = self.context["request"].user
+        require_password(attrs["new_password"], user, field="new_password")
+        return attrs
+
+
+class PasswordResetSerializer(serializers.Serializer):
+    """Whose password was forgotten."""
+
+    email = serializers.EmailField(max_length=254)
+
+
+class PasswordResetConfirmSerializer(serializers.Serializer):
+    """What the e-mail carried, and the new password."""
+
+    uid = serializers.CharField(max_length=100)
+    token = serializers.CharField(max_length=100)
+    new_password = PasswordField()
+
+    def validate(self, attrs: dict) -> dict:
+        user = user_of(attrs["uid"])
+        if user is None or not default_token_generator.check_token(
+            user, attrs["token"]
+        ):
+            raise serializers.ValidationError({"token": ["Invalid or expired."]})
+        require_password(attrs["new_password"], user, field="new_password")
+        attrs["user"] = user
+        return attrs
+
+
+def user_of(uid: str) -> User | None:
+    """Return the active person a reset link speaks of."""
+    try:
+        user_id = User._meta.pk.to_python(urlsafe_base64_decode(uid).decode())
+    except (ValueError, DjangoValidationError):
+        return None
+    return User.objects.active().filter(pk=user_id).first()
+
+
+class TokenSerializer(serializers.ModelSerializer):
+    """An access token, without its secret."""
+
+    class Meta:
+        model = AccessToken
+        fields = (
+            "token_id",
+            "name",
+            "prefix",
+            "created_at",
+            "expires_at",
+            "last_used_at",
+        )
+
+
+class NewTokenSerializer(TokenSerializer):
+    """An access token with its secret, shown this once."""
+
+    token = serializers.CharField(read_only=True)
+
+    class Meta(TokenSerializer.Meta):
+        fields = (*TokenSerializer.Meta.fields, "token")
+
+
+class IssueTokenSerializer(serializers.ModelSerializer):
+    """A token to make: by session, or by username (or e-mail) and password."""
+
+    username = serializers.CharField(required=False, max_length=254)
+    email = serializers.CharField(required=False, max_length=254)
+    password = PasswordField(required=False)
+    expires_at = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="In a year, if not given."
+    )
+
+    class Meta:
+        model = AccessToken
+        fields = ("name", "expires_at", "username", "email", "password")
+
+    def validate_expires_at(self, value):
+        if value is not None and value <= timezone.now():
+            raise serializers.ValidationError("Must be in the future.")
+        return value

@@ -1,0 +1,92 @@
+"""Conversations and their participants."""
+
+from rest_framework import serializers
+
+from chats.models import Conversation
+from chats.serializers.messages import MessageSerializer
+from chats.serializers.users import PublicUserSerializer
+
+
+class ParticipantSerializer(PublicUserSerializer):
+    """A person as participant of a conversation."""
+
+    joined_at = serializers.DateTimeField(read_only=True)
+    last_read_seq = serializers.IntegerField(
+        read_only=True, help_text="How far they have read."
+    )
+
+    class Meta(PublicUserSerializer.Meta):
+        fields = (*PublicUserSerializer.Meta.fields, "joined_at", "last_read_seq")
+        read_only_fields = fields
+
+
+class CapabilitiesSerializer(serializers.Serializer):
+    """What the caller may do in a conversation."""
+
+    send = serializers.BooleanField()
+    rename = serializers.BooleanField()
+    add = serializers.BooleanField()
+    remove = serializers.BooleanField(help_text="Others; anybody may leave.")
+    delete = serializers.BooleanField()
+
+
+class ConversationSerializer(serializers.ModelSerializer):
+    """A conversation in a list, with a preview of its participants."""
+
+    owner = serializers.UUIDField(read_only=True, allow_null=True)
+    participants = ParticipantSerializer(many=True, read_only=True)
+    last_message = MessageSerializer(read_only=True, allow_null=True)
+    last_read_seq = serializers.IntegerField(read_only=True, help_text="Mine.")
+    unread_count = serializers.IntegerField(read_only=True, help_text="Mine.")
+    can = CapabilitiesSerializer(read_only=True)
+
+    class Meta:
+        model = Conversation
+        fields = (
+            "conversation_id",
+            "title",
+            "owner",
+            "participants",
+            "participant_count",
+            "last_message",
+            "last_seq",
+            "last_read_seq",
+            "unread_count",
+            "created_at",
+            "updated_at",
+            "can",
+        )
+
+
+class ConversationDetailSerializer(ConversationSerializer):
+    """A conversation with its newest messages, newest first."""
+
+    messages = MessageSerializer(many=True, read_only=True)
+
+    class Meta(ConversationSerializer.Meta):
+        fields = (*ConversationSerializer.Meta.fields, "messages")
+
+
+class StartConversationSerializer(serializers.ModelSerializer):
+    """A new conversation; the caller always takes part."""
+
+    participant_ids = serializers.ListField(child=serializers.UUIDField())
+
+    class Meta:
+        model = Conversation
+        fields = ("participant_ids", "title")
+
+
+class RenameSerializer(serializers.ModelSerializer):
+    """Another title; empty is allowed."""
+
+    class Meta:
+        model = Conversation
+        fields = ("title",)
+        extra_kwargs = {"title": {"required": True}}
+
+
+class ParticipantIdSerializer(serializers.Serializer):
+    """Whom to add or remove."""
+
+    user_id = serializers.UUIDField()

@@ -1,0 +1,101 @@
+"""Messages."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+
+from chats import rows
+from chats.models import Message
+from chats.models.messages import MAX_BODY_LENGTH
+from chats.serializers.users import PublicUserSerializer
+
+# Spellings of older clients: accepted on write, never returned.
+ALIASES = {"content": "message_body", "conversation_id": "conversation"}
+
+
+class BodyField(serializers.CharField):
+    """Text, taken exactly as sent: never trimmed, and never made from a number.
+
+    NUL and lone surrogates, which databases refuse, are refused by CharField.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(max_length=MAX_BODY_LENGTH, trim_whitespace=False, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        if not data.strip():
+            self.fail("blank")
+        return super().to_internal_value(data)
+
+
+class AliasesMixin:
+    """Accepts the older names where the present ones are missing."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            aliased = {new: data[old] for old, new in ALIASES.items() if old in data}
+            data = aliased | dict(data)
+        return super().to_internal_value(data)
+
+
+class MessageSerializer(AliasesMixin, serializers.ModelSerializer):
+    """A message; takes rows of ``chats.rows.MESSAGE`` with ``last_read_seq``."""
+
+    conversation = serializers.UUIDField()
+    sender = PublicUserSerializer(read_only=True)
+    message_body = BodyField()
+    client_id = serializers.UUIDField(
+        required=False,
+        allow_null=True,
+        help_text="Made by the client; a retry with the same one stores nothing twice.",
+    )
+    is_read = serializers.BooleanField(
+        read_only=True, help_text="Whether the caller has read it."
+    )
+
+    class Meta:
+        model = Message
+        fields = (
+            "message_id",
+            "conversation",
+            "sender",
+            "seq",
+            "message_body",
+            "sent_at",
+            "edited_at",
+            "deleted_at",
+            "is_read",
+            "client_id",
+        )
+
+    def to_representation(self, instance: Message | rows.Row) -> rows.Row:
+        row = instance
+        if isinstance(instance, Message):
+            row = rows.row_of(instance, rows.MESSAGE)
+            row["last_read_seq"] = getattr(instance, "last_read_seq", None)
+        reader_id = self.context["request"].user.pk
+        return rows.message_for(reader_id, row["last_read_seq"], row)
+
+
+class MessageEditSerializer(AliasesMixin, serializers.Serializer):
+    """What a sender may change."""
+
+    message_body = BodyField()
+
+
+class MarkConversationSerializer(serializers.Serializer):
+    """Which conversation to mark as read."""
+
+    conversation_id = serializers.UUIDField()
+
+
+class MarkedSerializer(serializers.Serializer):
+    """What marking a conversation as read did."""
+
+    conversation_id = serializers.UUIDField()
+    last_read_seq = serializers.IntegerField()
+    marked = serializers.IntegerField(help_text="How many messages became read.")
+    unread_count = serializers.IntegerField()

@@ -1,0 +1,167 @@
+"""People and their accounts."""
+
+from typing import Any
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError as DjangoValidationError
+from rest_framework import exceptions, serializers
+
+from chats import rows
+from chats.models import User
+from chats.services import users
+
+PUBLIC_FIELDS = (
+    "user_id",
+    "username",
+    "first_name",
+    "last_name",
+    "role",
+    "is_online",
+    "last_seen_at",
+)
+PRIVATE_FIELDS = ("email", "phone_number", "created_at", "updated_at")
+
+
+class PublicUserSerializer(serializers.ModelSerializer):
+    """What everybody signed in may know of a person."""
+
+    is_online = serializers.BooleanField(read_only=True)
+
+    class Meta:
+        model = User
+        fields = PUBLIC_FIELDS
+        read_only_fields = PUBLIC_FIELDS
+
+
+class UserSerializer(PublicUserSerializer):
+    """A person; the private fields only for that person and role-admins."""
+
+    class Meta(PublicUserSerializer.Meta):
+        fields = (*PUBLIC_FIELDS, *PRIVATE_FIELDS)
+        read_only_fields = fields
+
+    def to_representation(self, instance: User) -> dict:
+        viewer = self.context["request"].user
+        row = rows.row_of(instance, rows.USER)
+        is_private_to = viewer.pk == instance.pk or (
+            viewer.is_authenticated and viewer.is_role_admin
+        )
+        return rows.private_user(row) if is_private_to else rows.public_user(row)
+
+
+def require_password(password: str, user: User, *, field: str) -> None:
+    """Raise ValidationError on ``field`` unless Django's validators pass it."""
+    try:
+        validate_password(password, user)
+    except DjangoValidationError as error:
+        raise serializers.ValidationError({field: error.messages}) from error
+
+
+def require_free(field: str, value: str, *, owner: User | None = None) -> str:
+    """Return the value, or raise ValidationError when somebody else has it."""
+    taken = User.objects.named(value)
+    if owner is not None:
+        taken = taken.exclude(pk=owner.pk)
+    if taken.exists():
+        label = "e-mail" if field == "email" else field
+        raise serializers.ValidationError(
+            f"A user with that {label} already exists.", code="unique"
+        )
+    return value
+
+
+class SignUpSerializer(serializers.ModelSerializer):
+    """A new account. The role admin is for role-admins to give."""
+
+    password = serializers.CharField(
+        write_only=True, max_length=128, trim_whitespace=False
+    )
+
+    class Meta:
+        model = User
+        fields = (
+            "username",
+            "email",
+            "password",
+            "first_name",
+            "last_name",
+            "phone_number",
+            "role",
+        )
+        # Uniqueness is without regard to case, checked below.
+        extra_kwargs = {
+            "username": {
+                "validators": [
+                    User.username_validator,
+                    *User._meta.get_field("username").validators[1:2],
+                ]
+            }
+        }
+
+    def validate_username(self, value: str) -> str:
+        return require_free("username", value)
+
+    def validate_email(self, value: str) -> str:
+        return require_free("email", value)
+
+    def validate_role(self, value: str) -> str:
+        caller = self.context["request"].user
+        may_give = caller.is_authenticated and caller.is_role_admin
+        if value == User.Role.ADMIN and not may_give:
+            raise serializers.ValidationError("Only an admin makes another admin.")
+        return value
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        account = User(**{k: v for k, v in attrs.items() if k != "password"})
+        require_password(attrs["password"], account, field="password")
+        return attrs
+
+    def create(self, validated_data: dict[str, Any]) -> User:
+        return users.register_user(**validated_data)
+
+
+class AccountSerializer(serializers.ModelSerializer):
+    """Changes to an account: names, e-mail, phone; the role by a role-admin.
+
+    ``username`` and ``password`` may not change here. Sending them is an error
+    rather than ignored, unless the username is the one it was.
+    """
+
+    username = serializers.CharField(required=False)
+    password = serializers.CharField(required=False, write_only=True)
+
+    class Meta:
+        model = User
+        fields = (
+            "username",
+            "password",
+            "first_name",
+            "last_name",
+            "email",
+            "phone_number",
+            "role",
+        )
+
+    def validate_username(self, value: str) -> str:
+        if value != self.instance.username:
+            raise serializers.ValidationError("A username cannot be changed.")
+        return value
+
+    def validate_password(self, value: str) -> str:
+        raise serializers.ValidationError("Use /api/auth/password/change/.")
+
+    def validate_email(self, value: str) -> str:
+        return require_free("email", value, owner=self.instance)
+
+    def validate_role(self, value: str) -> str:
+        if value == self.instance.role:
+            return value
+        if not self.context["request"].user.is_role_admin:
+            raise exceptions.PermissionDenied("Only an admin changes a role.")
+        if self.instance.is_superuser:
+            raise serializers.ValidationError("A superuser has role admin.")
+        return value
+
+    def update(self, instance: User, validated_data: dict[str, Any]) -> User:
+        validated_data.pop("username", None)
+        return users.update_user(instance, validated_data)

@@ -1,0 +1,72 @@
+"""How often one caller may call: counters in the cache, atomic and constant in cost."""
+
+import time
+
+from django.conf import settings
+from django.core.cache import cache
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+from chats.addresses import client_address
+
+
+class RateThrottle(BaseThrottle):
+    """Counts calls per caller in windows of fixed length.
+
+    DRF's throttles keep a list of times, rewritten at every call without a lock;
+    one counter is atomic and costs the same at any rate.
+    """
+
+    scope = "user"
+
+    def get_scope(self, request: Request) -> str:
+        return self.scope
+
+    def allow_request(self, request: Request, view) -> bool:
+        scope = self.get_scope(request)
+        rate = settings.THROTTLE_RATES[scope]
+        if rate is None:
+            return True
+        limit, window = rate
+        now = time.time()
+        self.seconds_left = window - now % window
+        key = f"throttle:{scope}:{caller(request)}:{int(now // window)}"
+        return count(key, window) <= limit
+
+    def wait(self) -> float:
+        return self.seconds_left
+
+
+class CallerThrottle(RateThrottle):
+    """Every call, by person or, when anonymous, by address."""
+
+    def get_scope(self, request: Request) -> str:
+        return "user" if request.user.is_authenticated else "anon"
+
+
+class SendThrottle(RateThrottle):
+    """Messages sent."""
+
+    scope = "send"
+
+
+class SignUpThrottle(RateThrottle):
+    """Accounts made."""
+
+    scope = "signup"
+
+
+def caller(request: Request) -> str:
+    """Return what identifies the caller: the person, or the address."""
+    if request.user.is_authenticated:
+        return str(request.user.pk)
+    return client_address(request)
+
+
+def count(key: str, seconds: int) -> int:
+    """Count one more under ``key`` and return the count so far."""
+    try:
+        return cache.incr(key)
+    except ValueError:  # the first of this window, or of several first at once
+        cache.add(key, 0, timeout=seconds)
+        return cache.incr(key)

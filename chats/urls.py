@@ -1,0 +1,36 @@
+"""The API's routes, below ``/api/``."""
+
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.routers import DefaultRouter
+
+from chats.views import auth
+from chats.views.conversations import ConversationViewSet
+from chats.views.messages import MessageViewSet
+from chats.views.users import UserViewSet
+
+router = DefaultRouter()
+router.include_format_suffixes = False
+router.register("users", UserViewSet)
+router.register("conversations", ConversationViewSet)
+router.register("messages", MessageViewSet)
+router.register("auth/tokens", auth.TokenViewSet)
+
+auth_urls = [
+    path("login/", auth.LoginView.as_view(), name="login"),
+    path("logout/", auth.LogoutView.as_view(), name="logout"),
+    path("password/change/", auth.PasswordChangeView.as_view(), name="password-change"),
+    path("password/reset/", auth.PasswordResetView.as_view(), name="password-reset"),
+    path(
+        "password/reset/confirm/",
+        auth.PasswordResetConfirmView.as_view(),
+        name="password-reset-confirm",
+    ),
+]
+
+urlpatterns = [
+    path("", include(router.urls)),
+    path("auth/", include(auth_urls)),
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("docs/", SpectacularSwaggerView.as_view(), name="docs"),
+]

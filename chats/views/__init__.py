@@ -1,0 +1,1 @@
+"""The API's views: thin, one module a resource."""

@@ -1,0 +1,187 @@
+"""Signing in and out, passwords, access tokens."""
+
+from django.contrib.auth import authenticate, login, logout, update_session_auth_hash
+from drf_spectacular.utils import extend_schema
+from rest_framework import exceptions, mixins, viewsets
+from rest_framework.generics import GenericAPIView
+from rest_framework.permissions import AllowAny, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from chats import mail
+from chats.addresses import client_address
+from chats.authentication import require_same_origin
+from chats.models import AccessToken, User
+from chats.permissions import IsNotToken
+from chats.serializers.auth import (
+    IssueTokenSerializer,
+    LoginSerializer,
+    NewTokenSerializer,
+    PasswordChangeSerializer,
+    PasswordResetConfirmSerializer,
+    PasswordResetSerializer,
+    TokenSerializer,
+)
+from chats.serializers.users import UserSerializer
+from chats.services import sign_in, users
+from chats.throttles import count
+from chats.views.base import UUID_REGEX
+
+RESETS_PER_HOUR = 5  # letters to one address
+
+
+def person_by_password(request: Request, identifier: str, password: str) -> User:
+    """Return the person, or raise AuthenticationFailed with one answer for all."""
+    user = authenticate(request._request, username=identifier, password=password)
+    if user is None:
+        raise exceptions.AuthenticationFailed(
+            "Wrong username, e-mail or password.", "wrong_credentials"
+        )
+    return user
+
+
+class LoginView(GenericAPIView):
+    """Sign in with a session."""
+
+    serializer_class = LoginSerializer
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    def get_authenticate_header(self, request: Request) -> str:
+        return "Token"  # so that a wrong password is 401
+
+    @extend_schema(responses=UserSerializer)
+    def post(self, request: Request) -> Response:
+        """Sign in with username or e-mail.
+
+        Sets the session cookie and `csrftoken`, whose value the session's later
+        writes send as `X-CSRFToken`.
+        """
+        require_same_origin(request)
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        fields = serializer.validated_data
+        user = person_by_password(request, fields["identifier"], fields["password"])
+        login(request._request, user)
+        user.mark_seen()
+        request.user = user
+        return Response(UserSerializer(user, context={"request": request}).data)
+
+
+class LogoutView(GenericAPIView):
+    """Sign out."""
+
+    permission_classes = (IsAuthenticated, IsNotToken)
+    serializer_class = None
+
+    @extend_schema(request=None, responses={204: None})
+    def post(self, request: Request) -> Response:
+        """End this session."""
+        logout(request._request)
+        return Response(status=204)
+
+
+class PasswordChangeView(GenericAPIView):
+    """Change one's password."""
+
+    serializer_class = PasswordChangeSerializer
+
+    @extend_schema(responses={204: None})
+    def post(self, request: Request) -> Response:
+        """Change my password: all other sessions and all tokens end."""
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        user, fields = request.user, serializer.validated_data
+        account, address = str(user.pk), client_address(request)
+        sign_in.reserve_attempt(account, address)
+        if not user.check_password(fields["old_password"]):
+            raise exceptions.ValidationError({"old_password": ["Wrong password."]})
+        sign_in.forgive_attempts(account, address)
+        users.change_password(user, fields["new_password"])
+        if request.auth is None:
+            update_session_auth_hash(request._request, user)
+        return Response(status=204)
+
+
+class PasswordResetView(GenericAPIView):
+    """Ask for a letter to set a forgotten password."""
+
+    serializer_class = PasswordResetSerializer
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    @extend_schema(responses={204: None})
+    def post(self, request: Request) -> Response:
+        """Send a reset letter, if there is such a person; 204 in any case."""
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        email = serializer.validated_data["email"]
+        user = User.objects.active().named(email).first()
+        letters = count(f"reset:{email.lower()}", 3600)
+        mail.send_password_reset(user if letters <= RESETS_PER_HOUR else None)
+        return Response(status=204)
+
+
+class PasswordResetConfirmView(GenericAPIView):
+    """Set a forgotten password."""
+
+    serializer_class = PasswordResetConfirmSerializer
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    @extend_schema(responses={204: None})
+    def post(self, request: Request) -> Response:
+        """Set a new password with what the letter carried: every session ends."""
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        fields = serializer.validated_data
+        users.change_password(fields["user"], fields["new_password"])
+        return Response(status=204)
+
+
+class TokenViewSet(
+    mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet
+):
+    """One's access tokens."""
+
+    queryset = AccessToken.objects.all()
+    serializer_class = TokenSerializer
+    lookup_field = "token_id"
+    lookup_value_regex = UUID_REGEX
+
+    def get_queryset(self):
+        return AccessToken.objects.visible_to(self.request.user)
+
+    def get_permissions(self) -> list:
+        if self.action == "create":
+            return [AllowAny(), IsNotToken()]
+        return super().get_permissions()
+
+    def list(self, request: Request) -> Response:
+        """List my tokens."""
+        return super().list(request)
+
+    @extend_schema(request=IssueTokenSerializer, responses={201: NewTokenSerializer})
+    def create(self, request: Request) -> Response:
+        """Make a token; the secret is shown this once."""
+        serializer = IssueTokenSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        fields = serializer.validated_data
+        user = self._owner(request, fields)
+        token, secret = AccessToken.objects.issue(
+            user, fields["name"], fields.get("expires_at")
+        )
+        token.token = secret
+        return Response(NewTokenSerializer(token).data, 201)
+
+    def destroy(self, request: Request, token_id: str) -> Response:
+        """Revoke a token."""
+        return super().destroy(request)
+
+    def _owner(self, request: Request, fields: dict) -> User:
+        identifier = fields.get("username") or fields.get("email")
+        if identifier and "password" in fields:
+            return person_by_password(request, identifier, fields["password"])
+        if request.user.is_authenticated:
+            return request.user
+        raise exceptions.NotAuthenticated

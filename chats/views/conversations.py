@@ -1,0 +1,148 @@
+"""Conversations: starting, listing, renaming, joining, leaving."""
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+
+from chats import rows
+from chats.filters import ConversationFilter
+from chats.models import Conversation, Message, Participant
+from chats.serializers.conversations import (
+    ConversationDetailSerializer,
+    ConversationSerializer,
+    ParticipantIdSerializer,
+    ParticipantSerializer,
+    RenameSerializer,
+    StartConversationSerializer,
+)
+from chats.services import conversations
+from chats.views.base import ChatsViewSet
+
+PREVIEW_SIZE = 10  # participants of a conversation in a list
+DETAIL_PARTICIPANTS = 200
+DETAIL_MESSAGES = 50
+
+
+class ConversationViewSet(ChatsViewSet):
+    """The caller's conversations."""
+
+    queryset = Conversation.objects.all()
+    serializer_class = ConversationSerializer
+    filterset_class = ConversationFilter
+    lookup_field = "conversation_id"
+
+    def get_queryset(self) -> QuerySet:
+        mine = Conversation.objects.visible_to(self.request.user)
+        return mine.values(*rows.CONVERSATION, "last_read_seq")
+
+    def list(self, request: Request) -> Response:
+        """List my conversations, latest activity first."""
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        shown = rows.previews((row["conversation_id"] for row in page), PREVIEW_SIZE)
+        return self.get_paginated_response(
+            [
+                rows.conversation_for(
+                    request.user.pk, row, shown.get(row["conversation_id"], [])
+                )
+                for row in page
+            ]
+        )
+
+    @extend_schema(responses=ConversationDetailSerializer)
+    def retrieve(self, request: Request, conversation_id: str) -> Response:
+        """Get a conversation with its newest messages."""
+        return Response(self._detail())
+
+    @extend_schema(
+        request=StartConversationSerializer,
+        responses={201: ConversationDetailSerializer},
+    )
+    def create(self, request: Request) -> Response:
+        """Start a conversation, which I own."""
+        fields = self._validated(StartConversationSerializer)
+        conversation = conversations.start_conversation(request.user, **fields)
+        self.kwargs[self.lookup_field] = conversation.pk
+        return Response(self._detail(), 201)
+
+    @extend_schema(request=RenameSerializer, responses=ConversationDetailSerializer)
+    def update(self, request: Request, conversation_id: str) -> Response:
+        """Rename a conversation."""
+        return self._rename(conversation_id, partial=False)
+
+    @extend_schema(request=RenameSerializer, responses=ConversationDetailSerializer)
+    def partial_update(self, request: Request, conversation_id: str) -> Response:
+        """Rename a conversation."""
+        return self._rename(conversation_id, partial=True)
+
+    def destroy(self, request: Request, conversation_id: str) -> Response:
+        """Delete a conversation of mine for everyone, messages too."""
+        conversations.delete_conversation(request.user, UUID(conversation_id))
+        return Response(status=204)
+
+    @extend_schema(
+        request=ParticipantIdSerializer, responses=ConversationDetailSerializer
+    )
+    @action(detail=True, methods=["post"])
+    def add_participant(self, request: Request, conversation_id: str) -> Response:
+        """Add a person; again is harmless."""
+        user_id = self._validated(ParticipantIdSerializer)["user_id"]
+        conversations.add_participant(
+            request.user, UUID(conversation_id), user_id=user_id
+        )
+        return Response(self._detail())
+
+    @extend_schema(
+        request=ParticipantIdSerializer,
+        responses={200: ConversationDetailSerializer, 204: None},
+    )
+    @action(detail=True, methods=["post"])
+    def remove_participant(self, request: Request, conversation_id: str) -> Response:
+        """Leave (204), or remove somebody as the owner (200)."""
+        user_id = self._validated(ParticipantIdSerializer)["user_id"]
+        conversations.remove_participant(
+            request.user, UUID(conversation_id), user_id=user_id
+        )
+        if user_id == request.user.pk:
+            return Response(status=204)
+        return Response(self._detail())
+
+    @extend_schema(responses=ParticipantSerializer(many=True), filters=False)
+    @action(detail=True)
+    def participants(self, request: Request, conversation_id: str) -> Response:
+        """List the participants, the longest-standing first."""
+        self.get_object()
+        everybody = Participant.objects.filter(conversation_id=conversation_id)
+        page = self.paginate_queryset(everybody.values(*rows.PARTICIPANT))
+        return self.get_paginated_response([rows.participant(row) for row in page])
+
+    def _validated(self, serializer_class: type[Serializer], **kwargs) -> dict:
+        serializer = serializer_class(data=self.request.data, **kwargs)
+        serializer.is_valid(raise_exception=True)
+        return serializer.validated_data
+
+    def _rename(self, conversation_id: str, *, partial: bool) -> Response:
+        fields = self._validated(RenameSerializer, partial=partial)
+        if fields:
+            conversations.rename_conversation(
+                self.request.user, UUID(conversation_id), **fields
+            )
+        return Response(self._detail())
+
+    def _detail(self) -> rows.Row:
+        """Return the conversation in the path, or raise Http404."""
+        row, reader_id = self.get_object(), self.request.user.pk
+        key = {"conversation_id": row["conversation_id"]}
+        people = Participant.objects.filter(**key).values(*rows.PARTICIPANT)
+        newest = Message.objects.filter(**key).order_by("-seq").values(*rows.MESSAGE)
+        detail = rows.conversation_for(reader_id, row, people[:DETAIL_PARTICIPANTS])
+        return detail | {
+            "messages": [
+                rows.message_for(reader_id, row["last_read_seq"], message)
+                for message in newest[:DETAIL_MESSAGES]
+            ]
+        }

@@ -1,0 +1,136 @@
+"""Messages: sending, paging, editing, reading."""
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import Http404
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from chats import rows
+from chats.filters import MessageFilter, OneConversationFilter
+from chats.models import Message, Participant
+from chats.serializers.messages import (
+    MarkConversationSerializer,
+    MarkedSerializer,
+    MessageEditSerializer,
+    MessageSerializer,
+)
+from chats.services import messages
+from chats.throttles import SendThrottle
+from chats.views.base import ChatsViewSet
+
+
+class MessageViewSet(ChatsViewSet):
+    """Messages in the caller's conversations."""
+
+    queryset = Message.objects.all()
+    serializer_class = MessageSerializer
+    filterset_class = MessageFilter
+    lookup_field = "message_id"
+
+    def get_queryset(self) -> QuerySet:
+        mine = Message.objects.visible_to(self.request.user)
+        return mine.values(*rows.MESSAGE, "last_read_seq")
+
+    def get_throttles(self) -> list:
+        throttles = super().get_throttles()
+        return [*throttles, SendThrottle()] if self.action == "create" else throttles
+
+    def list(self, request: Request) -> Response:
+        """List my messages, newest first."""
+        return super().list(request)
+
+    def retrieve(self, request: Request, message_id: str) -> Response:
+        """Get a message."""
+        return super().retrieve(request)
+
+    @extend_schema(responses={200: MessageSerializer, 201: MessageSerializer})
+    def create(self, request: Request) -> Response:
+        """Send a message.
+
+        With a `client_id` a retry is safe: the same one again answers 200 and the
+        first message.
+        """
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        fields = serializer.validated_data
+        message, is_new = messages.send_message(
+            request.user,
+            fields["conversation"],
+            message_body=fields["message_body"],
+            client_id=fields.get("client_id"),
+        )
+        return self._answer(message, 201 if is_new else 200)
+
+    @extend_schema(request=MessageEditSerializer, responses=MessageSerializer)
+    def update(self, request: Request, message_id: str) -> Response:
+        """Edit a message of mine."""
+        return self._edit(request, message_id, partial=False)
+
+    @extend_schema(request=MessageEditSerializer, responses=MessageSerializer)
+    def partial_update(self, request: Request, message_id: str) -> Response:
+        """Edit a message of mine."""
+        return self._edit(request, message_id, partial=True)
+
+    def destroy(self, request: Request, message_id: str) -> Response:
+        """Delete a message: a tombstone stays in its place."""
+        messages.delete_message(request.user, UUID(message_id))
+        return Response(status=204)
+
+    @extend_schema(request=None, responses=MessageSerializer)
+    @action(detail=True, methods=["post"])
+    def mark_as_read(self, request: Request, message_id: str) -> Response:
+        """Move my read cursor up to this message, never back."""
+        return self._answer(messages.mark_as_read(request.user, UUID(message_id)))
+
+    @extend_schema(request=None, responses=MessageSerializer)
+    @mark_as_read.mapping.patch
+    def patch_as_read(self, request: Request, message_id: str) -> Response:
+        """Move my read cursor up to this message, never back."""
+        return self.mark_as_read(request, message_id)
+
+    @extend_schema(request=MarkConversationSerializer, responses=MarkedSerializer)
+    @action(detail=False, methods=["post"])
+    def mark_conversation_as_read(self, request: Request) -> Response:
+        """Move my read cursor to the end of a conversation."""
+        serializer = MarkConversationSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        conversation_id = serializer.validated_data["conversation_id"]
+        cursor, marked = messages.mark_conversation_as_read(
+            request.user, conversation_id
+        )
+        return Response(
+            {
+                "conversation_id": conversation_id,
+                "last_read_seq": cursor,
+                "marked": marked,
+                "unread_count": 0,
+            }
+        )
+
+    @action(detail=False, filterset_class=OneConversationFilter)
+    def by_conversation(self, request: Request) -> Response:
+        """List the messages of one conversation, newest first."""
+        page = self.filter_queryset(self.get_queryset())
+        conversation_id = request.query_params["conversation_id"]
+        taking_part = Participant.objects.filter(user=request.user)
+        if not taking_part.filter(conversation_id=conversation_id).exists():
+            raise Http404
+        serializer = self.get_serializer(self.paginate_queryset(page), many=True)
+        return self.get_paginated_response(serializer.data)
+
+    def _edit(self, request: Request, message_id: str, *, partial: bool) -> Response:
+        serializer = MessageEditSerializer(data=request.data, partial=partial)
+        serializer.is_valid(raise_exception=True)
+        if not serializer.validated_data:
+            return self.retrieve(request, message_id)
+        message = messages.edit_message(
+            request.user, UUID(message_id), **serializer.validated_data
+        )
+        return self._answer(message)
+
+    def _answer(self, message: Message, status: int = 200) -> Response:
+        return Response(self.get_serializer(message).data, status)

@@ -1,0 +1,112 @@
+"""People: signing up, looking up, one's own account."""
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from chats.filters import UserFilter
+from chats.models import User
+from chats.permissions import CanManageAccount, CanRegister
+from chats.serializers.users import AccountSerializer, SignUpSerializer, UserSerializer
+from chats.services import users
+from chats.throttles import SignUpThrottle
+from chats.views.base import ChatsViewSet
+
+
+class UserViewSet(ChatsViewSet):
+    """People."""
+
+    queryset = User.objects.all()
+    serializer_class = UserSerializer
+    permission_classes = (IsAuthenticated, CanManageAccount)
+    filterset_class = UserFilter
+    lookup_field = "user_id"
+
+    def get_queryset(self) -> QuerySet:
+        if self.action == "list":
+            return User.objects.active().order_by("username")
+        return User.objects.visible_to(self.request.user)
+
+    def get_permissions(self) -> list:
+        if self.action == "create":
+            return [CanRegister()]
+        if self.action == "retrieve":
+            return [IsAuthenticated()]
+        return super().get_permissions()
+
+    def get_throttles(self) -> list:
+        throttles = super().get_throttles()
+        return [*throttles, SignUpThrottle()] if self.action == "create" else throttles
+
+    def list(self, request: Request) -> Response:
+        """List active people."""
+        return super().list(request)
+
+    def retrieve(self, request: Request, user_id: str) -> Response:
+        """Get a person."""
+        return super().retrieve(request)
+
+    @extend_schema(request=SignUpSerializer, responses={201: UserSerializer})
+    def create(self, request: Request) -> Response:
+        """Sign up."""
+        context = self.get_serializer_context()
+        serializer = SignUpSerializer(data=request.data, context=context)
+        serializer.is_valid(raise_exception=True)
+        user = serializer.save()
+        if not request.user.is_authenticated:
+            request.user = user  # so that the answer is the person's own
+        return Response(UserSerializer(user, context=context).data, 201)
+
+    @extend_schema(request=AccountSerializer, responses=UserSerializer)
+    def update(self, request: Request, user_id: str) -> Response:
+        """Change an account."""
+        return self._update(request, partial=False)
+
+    @extend_schema(request=AccountSerializer, responses=UserSerializer)
+    def partial_update(self, request: Request, user_id: str) -> Response:
+        """Change an account."""
+        return self._update(request, partial=True)
+
+    def destroy(self, request: Request, user_id: str) -> Response:
+        """Delete an account: leave every conversation, anonymise the person."""
+        users.delete_user(self.get_object(), actor=request.user)
+        return Response(status=204)
+
+    @action(detail=False)
+    def me(self, request: Request) -> Response:
+        """Get my account."""
+        return self._mine(self.retrieve)
+
+    @extend_schema(request=AccountSerializer, responses=UserSerializer)
+    @me.mapping.put
+    def update_me(self, request: Request) -> Response:
+        """Change my account."""
+        return self._mine(self.update)
+
+    @extend_schema(request=AccountSerializer, responses=UserSerializer)
+    @me.mapping.patch
+    def partial_update_me(self, request: Request) -> Response:
+        """Change my account."""
+        return self._mine(self.partial_update)
+
+    @extend_schema(responses={204: None})
+    @me.mapping.delete
+    def delete_me(self, request: Request) -> Response:
+        """Delete my account: leave every conversation, anonymise the person."""
+        return self._mine(self.destroy)
+
+    def _mine(self, handler) -> Response:
+        self.kwargs[self.lookup_field] = str(self.request.user.pk)
+        self.detail = True
+        return handler(self.request, **self.kwargs)
+
+    def _update(self, request: Request, *, partial: bool) -> Response:
+        context = self.get_serializer_context()
+        serializer = AccountSerializer(
+            self.get_object(), data=request.data, partial=partial, context=context
+        )
+        serializer.is_valid(raise_exception=True)
+        return Response(UserSerializer(serializer.save(), context=context).data)
