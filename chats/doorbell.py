@@ -1,27 +1,44 @@
 """The bell between writers and the hub of the same process.
 
 A lost ring costs latency, never an event: the hub looks by itself every so often.
+A whisper (somebody types) is worth nothing later, and may be lost.
 """
 
 from collections.abc import Callable
+from typing import Protocol
+from uuid import UUID, uuid4
 
-_listeners: list[Callable[[], None]] = []
+# Tells this process's own notifications from those of others.
+PROCESS_ID = uuid4().hex
 
 
-def on_ring(listener: Callable[[], None]) -> None:
-    """Have ``listener`` called after every commit that appended events.
+class Listener(Protocol):
+    """Called in the writer's thread: must be quick and may not raise."""
 
-    It is called in the writer's thread: it must be quick and may not raise.
+    def ring(self) -> None: ...
+
+    def whisper(self, conversation_id: UUID, user_id: UUID) -> None: ...
+
+
+_listeners: list[Listener] = []
+
+
+def attach(listener: Listener) -> Callable[[], None]:
+    """Have ``listener`` told of every commit that appended events, and of whispers.
+
+    Returns what undoes it.
     """
     _listeners.append(listener)
-
-
-def off_ring(listener: Callable[[], None]) -> None:
-    """Undo ``on_ring``."""
-    _listeners.remove(listener)
+    return lambda: _listeners.remove(listener)
 
 
 def ring() -> None:
-    """Tell every listener that the log has grown."""
+    """Tell the listeners that the log has grown."""
     for listener in tuple(_listeners):
-        listener()
+        listener.ring()
+
+
+def whisper(conversation_id: UUID, user_id: UUID) -> None:
+    """Tell the listeners that somebody types."""
+    for listener in tuple(_listeners):
+        listener.whisper(conversation_id, user_id)

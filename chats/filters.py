@@ -1,13 +1,46 @@
 """The lists' query parameters. An unknown value is a 400 that names the parameter."""
 
+from datetime import UTC, datetime
+
 from django import forms
 from django.db.models import QuerySet
+from django.http import Http404
 from django_filters import rest_framework as filters
+from django_filters.fields import IsoDateTimeField
 
-from chats.models import Conversation, Message, User
+from chats.models import Conversation, Message, Participant, User
 
 MAX_BIGINT = 2**63 - 1
+MAX_SEARCH_LENGTH = 200  # SQLite fails on patterns of 50,000 bytes
 FLAGS = (("true", "true"), ("false", "false"))
+
+
+class UtcDateTimeField(IsoDateTimeField):
+    """A time in RFC 3339, given in UTC.
+
+    With an offset, the first and last hours of the calendar are no time in UTC.
+    """
+
+    def to_python(self, value: str) -> datetime | None:
+        time = super().to_python(value)
+        try:
+            return time and time.astimezone(UTC)
+        except OverflowError:
+            message, code = self.error_messages["invalid"], "invalid"
+            raise forms.ValidationError(message, code) from None
+
+
+class TimeFilter(filters.IsoDateTimeFilter):
+    """A time that every database can compare."""
+
+    field_class = UtcDateTimeField
+
+
+class SearchFilter(filters.CharFilter):
+    """Text to look for, of bounded length."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, max_length=MAX_SEARCH_LENGTH, **kwargs)
 
 
 class SeqFilter(filters.NumberFilter):
@@ -32,7 +65,7 @@ class FlagFilter(filters.ChoiceFilter):
 class UserFilter(filters.FilterSet):
     """Search and filters of the list of people."""
 
-    search = filters.CharFilter(
+    search = SearchFilter(
         method="filter_search", help_text="Part of a username or name."
     )
     role = filters.ChoiceFilter(choices=User.Role.choices)
@@ -58,7 +91,7 @@ class ConversationFilter(filters.FilterSet):
     unread = FlagFilter(
         method="filter_unread", help_text="Only those with something unread (or not)."
     )
-    search = filters.CharFilter(
+    search = SearchFilter(
         method="filter_search",
         help_text="Part of the title or of a participant's name.",
     )
@@ -91,15 +124,15 @@ class MessageFilter(filters.FilterSet):
     unread = FlagFilter(
         method="filter_unread", help_text="Only those I have not read (or have)."
     )
-    sent_after = filters.IsoDateTimeFilter(field_name="sent_at", lookup_expr="gt")
-    sent_before = filters.IsoDateTimeFilter(field_name="sent_at", lookup_expr="lt")
+    sent_after = TimeFilter(field_name="sent_at", lookup_expr="gt")
+    sent_before = TimeFilter(field_name="sent_at", lookup_expr="lt")
     after_seq = SeqFilter(
         field_name="seq", lookup_expr="gt", help_text="With `conversation_id`."
     )
     before_seq = SeqFilter(
         field_name="seq", lookup_expr="lt", help_text="With `conversation_id`."
     )
-    search = filters.CharFilter(method="filter_search", help_text="Part of the body.")
+    search = SearchFilter(method="filter_search", help_text="Part of the body.")
     ordering = filters.ChoiceFilter(
         choices=(("seq", "oldest first"), ("-seq", "newest first")),
         method="filter_ordering",
@@ -143,6 +176,15 @@ class MessageFilter(filters.FilterSet):
 
 
 class OneConversationFilter(MessageFilter):
-    """The same for one conversation, which has to be named."""
+    """The same for one conversation, which has to be named and the caller's."""
 
     conversation_id = filters.UUIDFilter(required=True, help_text="Which conversation.")
+
+    def filter_queryset(self, queryset: QuerySet) -> QuerySet:
+        taking_part = Participant.objects.filter(
+            user=self.request.user,
+            conversation_id=self.form.cleaned_data["conversation_id"],
+        )
+        if not taking_part.exists():
+            raise Http404
+        return super().filter_queryset(queryset)

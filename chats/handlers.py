@@ -3,8 +3,9 @@
 import logging
 import sys
 
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, JsonResponse
 from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -35,6 +36,12 @@ def exception_handler(exc: Exception, context: dict) -> Response | None:
     if isinstance(exc, DATABASE_DOWN):
         logger.error("Database unavailable: %s", exc)
         return Response(UNAVAILABLE, 503, headers={"Retry-After": RETRY_AFTER})
+    if isinstance(exc, Http404):
+        exc = exceptions.NotFound()  # one body, whatever was looked for
+    if isinstance(exc, RequestDataTooBig):
+        return Response({"detail": "The body is too large.", "code": "too_large"}, 413)
+    if isinstance(exc, SuspiciousOperation):
+        exc = exceptions.ParseError("Bad request.", "bad_request")
     if isinstance(exc, exceptions.ValidationError) and isinstance(exc.detail, list):
         exc.detail = {"non_field_errors": exc.detail}
     response = drf_exception_handler(exc, context)

@@ -4,9 +4,15 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
+from chats.exceptions import TooManyAttempts
+
 
 class NoStoreMiddleware:
-    """Keep personal answers out of every cache: all of ``/api/`` is personal."""
+    """Keep personal answers out of every cache: all of ``/api/`` is personal.
+
+    And answer 429 where a sign-in page of Django's own meets the limit on guessing,
+    which it knows nothing of.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
         self.get_response = get_response
@@ -16,3 +22,15 @@ class NoStoreMiddleware:
         if request.path.startswith("/api"):
             response.headers.setdefault("Cache-Control", "no-store")
         return response
+
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponse | None:
+        if not isinstance(exception, TooManyAttempts):
+            return None
+        return HttpResponse(
+            exception.message,
+            status=exception.status,
+            content_type="text/plain; charset=utf-8",
+            headers={"Retry-After": str(exception.retry_after)},
+        )

@@ -2,10 +2,12 @@
 
 import base64
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError as FieldError
 from django.db.models import Model, Q, QuerySet
+from django.utils import timezone
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -29,13 +31,12 @@ class KeysetPagination(BasePagination):
         size = page_size_of(request)
         ordering = [str(key) for key in queryset.query.order_by]
         ordering = ordering or list(queryset.model._meta.ordering)
+        self.ordering = ordering
         self.names = [key.lstrip("-") for key in ordering]
         descending = ordering[0].startswith("-")
         cursor = request.query_params.get("cursor")
         backward, values = (
-            decode_cursor(cursor, queryset.model, self.names)
-            if cursor
-            else (False, None)
+            decode_cursor(cursor, queryset.model, ordering) if cursor else (False, None)
         )
         if values:
             queryset = queryset.filter(
@@ -64,8 +65,9 @@ class KeysetPagination(BasePagination):
     def link(self, *, backward: bool) -> str:
         edge = self.rows[0 if backward else -1]
         values = [value_of(edge, name) for name in self.names]
+        cursor = encode_cursor(backward, self.ordering, values)
         url = remove_query_param(self.url, "cursor")
-        return replace_query_param(url, "cursor", encode_cursor(backward, values))
+        return replace_query_param(url, "cursor", cursor)
 
     def get_paginated_response_schema(self, schema: dict) -> dict:
         link = {"type": "string", "format": "uri", "nullable": True}
@@ -133,35 +135,45 @@ def beyond(names: list[str], values: list, *, lower: bool) -> Q:
     return Q(**{f"{names[0]}__{side}e": values[0]}) & condition
 
 
-def encode_cursor(backward: bool, values: list) -> str:
-    text = json.dumps([int(backward), *map(str, values)], separators=(",", ":"))
+def encode_cursor(backward: bool, ordering: list[str], values: list) -> str:
+    parts = [int(backward), ",".join(ordering), *map(str, values)]
+    text = json.dumps(parts, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def decode_cursor(
-    cursor: str, model: type[Model], names: list[str]
+    cursor: str, model: type[Model], ordering: list[str]
 ) -> tuple[bool, list]:
     """Return the direction and the values, or raise ValidationError on ``cursor``.
 
-    Each value is cleaned by its model field: a forged cursor is a 400, and gives
-    nothing away, since it only moves within what the queryset shows anyway.
+    A cursor names the order it belongs to, so one of another list is a 400. Each
+    value is cleaned by its model field: so is a forged one, and it gives nothing
+    away, since it only moves within what the queryset shows anyway.
     """
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        backward, *values = json.loads(text)
-        if backward not in (0, 1) or not all(isinstance(item, str) for item in values):
+        backward, order, *values = json.loads(text)
+        if backward not in (0, 1) or order != ",".join(ordering):
             raise ValueError(cursor)
-        fields = [model._meta.get_field(name) for name in names]
+        fields = [model._meta.get_field(name.lstrip("-")) for name in ordering]
         cleaned = [
             clean(field, item) for field, item in zip(fields, values, strict=True)
         ]
-    except (ValueError, TypeError, RecursionError, FieldError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError, FieldError) as error:
         raise ValidationError({"cursor": ["Invalid cursor."]}) from error
     return bool(backward), cleaned
 
 
-def clean(field, text: str) -> Any:
-    """Return the text as a value of the field; raise as the field does."""
+def clean(field, text: Any) -> Any:
+    """Return the text as a value of the field; raise as the field does.
+
+    Raises TypeError on what is no text, ValueError on a time without an offset,
+    OverflowError on one that is no time in UTC.
+    """
+    if not isinstance(text, str):
+        raise TypeError(text)
     value = field.to_python(text)
     field.run_validators(value)
+    if isinstance(value, datetime):
+        value = timezone.make_naive(value, UTC).replace(tzinfo=UTC)
     return value

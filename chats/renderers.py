@@ -1,17 +1,8 @@
-"""Writing answers: JSON by orjson, which knows times and UUIDs."""
+"""Writing answers: JSON, and the event stream's media type."""
 
-from typing import Any
-
-import orjson
 from rest_framework import renderers
-from rest_framework.utils import encoders
 
-_fallback = encoders.JSONEncoder().default
-
-
-def to_json(data: Any) -> bytes:
-    """Return compact JSON; times in RFC 3339 with ``Z``, UUIDs as text."""
-    return orjson.dumps(data, default=_fallback, option=orjson.OPT_UTC_Z)
+from chats.encoding import to_json
 
 
 class JSONRenderer(renderers.JSONRenderer):
@@ -25,3 +16,10 @@ class JSONRenderer(renderers.JSONRenderer):
         if self.get_indent(accepted_media_type or "", renderer_context or {}):
             return super().render(data, accepted_media_type, renderer_context)
         return to_json(data)
+
+
+class EventStreamRenderer(JSONRenderer):
+    """Lets ``Accept: text/event-stream`` be negotiated; errors are JSON still."""
+
+    media_type = "text/event-stream"
+    format = "event-stream"

@@ -1,13 +1,17 @@
 """How often one caller may call: counters in the cache, atomic and constant in cost."""
 
+import logging
 import time
 
 from django.conf import settings
 from django.core.cache import cache
+from redis.exceptions import RedisError
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from chats.addresses import client_address
+
+logger = logging.getLogger(__name__)
 
 
 class RateThrottle(BaseThrottle):
@@ -64,7 +68,18 @@ def caller(request: Request) -> str:
 
 
 def count(key: str, seconds: int) -> int:
-    """Count one more under ``key`` and return the count so far."""
+    """Count one more under ``key`` and return the count so far.
+
+    0 when the shared cache is not answering: a limit is no reason to fail a call.
+    """
+    try:
+        return _count(key, seconds)
+    except RedisError as error:
+        logger.warning("Throttles are off, the cache is not answering: %s", error)
+        return 0
+
+
+def _count(key: str, seconds: int) -> int:
     try:
         return cache.incr(key)
     except ValueError:  # the first of this window, or of several first at once

@@ -6,6 +6,7 @@ from rest_framework.routers import DefaultRouter
 
 from chats.views import auth
 from chats.views.conversations import ConversationViewSet
+from chats.views.events import EventsView
 from chats.views.messages import MessageViewSet
 from chats.views.users import UserViewSet
 
@@ -29,6 +30,7 @@ auth_urls = [
 ]
 
 urlpatterns = [
+    path("events/", EventsView.as_view(), name="events"),
     path("", include(router.urls)),
     path("auth/", include(auth_urls)),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),

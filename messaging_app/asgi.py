@@ -1,12 +1,7 @@
-"""ASGI entry point: the REST API through the WSGI application, in a small thread pool.
-
-Views are synchronous. Django's own ASGI handler would make a thread and a database
-connection for each request; under WSGI threads and connections are kept.
-"""
-
-from a2wsgi import WSGIMiddleware
-from django.conf import settings
+"""ASGI entry point: the whole application, its event streams held open."""
 
 from messaging_app.wsgi import application as wsgi_application
 
-application = WSGIMiddleware(wsgi_application, workers=settings.WEB_THREADS)
+from chats.stream import Shell  # isort: skip  (Django is set up by then)
+
+application = Shell(wsgi_application)

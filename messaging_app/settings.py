@@ -299,7 +299,6 @@ except (KeyError, IndexError, ValueError) as error:
 # --- Static files -------------------------------------------------------------
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
 WHITENOISE_USE_FINDERS = True  # served from the packages: nothing to collect first
 
 # --- API ----------------------------------------------------------------------

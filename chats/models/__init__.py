@@ -1,7 +1,7 @@
 """The database schema: tables, constraints, indexes and their querysets."""
 
 from chats.models.conversations import Conversation, Participant, PastParticipant
-from chats.models.events import Event, EventLog
+from chats.models.events import Event, EventLog, TypingSignal
 from chats.models.messages import Message
 from chats.models.sign_in import AccessToken, SignInAttempts
 from chats.models.users import User
@@ -15,5 +15,6 @@ __all__ = [
     "Participant",
     "PastParticipant",
     "SignInAttempts",
+    "TypingSignal",
     "User",
 ]

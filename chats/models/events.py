@@ -1,10 +1,17 @@
 """The event log: what happened, in commit order, as references to rows."""
 
+from uuid import UUID
+
 from django.db import connection, models
 from django.utils import timezone
 
+from chats.doorbell import PROCESS_ID
+
 LOG_LOCK = 0x6C6F67  # "log": the key of PostgreSQL's advisory lock
-WAKE_CHANNEL = "chats_events"  # PostgreSQL's LISTEN/NOTIFY channel
+# PostgreSQL's LISTEN/NOTIFY channels. The payload begins with the writer's process.
+WAKE_CHANNEL = "chats_events"
+TYPING_CHANNEL = "chats_typing"
+TYPING_SIGNALS_KEPT = 100
 
 
 class EventQuerySet(models.QuerySet):
@@ -22,8 +29,8 @@ class EventQuerySet(models.QuerySet):
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute(
-                    "SELECT pg_advisory_xact_lock(%s), pg_notify(%s, '')",
-                    [LOG_LOCK, WAKE_CHANNEL],
+                    "SELECT pg_advisory_xact_lock(%s), pg_notify(%s, %s)",
+                    [LOG_LOCK, WAKE_CHANNEL, PROCESS_ID],
                 )
         self.bulk_create(events)
 
@@ -96,3 +103,30 @@ class EventLog(models.Model):
     def pruned_through(cls) -> int:
         row = cls.objects.values_list("pruned_through_id", flat=True).first()
         return row or 0
+
+
+class TypingSignalQuerySet(models.QuerySet):
+    """Sets of typing signals."""
+
+    def send(self, process_id: str, conversation_id: UUID, user_id: UUID) -> None:
+        """Write a signal and drop those that nobody can still be waiting for."""
+        signal = self.create(
+            process_id=process_id, conversation_id=conversation_id, user_id=user_id
+        )
+        self.filter(pk__lt=signal.pk - TYPING_SIGNALS_KEPT).delete()
+
+
+class TypingSignal(models.Model):
+    """That somebody types, between processes that share SQLite, which cannot notify.
+
+    The last few only; no part of the log. On PostgreSQL the table stays empty.
+    """
+
+    process_id = models.CharField(max_length=32)
+    conversation_id = models.UUIDField()
+    user_id = models.UUIDField()
+
+    objects = TypingSignalQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.user_id} types in {self.conversation_id}"

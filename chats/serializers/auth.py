@@ -18,6 +18,16 @@ class PasswordField(serializers.CharField):
         super().__init__(write_only=True, **kwargs)
 
 
+def with_identifier(attrs: dict) -> dict:
+    """Add ``identifier``, the username or else the e-mail, to go with the password."""
+    attrs["identifier"] = attrs.get("username") or attrs.get("email")
+    if not attrs["identifier"]:
+        raise serializers.ValidationError(
+            {"username": ["Send a username or an email."]}, code="required"
+        )
+    return attrs
+
+
 class LoginSerializer(serializers.Serializer):
     """Username or e-mail, and the password."""
 
@@ -26,12 +36,7 @@ class LoginSerializer(serializers.Serializer):
     password = PasswordField()
 
     def validate(self, attrs: dict) -> dict:
-        attrs["identifier"] = attrs.get("username") or attrs.get("email")
-        if not attrs["identifier"]:
-            raise serializers.ValidationError(
-                {"username": ["Send a username or an email."]}, code="required"
-            )
-        return attrs
+        return with_identifier(attrs)
 
 
 class PasswordChangeSerializer(serializers.Serializer):
@@ -116,6 +121,16 @@ class IssueTokenSerializer(serializers.ModelSerializer):
     class Meta:
         model = AccessToken
         fields = ("name", "expires_at", "username", "email", "password")
+
+    def validate(self, attrs: dict) -> dict:
+        """A password needs a name and a name a password; neither: the session's."""
+        if "password" in attrs:
+            return with_identifier(attrs)
+        if "username" in attrs or "email" in attrs:
+            raise serializers.ValidationError(
+                {"password": ["This field is required."]}, code="required"
+            )
+        return attrs
 
     def validate_expires_at(self, value):
         if value is not None and value <= timezone.now():

@@ -8,6 +8,7 @@ from rest_framework import exceptions, serializers
 
 from chats import rows
 from chats.models import User
+from chats.models.users import validate_no_at_sign
 from chats.services import users
 
 PUBLIC_FIELDS = (
@@ -49,6 +50,20 @@ class UserSerializer(PublicUserSerializer):
         return rows.private_user(row) if is_private_to else rows.public_user(row)
 
 
+class UsernameField(serializers.CharField):
+    """A username, in the form it is stored in: normalising may make it longer."""
+
+    def to_internal_value(self, data: Any) -> str:
+        return User.normalize_username(super().to_internal_value(data))
+
+
+class EmailField(serializers.EmailField):
+    """An e-mail address, in the form it is stored in: with a lower-case domain."""
+
+    def to_internal_value(self, data: Any) -> str:
+        return User.objects.normalize_email(super().to_internal_value(data))
+
+
 def require_password(password: str, user: User, *, field: str) -> None:
     """Raise ValidationError on ``field`` unless Django's validators pass it."""
     try:
@@ -73,6 +88,11 @@ def require_free(field: str, value: str, *, owner: User | None = None) -> str:
 class SignUpSerializer(serializers.ModelSerializer):
     """A new account. The role admin is for role-admins to give."""
 
+    # Uniqueness is without regard to case, checked below.
+    username = UsernameField(
+        max_length=150, validators=[User.username_validator, validate_no_at_sign]
+    )
+    email = EmailField(max_length=254)
     password = serializers.CharField(
         write_only=True, max_length=128, trim_whitespace=False
     )
@@ -88,15 +108,6 @@ class SignUpSerializer(serializers.ModelSerializer):
             "phone_number",
             "role",
         )
-        # Uniqueness is without regard to case, checked below.
-        extra_kwargs = {
-            "username": {
-                "validators": [
-                    User.username_validator,
-                    *User._meta.get_field("username").validators[1:2],
-                ]
-            }
-        }
 
     def validate_username(self, value: str) -> str:
         return require_free("username", value)
@@ -127,7 +138,8 @@ class AccountSerializer(serializers.ModelSerializer):
     rather than ignored, unless the username is the one it was.
     """
 
-    username = serializers.CharField(required=False)
+    username = UsernameField(required=False)
+    email = EmailField(max_length=254)
     password = serializers.CharField(required=False, write_only=True)
 
     class Meta:

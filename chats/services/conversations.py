@@ -147,12 +147,16 @@ def add_as_staff(
 def remove_as_staff(
     conversation: Conversation, *, user_id: UUID, actor: User
 ) -> Conversation:
-    """End a participation on behalf of the staff; the caller has checked theirs."""
+    """End a participation on behalf of the staff, if there is one.
+
+    The caller has checked that the actor is allowed to.
+    """
     conversation = Conversation.objects.select_for_update(no_key=True).get(
         pk=conversation.pk
     )
     leaving = Participant.objects.filter(conversation=conversation, user_id=user_id)
-    end_participations(leaving, [conversation], actor=actor)
+    if leaving.exists():
+        end_participations(leaving, [conversation], actor=actor)
     return conversation
 
 

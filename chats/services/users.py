@@ -39,9 +39,13 @@ def update_user(user: User, changes: dict[str, Any]) -> User:
 
 
 def _taken(error: IntegrityError) -> Exception:
-    """Return the ChatError for a unique constraint, another error as it is."""
+    """Return the ChatError for a unique constraint, another error as it is.
+
+    The first line names the constraint; PostgreSQL's next ones quote the value.
+    """
+    constraint = str(error).partition("\n")[0]
     for field, label in (("email", "e-mail"), ("username", "username")):
-        if field in str(error):
+        if field in constraint:
             message = f"A user with that {label} already exists."
             return ChatError(message, field=field, code="unique")
     return error

@@ -2,6 +2,7 @@
 
 from django.db.models import QuerySet
 from rest_framework import viewsets
+from rest_framework.permissions import SAFE_METHODS
 
 UUID_REGEX = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
@@ -12,4 +13,5 @@ class ChatsViewSet(viewsets.ModelViewSet):
     lookup_value_regex = UUID_REGEX
 
     def filter_queryset(self, queryset: QuerySet) -> QuerySet:
-        return queryset if self.detail else super().filter_queryset(queryset)
+        is_list = not self.detail and self.request.method in SAFE_METHODS
+        return super().filter_queryset(queryset) if is_list else queryset

@@ -21,6 +21,7 @@ from chats.serializers.conversations import (
     StartConversationSerializer,
 )
 from chats.services import conversations
+from chats.services.typing import announce_typing
 from chats.views.base import ChatsViewSet
 
 PREVIEW_SIZE = 10  # participants of a conversation in a list
@@ -110,6 +111,13 @@ class ConversationViewSet(ChatsViewSet):
         if user_id == request.user.pk:
             return Response(status=204)
         return Response(self._detail())
+
+    @extend_schema(request=None, responses={204: None})
+    @action(detail=True, methods=["post"])
+    def typing(self, request: Request, conversation_id: str) -> Response:
+        """Tell the others that I am typing."""
+        announce_typing(request.user, UUID(conversation_id))
+        return Response(status=204)
 
     @extend_schema(responses=ParticipantSerializer(many=True), filters=False)
     @action(detail=True)

@@ -3,7 +3,6 @@
 from uuid import UUID
 
 from django.db.models import QuerySet
-from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -11,7 +10,7 @@ from rest_framework.response import Response
 
 from chats import rows
 from chats.filters import MessageFilter, OneConversationFilter
-from chats.models import Message, Participant
+from chats.models import Message
 from chats.serializers.messages import (
     MarkConversationSerializer,
     MarkedSerializer,
@@ -114,13 +113,7 @@ class MessageViewSet(ChatsViewSet):
     @action(detail=False, filterset_class=OneConversationFilter)
     def by_conversation(self, request: Request) -> Response:
         """List the messages of one conversation, newest first."""
-        page = self.filter_queryset(self.get_queryset())
-        conversation_id = request.query_params["conversation_id"]
-        taking_part = Participant.objects.filter(user=request.user)
-        if not taking_part.filter(conversation_id=conversation_id).exists():
-            raise Http404
-        serializer = self.get_serializer(self.paginate_queryset(page), many=True)
-        return self.get_paginated_response(serializer.data)
+        return super().list(request)
 
     def _edit(self, request: Request, message_id: str, *, partial: bool) -> Response:
         serializer = MessageEditSerializer(data=request.data, partial=partial)

@@ -30,6 +30,11 @@ class UserViewSet(ChatsViewSet):
             return User.objects.active().order_by("username")
         return User.objects.visible_to(self.request.user)
 
+    def get_object(self) -> User:
+        """Return the person in the path; on ``me/``, which names nobody, the caller."""
+        self.kwargs.setdefault(self.lookup_field, str(self.request.user.pk))
+        return super().get_object()
+
     def get_permissions(self) -> list:
         if self.action == "create":
             return [CanRegister()]
@@ -99,9 +104,8 @@ class UserViewSet(ChatsViewSet):
         return self._mine(self.destroy)
 
     def _mine(self, handler) -> Response:
-        self.kwargs[self.lookup_field] = str(self.request.user.pk)
         self.detail = True
-        return handler(self.request, **self.kwargs)
+        return handler(self.request, str(self.request.user.pk))
 
     def _update(self, request: Request, *, partial: bool) -> Response:
         context = self.get_serializer_context()

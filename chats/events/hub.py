@@ -1,0 +1,329 @@
+"""The hub: one tail of the log per process, whatever the number of streams.
+
+One thread reads new events once, renders each once, and hands the same bytes to
+every stream that may have them. Everything in here belongs to that thread, but for
+the few methods that say otherwise.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from django.db import DatabaseError, InterfaceError, connection
+
+from chats.events import presence
+from chats.events.people import Audience, Person, Span, Subscription, spans_of
+from chats.events.rendering import Type, event_frame, frame, render
+from chats.events.wakeups import Listener, OtherWriters
+from chats.models import Event, Participant
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500  # events read at once
+RECENT = 5_000  # events kept in memory for those who come back
+IDLE_AFTER = 60.0  # seconds without a stream until the hub stops reading
+TIMER = 1.0  # seconds between looks at the log when nothing rings
+CREDENTIALS_EVERY = 2.5  # seconds; a stream ends within 5 s of its session
+OUTAGE_PAUSE = 0.5  # seconds between attempts while the database is away
+
+Post = Callable[[list[tuple[Subscription, bytes]]], None]
+End = Callable[[list[Subscription], str], None]
+
+
+class Recent(NamedTuple):
+    """An event lately dispatched; no frame if nobody here was to have it."""
+
+    event_id: int
+    conversation_id: UUID
+    frame: bytes | None
+
+
+class Hub:
+    """Tails the log for the streams of one process.
+
+    ``post`` takes a batch of frames to the shell's thread, ``end`` a batch of
+    streams to close; the streams of one batch get their frames in its order.
+    """
+
+    def __init__(self, post: Post, end: End, *, clock=time.monotonic):
+        self._post, self._end, self._clock = post, end, clock
+        self._rung = threading.Event()
+        self._stopped = False
+        self._joining: deque[Subscription] = deque()
+        self._leaving: deque[Subscription] = deque()
+        self._whispers: deque[tuple[UUID, UUID]] = deque()
+        self.audience = Audience()
+        self.position: int | None = None  # the last event dispatched; None when idle
+        self._recent: deque[Recent] = deque(maxlen=RECENT)
+        self._recent_after = 0  # all events after this one are in _recent
+        self._active_until = 0.0
+        self._due: dict[str, float] = {}
+        self._others = OtherWriters()
+        self._listener = Listener(self)
+        self._watch = presence.Watch()
+
+    # --- From any thread ------------------------------------------------------
+
+    def ring(self) -> None:
+        """Have the log looked at now."""
+        self._rung.set()
+
+    def whisper(self, conversation_id: UUID, user_id: UUID) -> None:
+        """Have it passed on that somebody types."""
+        self._whispers.append((conversation_id, user_id))
+        self._rung.set()
+
+    def join(self, stream: Subscription) -> None:
+        """Have every event past ``stream.position`` pushed to the stream, in order.
+
+        If the hub cannot tell what came between, the stream ends as "behind".
+        """
+        self._joining.append(stream)
+        self._rung.set()
+
+    def leave(self, stream: Subscription) -> None:
+        """Have the stream forgotten."""
+        self._leaving.append(stream)
+        self._rung.set()
+
+    def stop(self) -> None:
+        """Have the thread end."""
+        self._stopped = True
+        self._rung.set()
+
+    # --- The thread -----------------------------------------------------------
+
+    def run(self) -> None:
+        """Take turns until stopped; an outage of the database is waited out."""
+        self._listener.start()
+        while not self._stopped:
+            self._rung.wait(self._patience())
+            was_rung = self._rung.is_set()
+            self._rung.clear()
+            try:
+                self.turn(was_rung=was_rung)
+            except (DatabaseError, InterfaceError) as error:
+                logger.warning("The event hub waits for the database: %s", error)
+                connection.close()
+                self._rung.wait(OUTAGE_PAUSE)
+                self._rung.set()
+            except Exception:
+                logger.exception("The event hub starts anew: its streams resume")
+                self._start_anew()
+        self._listener.stop()
+        connection.close()
+
+    def turn(self, *, was_rung: bool = True) -> None:
+        """Do what is waiting: new events first, so that all else is up to date."""
+        self._forget_leavers()
+        if self._joining:
+            self._active_until = self._clock() + IDLE_AFTER
+        if not self._is_active():
+            self.position = None
+            self._whispers.clear()
+            return
+        if self.position is None:
+            self._wake_up()
+        if self._is_due("log", TIMER) or was_rung or self._others.have_written():
+            self._read_log()
+            for conversation_id, user_id in self._others.typing():
+                self._whispers.append((conversation_id, user_id))
+        self._admit_joiners()
+        self._pass_whispers()
+        if self._is_due("credentials", CREDENTIALS_EVERY):
+            self._end(presence.signed_out(self.audience.streams()), "signed out")
+        if self._is_due("presence", presence.EVERY):
+            self._pass_presence()
+
+    def _is_active(self) -> bool:
+        return bool(self.audience.people) or self._clock() < self._active_until
+
+    def _patience(self) -> float | None:
+        """Return how long to wait for a ring: for ever while nobody listens."""
+        if not self._is_active():
+            return None
+        return min(TIMER, self._others.poll_every)
+
+    def _is_due(self, what: str, every: float) -> bool:
+        now = self._clock()
+        if now < self._due.get(what, 0.0):
+            return False
+        self._due[what] = now + every
+        return True
+
+    def _wake_up(self) -> None:
+        self._others.skip()
+        self.position = self._recent_after = Event.objects.last_id()
+        self._recent.clear()
+
+    def _start_anew(self) -> None:
+        self._end(self.audience.streams(), "restart")
+        self.audience = Audience()
+        self.position = None
+
+    def _forget_leavers(self) -> None:
+        while self._leaving:
+            self.audience.remove(self._leaving.popleft())
+
+    # --- Events ---------------------------------------------------------------
+
+    def _read_log(self) -> None:
+        while True:
+            newer = Event.objects.filter(pk__gt=self.position).order_by("pk")
+            events = list(newer[:BATCH])
+            if events:
+                self._dispatch(events)
+            if len(events) < BATCH:
+                return
+
+    def _dispatch(self, events: Sequence[Event]) -> None:
+        """Find out whom each event reaches; render those that reach somebody."""
+        newcomers = self._newcomers(events)
+        reached: list[list[Person]] = []
+        for event in events:
+            self._open_spans(event, newcomers)
+            reached.append(self.audience.listeners(event.conversation_id, event.pk))
+            self._close_spans(event)
+        wanted = [
+            event for event, people in zip(events, reached, strict=True) if people
+        ]
+        payloads = {
+            event.pk: payload
+            for event, payload in zip(wanted, render(wanted), strict=True)
+        }
+        frames: list[tuple[Subscription, bytes]] = []
+        for event, people in zip(events, reached, strict=True):
+            payload = payloads.get(event.pk)
+            data = event_frame(payload) if payload else None
+            self._remember(event, data if event.pk in payloads else None)
+            for person in people:
+                frames += _frames_for(person, event.pk, data)
+        self.position = events[-1].pk
+        if frames:
+            self._post(frames)
+
+    def _newcomers(self, events: Sequence[Event]) -> list[tuple[UUID, UUID, int]]:
+        """Return who takes part in the conversations that these events created."""
+        created = {
+            event.conversation_id: event.pk
+            for event in events
+            if event.type == Type.CONVERSATION_CREATED
+        }
+        if not created:
+            return []
+        taking_part = Participant.objects.filter(
+            conversation_id__in=created, first_event_id__in=created.values()
+        )
+        return list(
+            taking_part.order_by().values_list(
+                "conversation_id", "user_id", "first_event_id"
+            )
+        )
+
+    def _open_spans(self, event: Event, newcomers: list) -> None:
+        if event.type == Type.CONVERSATION_CREATED:
+            for conversation_id, user_id, first in newcomers:
+                if conversation_id == event.conversation_id:
+                    self.audience.open_span(user_id, conversation_id, first)
+        elif event.type == Type.PARTICIPANT_ADDED:
+            self.audience.open_span(event.user_id, event.conversation_id, event.pk)
+
+    def _close_spans(self, event: Event) -> None:
+        if event.type == Type.PARTICIPANT_REMOVED:
+            self.audience.close_span(event.user_id, event.conversation_id)
+        elif event.type == Type.CONVERSATION_DELETED:
+            self.audience.close_conversation(event.conversation_id)
+
+    def _remember(self, event: Event, data: bytes | None) -> None:
+        if len(self._recent) == RECENT:
+            self._recent_after = self._recent[0].event_id
+        self._recent.append(Recent(event.pk, event.conversation_id, data))
+
+    # --- Streams --------------------------------------------------------------
+
+    def _admit_joiners(self) -> None:
+        joiners = [self._joining.popleft() for _ in range(len(self._joining))]
+        if not joiners:
+            return
+        try:
+            oldest = min(stream.position for stream in joiners)
+            spans = spans_of({stream.user_id for stream in joiners}, oldest)
+        except DatabaseError:
+            self._joining.extendleft(reversed(joiners))
+            raise
+        for stream in joiners:
+            self._admit(stream, spans[stream.user_id])
+
+    def _admit(self, stream: Subscription, spans: list[Span]) -> None:
+        missed = self._missed(stream, spans)
+        if missed is None:
+            self._end([stream], "behind")
+            return
+        stream.position = max(stream.position, self.position)
+        self.audience.add(stream, spans, self.position)
+        if missed:
+            self._post([(stream, b"".join(missed))])
+
+    def _missed(self, stream: Subscription, spans: list[Span]) -> list[bytes] | None:
+        """Return the frames between the stream's position and the hub's.
+
+        None if they are not all in memory.
+        """
+        if stream.position < self._recent_after:
+            return None
+        missed: list[bytes] = []
+        for event in reversed(self._recent):
+            if event.event_id <= stream.position:
+                break
+            if not _is_within(spans, event):
+                continue
+            if event.frame is None:
+                return None
+            missed.append(event.frame)
+        return missed[::-1]
+
+    # --- What is not stored ---------------------------------------------------
+
+    def _pass_whispers(self) -> None:
+        frames: list[tuple[Subscription, bytes]] = []
+        while self._whispers:
+            conversation_id, user_id = self._whispers.popleft()
+            words = {"conversation_id": conversation_id, "user_id": user_id}
+            data = frame("typing", words)
+            for person in self.audience.present(conversation_id):
+                if person.user_id != user_id:
+                    frames += [(stream, data) for stream in person.streams]
+        if frames:
+            self._post(frames)
+
+    def _pass_presence(self) -> None:
+        presence.refresh(self.audience.people)
+        frames = self._watch.changes_for(self.audience)
+        if frames:
+            self._post(frames)
+
+
+def _frames_for(
+    person: Person, event_id: int, data: bytes | None
+) -> list[tuple[Subscription, bytes]]:
+    """Return the frame for each of the person's streams that has not had it."""
+    frames = []
+    for stream in person.streams:
+        if stream.position < event_id:
+            stream.position = event_id
+            if data is not None:
+                frames.append((stream, data))
+    return frames
+
+
+def _is_within(spans: list[Span], event: Recent) -> bool:
+    return any(
+        conversation_id == event.conversation_id
+        and first <= event.event_id
+        and (last is None or event.event_id <= last)
+        for conversation_id, first, last in spans
+    )

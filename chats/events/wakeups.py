@@ -1,0 +1,113 @@
+"""How a hub hears of what other processes wrote.
+
+PostgreSQL notifies; SQLite is asked for a number that changes with every commit of
+another connection. Both only save time: a timer reads the log all the same.
+"""
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import psycopg
+from django.db import DatabaseError, connection
+
+from chats.doorbell import PROCESS_ID
+from chats.models import TypingSignal
+from chats.models.events import TYPING_CHANNEL, WAKE_CHANNEL
+
+if TYPE_CHECKING:
+    from chats.events.hub import Hub
+
+logger = logging.getLogger(__name__)
+
+POLL_EVERY = 0.02  # seconds between looks at SQLite's counter
+RECONNECT_EVERY = 1.0  # seconds
+
+
+class OtherWriters:
+    """Whether other connections to SQLite have committed; for the hub's thread."""
+
+    def __init__(self) -> None:
+        self._version: int | None = None
+        self._last_signal = 0
+
+    @property
+    def poll_every(self) -> float:
+        return POLL_EVERY if connection.vendor == "sqlite" else RECONNECT_EVERY
+
+    def skip(self) -> None:
+        """Count everything so far as heard."""
+        newest = TypingSignal.objects.order_by("-pk").values_list("pk", flat=True)
+        self._last_signal = newest.first() or 0
+        self.have_written()
+
+    def have_written(self) -> bool:
+        """Tell whether anything was committed since the last call."""
+        if connection.vendor != "sqlite":
+            return False
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA data_version")
+            version = cursor.fetchone()[0]
+        changed, self._version = version != self._version, version
+        return changed
+
+    def typing(self) -> list[tuple[UUID, UUID]]:
+        """Return who types where, as other processes wrote it."""
+        if connection.vendor != "sqlite":
+            return []
+        signals = list(
+            TypingSignal.objects.filter(pk__gt=self._last_signal).order_by("pk")
+        )
+        if signals:
+            self._last_signal = signals[-1].pk
+        return [
+            (signal.conversation_id, signal.user_id)
+            for signal in signals
+            if signal.process_id != PROCESS_ID
+        ]
+
+
+class Listener:
+    """Waits for PostgreSQL's notifications on a connection and a thread of its own."""
+
+    def __init__(self, hub: "Hub"):
+        self._hub = hub
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        if connection.vendor == "postgresql":
+            threading.Thread(target=self._run, name="listener", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _run(self) -> None:
+        """Listen until stopped; when the connection is lost, connect again."""
+        while not self._stopped.is_set():
+            try:
+                self._listen()
+            except (psycopg.Error, DatabaseError) as error:
+                logger.warning("Listening for events again soon: %s", error)
+                self._stopped.wait(RECONNECT_EVERY)
+
+    def _listen(self) -> None:
+        params = connection.get_connection_params()
+        params.pop("cursor_factory", None)
+        params.pop("context", None)
+        with psycopg.connect(**params, autocommit=True) as listening:
+            for channel in (WAKE_CHANNEL, TYPING_CHANNEL):
+                listening.execute(f"LISTEN {channel}")
+            self._hub.ring()  # for what came before
+            while not self._stopped.is_set():
+                for notice in listening.notifies(timeout=RECONNECT_EVERY):
+                    self._hear(notice)
+
+    def _hear(self, notice: psycopg.Notify) -> None:
+        writer, *words = notice.payload.split()
+        if writer == PROCESS_ID:
+            return  # this process was told directly
+        if notice.channel == TYPING_CHANNEL:
+            self._hub.whisper(UUID(words[0]), UUID(words[1]))
+        else:
+            self._hub.ring()

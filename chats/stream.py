@@ -1,0 +1,404 @@
+"""The ASGI shell: Django under WSGI in a few threads, and the streams it holds open.
+
+A request is read whole, handed to a thread, and its answer written by the event
+loop: no slow client ever holds a thread. An open stream has no thread, no database
+connection and no Django request; it is a queue that the hub fills.
+"""
+
+import asyncio
+import contextlib
+import io
+import logging
+import random
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import DatabaseError
+
+from chats import doorbell
+from chats.events.hub import Hub
+from chats.events.people import Credential, Subscription
+from chats.events.streams import Piece, backlog
+from chats.exceptions import Gone
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_EVERY = 15.0  # seconds
+BODY_TIMEOUT = 30.0  # seconds a client may take to send its request's body
+MAX_QUEUED = 512 * 1024  # bytes a slow reader may be behind before it is cut
+CHUNK = 64 * 1024  # bytes of a streamed answer taken from a thread at once
+RETRY_SPREAD = (500, 5000)  # milliseconds: not everybody comes back at once
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Application = Callable[[dict, Callable], Iterable[bytes]]
+
+
+class Offer:
+    """The shell's offer to hold a request's answer open, taken up by the view."""
+
+    accepted: tuple[UUID, Piece, Credential] | None = None
+
+    def accept(self, user_id: UUID, start: Piece, credential: Credential) -> None:
+        self.accepted = (user_id, start, credential)
+
+
+class Stream(Subscription):
+    """One open stream: a bounded queue between the hub and its client's socket.
+
+    All methods run in the event loop's thread.
+    """
+
+    __slots__ = ("_frames", "_size", "_waiter", "ended")
+
+    def __init__(self, user_id: UUID, position: int, credential: Credential):
+        super().__init__(user_id, position, credential)
+        self._frames: deque[bytes] = deque()
+        self._size = 0
+        self._waiter: asyncio.Future | None = None
+        self.ended = ""
+
+    def push(self, frame: bytes) -> None:
+        if self.ended:
+            return
+        self._frames.append(frame)
+        self._size += len(frame)
+        if self._size > MAX_QUEUED:
+            self._frames.clear()
+            self.end("slow")
+        self._wake()
+
+    def end(self, reason: str) -> None:
+        self.ended = self.ended or reason
+        self._wake()
+
+    async def next(self) -> bytes:
+        """Wait for what is queued and return all of it; nothing means the end."""
+        if not self._frames and not self.ended:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        frames = b"".join(self._frames)
+        self._frames.clear()
+        self._size = 0
+        return frames
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class Shell:
+    """The ASGI application.
+
+    Two small pools of threads: one for the API, one for what takes long (passwords
+    are hashed for sign-in; the admin's pages), which would hold up messages.
+    """
+
+    def __init__(self, application: Application):
+        self.application = application
+        self.quick = ThreadPoolExecutor(settings.WEB_THREADS, "web")
+        self.slow = ThreadPoolExecutor(settings.WEB_THREADS, "slow")
+        self.streams: set[Stream] = set()
+        self.hub: Hub | None = None
+        self.is_closing = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self.answer(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self.live(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    # --- Requests -------------------------------------------------------------
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request through the WSGI application."""
+        body = await read_body(scope, receive)
+        if isinstance(body, int):
+            await refuse(send, body)
+            return
+        offer = Offer()
+        environ = environ_of(scope, body, offer)
+        pool = self.slow if takes_long(scope) else self.quick
+        exchange = Exchange(self.application, environ)
+        run = asyncio.get_running_loop().run_in_executor
+        chunk = await run(pool, exchange.begin)
+        if offer.accepted is not None:
+            await self.hold(exchange, chunk, offer.accepted, receive, send)
+            return
+        await send(exchange.start())
+        while not exchange.finished:
+            await send(body_message(chunk, more=True))
+            chunk = await run(pool, exchange.next)
+        await send(body_message(chunk))
+
+    # --- Streams --------------------------------------------------------------
+
+    async def hold(
+        self, exchange: "Exchange", chunk: bytes, accepted: tuple, receive, send
+    ) -> None:
+        """Keep the answer open: the rest of the backlog, then what the hub pushes."""
+        user_id, piece, credential = accepted
+        await send(exchange.start(omit=b"content-length"))
+        await send(body_message(chunk, more=True))
+        stream = Stream(user_id, piece.position, credential)
+        self.streams.add(stream)
+        gone = asyncio.ensure_future(watch(receive, stream))
+        try:
+            if self.is_closing:
+                stream.end("restart")
+            await self.feed(stream, piece, send)
+        finally:
+            gone.cancel()
+            self.streams.discard(stream)
+            self.the_hub().leave(stream)
+
+    async def feed(self, stream: Stream, piece: Piece, send: Send) -> None:
+        """Send until the stream ends; one that fell behind reads the log again."""
+        while not stream.ended or stream.ended == "behind":
+            stream.ended = ""
+            if not await self.catch_up(stream, piece, send):
+                break
+            self.the_hub().join(stream)
+            while frames := await stream.next():
+                await send(body_message(frames, more=True))
+            piece = Piece(b"", stream.position, has_more=True)
+        if stream.ended not in {"gone", "slow"}:
+            retry = f"retry: {random.randint(*RETRY_SPREAD)}\n\n"  # noqa: S311
+            await send(body_message(retry.encode()))
+
+    async def catch_up(self, stream: Stream, piece: Piece, send: Send) -> bool:
+        """Send what the log still has for the stream; False if that cannot be."""
+        run = asyncio.get_running_loop().run_in_executor
+        while piece.has_more and not stream.ended:
+            try:
+                piece = await run(self.slow, backlog, stream.user_id, stream.position)
+            except (Gone, DatabaseError) as error:
+                logger.info("A stream ends in its backlog: %s", error)
+                return False
+            stream.position = piece.position
+            if piece.body:
+                await send(body_message(piece.body, more=True))
+        return True
+
+    def the_hub(self) -> Hub:
+        """Return the hub, started with the first stream."""
+        if self.hub is None:
+            loop = asyncio.get_running_loop()
+            self.hub = Hub(
+                post=lambda frames: loop.call_soon_threadsafe(push_all, frames),
+                end=lambda streams, why: loop.call_soon_threadsafe(
+                    end_all, streams, why
+                ),
+            )
+            doorbell.attach(self.hub)
+            threading.Thread(target=self.hub.run, name="hub", daemon=True).start()
+        return self.hub
+
+    # --- Life of the process --------------------------------------------------
+
+    async def live(self, receive: Receive, send: Send) -> None:
+        """Beat every stream's heart; end the streams when the process is told to."""
+        await receive()
+        loop = asyncio.get_running_loop()
+        hear_signals(lambda: loop.call_soon_threadsafe(self.close))
+        beating = asyncio.ensure_future(self.beat())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        beating.cancel()
+        self.close()
+        if self.hub is not None:
+            self.hub.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def close(self) -> None:
+        """End every stream, and those still to come: the process is going down."""
+        self.is_closing = True
+        end_all(self.streams, "restart")
+
+    async def beat(self) -> None:
+        """Write a comment on every stream now and then: proxies cut silent ones."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_EVERY)
+            for stream in list(self.streams):
+                stream.push(b":\n\n")
+                await asyncio.sleep(0)
+
+
+def push_all(frames: list[tuple[Subscription, bytes]]) -> None:
+    for stream, frame in frames:
+        stream.push(frame)
+
+
+def end_all(streams: Iterable[Subscription], reason: str) -> None:
+    for stream in tuple(streams):
+        stream.end(reason)
+
+
+async def watch(receive: Receive, stream: Stream) -> None:
+    """End the stream when its client is gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    stream.end("gone")
+
+
+def hear_signals(callback: Callable[[], Any]) -> None:
+    """Call back on SIGTERM and SIGINT, before the server's own handler.
+
+    A server ends its connections first and tells the application afterwards; open
+    streams, which never end by themselves, would keep it waiting.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return  # under autoreload the server hears no signals either
+    for number in (signal.SIGTERM, signal.SIGINT):
+        earlier = signal.getsignal(number)
+
+        def handle(signum, frame, earlier=earlier) -> None:
+            callback()
+            if callable(earlier):
+                earlier(signum, frame)
+
+        signal.signal(number, handle)
+
+
+# --- Between ASGI and WSGI ----------------------------------------------------
+
+
+class Exchange:
+    """One request through the WSGI application; runs in a thread of the pool."""
+
+    def __init__(self, application: Application, environ: dict):
+        self.application, self.environ = application, environ
+        self.status, self.headers = 500, []
+        self.finished = False
+        self._chunks: Any = None
+
+    def begin(self) -> bytes:
+        """Call the application and return its first piece, mostly all there is."""
+        result = self.application(self.environ, self._start_response)
+        self._result, self._chunks = result, iter(result)
+        return self.next()
+
+    def next(self) -> bytes:
+        """Return the next piece; ``finished`` tells whether it is the last one."""
+        pieces, size = [], 0
+        try:
+            for chunk in self._chunks:
+                pieces.append(chunk)
+                size += len(chunk)
+                if size >= CHUNK:
+                    return b"".join(pieces)
+        except BaseException:
+            self._close()
+            raise
+        self._close()
+        return b"".join(pieces)
+
+    def start(self, omit: bytes = b"") -> dict[str, Any]:
+        headers = [item for item in self.headers if item[0] != omit]
+        return {
+            "type": "http.response.start",
+            "status": self.status,
+            "headers": headers,
+        }
+
+    def _start_response(self, status: str, headers: list, exc_info=None) -> None:
+        self.status = int(status.split(" ", 1)[0])
+        self.headers = [
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in headers
+        ]
+
+    def _close(self) -> None:
+        self.finished = True
+        self._result.close()
+
+
+async def read_body(scope: Scope, receive: Receive) -> bytes | int:
+    """Return the request's body, or the status to refuse it with."""
+    parts, size = [], 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(BODY_TIMEOUT):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return 400
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+                    return 413
+                if not message.get("more_body"):
+                    return b"".join(parts)
+    return 408
+
+
+async def refuse(send: Send, status: int) -> None:
+    """Answer without asking Django: the request never arrived whole."""
+    words = {
+        400: b'{"detail":"The request broke off.","code":"incomplete"}',
+        408: b'{"detail":"The body took too long.","code":"timeout"}',
+        413: b'{"detail":"The body is too large.","code":"too_large"}',
+    }
+    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+    headers.append((b"content-length", str(len(words[status])).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send(body_message(words[status]))
+
+
+def body_message(body: bytes, *, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": body, "more_body": more}
+
+
+def takes_long(scope: Scope) -> bool:
+    """Tell whether a request hashes a password or is the staff's."""
+    path = scope["path"]
+    if path.startswith(("/admin/", "/api-auth/", "/api/schema/")):
+        return True
+    is_sign_up = path == "/api/users/"
+    return scope["method"] == "POST" and (is_sign_up or path.startswith("/api/auth/"))
+
+
+def environ_of(scope: Scope, body: bytes, offer: Offer) -> dict[str, Any]:
+    """Return the WSGI environment (PEP 3333) of an ASGI request."""
+    server_host, server_port = scope.get("server") or ("localhost", 80)
+    client_host, client_port = scope.get("client") or ("", 0)
+    environ = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": scope.get("root_path", ""),
+        "PATH_INFO": scope["path"].encode().decode("latin-1"),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "SERVER_NAME": server_host,
+        "SERVER_PORT": str(server_port),
+        "REMOTE_ADDR": client_host,
+        "REMOTE_PORT": str(client_port),
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.get("scheme", "http"),
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "chats.hold": offer,
+    }
+    for raw_name, raw_value in scope["headers"]:
+        name = raw_name.decode("latin-1").upper().replace("-", "_")
+        if "_" in raw_name.decode("latin-1") or name == "CONTENT_LENGTH":
+            continue  # X_Forwarded_For must not pass for X-Forwarded-For
+        if name != "CONTENT_TYPE":
+            name = f"HTTP_{name}"
+        value = raw_value.decode("latin-1")
+        if name in environ:
+            value = f"{environ[name]}{';' if name == 'HTTP_COOKIE' else ','}{value}"
+        environ[name] = value
+    return environ

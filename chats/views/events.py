@@ -1,0 +1,108 @@
+"""Events: a page of the log, or the stream."""
+
+from django.http import HttpResponse
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from chats.events import cursors, log
+from chats.events.people import Credential
+from chats.events.presence import fingerprint
+from chats.events.streams import opening
+from chats.exceptions import ChatError
+from chats.models import AccessToken, Event
+from chats.renderers import EventStreamRenderer, JSONRenderer
+from chats.serializers.events import EventPageSerializer
+
+DEFAULT_LIMIT = 100
+MAX_LIMIT = 1000
+
+
+class EventsView(APIView):
+    """What happened in my conversations, in commit order."""
+
+    renderer_classes = (JSONRenderer, EventStreamRenderer)
+
+    @extend_schema(
+        operation_id="events_list",
+        parameters=[
+            OpenApiParameter("after", str, description="A cursor: what came after it."),
+            OpenApiParameter("limit", int, description="1 to 1000; 100 if not given."),
+            OpenApiParameter(
+                "Last-Event-ID", str, "header", description="A cursor; beats `after`."
+            ),
+        ],
+        responses={
+            (200, "application/json"): EventPageSerializer,
+            (200, "text/event-stream"): OpenApiResponse(
+                str, description="`id:` is the cursor, `data:` an event in JSON."
+            ),
+        },
+    )
+    def get(self, request: Request) -> Response | HttpResponse:
+        """Get events, or follow them.
+
+        Without a cursor: no events, and the present cursor. With
+        `Accept: text/event-stream` the answer stays open and goes on live.
+        """
+        cursor = request.headers.get("Last-Event-ID") or request.query_params.get(
+            "after"
+        )
+        after = None if cursor is None else cursors.decode(cursor)
+        if isinstance(request.accepted_renderer, EventStreamRenderer):
+            return self._stream(request, after)
+        limit = limit_of(request)
+        if after is None:
+            position = Event.objects.last_id()
+            page = log.Page(payloads=[], position=position, has_more=False)
+        else:
+            page = log.page(request.user.pk, after, limit)
+        return Response(
+            {
+                "events": page.payloads,
+                "cursor": cursors.encode(page.position),
+                "more": page.has_more,
+            }
+        )
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Answer errors in JSON, whatever was asked for."""
+        response = super().handle_exception(exc)
+        self.request.accepted_renderer = JSONRenderer()
+        self.request.accepted_media_type = JSONRenderer.media_type
+        return response
+
+    def _stream(self, request: Request, after: int | None) -> HttpResponse:
+        """Answer what is waiting; leave the rest to the shell, if it is there.
+
+        On a plain WSGI server nobody made the offer to hold the connection: the
+        answer ends, and EventSource comes back after ``retry`` milliseconds.
+        """
+        start = opening(request.user.pk, after)
+        offer = request.META.get("chats.hold")
+        if offer is not None:
+            offer.accept(request.user.pk, start, credential_of(request))
+        return HttpResponse(
+            start.body,
+            content_type="text/event-stream",
+            headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"},
+        )
+
+
+def limit_of(request: Request) -> int:
+    """Return the limit asked for, or raise ChatError on ``limit``."""
+    text = request.query_params.get("limit", str(DEFAULT_LIMIT))
+    is_number = text.isascii() and text.isdecimal() and len(text) < 10
+    if not is_number or not 1 <= int(text) <= MAX_LIMIT:
+        raise ChatError(f"Must be a whole number from 1 to {MAX_LIMIT}.", field="limit")
+    return int(text)
+
+
+def credential_of(request: Request) -> Credential:
+    """Return what the stream's right to stay open hangs on."""
+    user = request.user
+    mark = fingerprint(user.password, user.sessions_ended_at)
+    if isinstance(request.auth, AccessToken):
+        return Credential("token", str(request.auth.pk), mark)
+    return Credential("session", request.session.session_key or "", mark)

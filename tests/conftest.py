@@ -1,0 +1,83 @@
+"""The cast and the clients of every test."""
+
+from collections.abc import Callable
+
+import pytest
+from django.core.cache import cache
+from rest_framework.test import APIClient
+
+from chats.models import Conversation, User
+from tests.factories import UserFactory, start
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache():
+    """Throttle counters do not outlive a test."""
+    cache.clear()
+
+
+@pytest.fixture
+def alice(db) -> User:
+    """The owner of the conversation."""
+    return UserFactory(username="alice", first_name="Alice")
+
+
+@pytest.fixture
+def bob(db) -> User:
+    """A participant."""
+    return UserFactory(username="bob", first_name="Bob")
+
+
+@pytest.fixture
+def mallory(db) -> User:
+    """An outsider."""
+    return UserFactory(username="mallory", first_name="Mallory")
+
+
+@pytest.fixture
+def admin(db) -> User:
+    """A role-admin who takes part in nothing and is no staff."""
+    return UserFactory(username="root", first_name="Root", role=User.Role.ADMIN)
+
+
+@pytest.fixture
+def conversation(alice: User, bob: User) -> Conversation:
+    """Of alice, with bob."""
+    return start(alice, bob, title="Plans")
+
+
+@pytest.fixture
+def client_of() -> Callable[[User], APIClient]:
+    """Return a function that makes an API client signed in as a person."""
+
+    def make(user: User) -> APIClient:
+        client = APIClient()
+        client.force_authenticate(user)
+        return client
+
+    return make
+
+
+@pytest.fixture
+def as_alice(alice, client_of) -> APIClient:
+    return client_of(alice)
+
+
+@pytest.fixture
+def as_bob(bob, client_of) -> APIClient:
+    return client_of(bob)
+
+
+@pytest.fixture
+def as_mallory(mallory, client_of) -> APIClient:
+    return client_of(mallory)
+
+
+@pytest.fixture
+def as_admin(admin, client_of) -> APIClient:
+    return client_of(admin)
+
+
+@pytest.fixture
+def anonymous() -> APIClient:
+    return APIClient()
