@@ -1,0 +1,45 @@
+"""Django's runserver, serving the same ASGI application as production."""
+
+import os
+import sys
+
+import uvicorn
+from django.contrib.staticfiles.management.commands.runserver import (
+    Command as RunserverCommand,
+)
+from django.db import connections
+from django.utils import autoreload
+
+
+class Command(RunserverCommand):
+    help = (
+        "Start the server for development: reloads when code changes, and event "
+        "streams are live. For production use uvicorn messaging_app.asgi:application."
+    )
+
+    def inner_run(self, *args, **options) -> None:
+        """Check as Django's does, then serve; autoreload runs this in a thread."""
+        autoreload.raise_last_exception()
+        if not options["skip_checks"]:
+            self.check(**self.get_check_kwargs(options))
+            self.check_migrations()
+        connections.close_all()
+        self.stdout.write(
+            f"Serving on http://{self.addr}:{self.port}/ (quit with Control-C)"
+        )
+        server = uvicorn.Server(
+            uvicorn.Config(
+                "messaging_app.asgi:application",
+                host=self.addr.strip("[]"),
+                port=int(self.port),
+                timeout_graceful_shutdown=3,
+                log_config=None,
+            )
+        )
+        try:
+            server.run()
+        except KeyboardInterrupt:
+            sys.exit(0)
+        except SystemExit:  # as when the port is taken; in a thread it goes unheard
+            self.stderr.write(f"The server could not start on port {self.port}.")
+            os._exit(1)

@@ -1,0 +1,34 @@
+"""Forgetting old events, a few at a time."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from chats.models import Event, EventLog, PastParticipant
+
+
+def prunable_through(before: datetime) -> tuple[int, int]:
+    """Return the id of the last event older than ``before``, and how many go.
+
+    Ids are in commit order and times nearly so: everything up to that id goes.
+    """
+    old = Event.objects.filter(created_at__lt=before).order_by("-event_id")
+    end = old.values_list("event_id", flat=True).first() or EventLog.pruned_through()
+    return end, Event.objects.filter(event_id__lte=end).count()
+
+
+@transaction.atomic
+def prune_batch(end: int, size: int) -> int:
+    """Delete the oldest ``size`` events up to ``end``; return how many went.
+
+    In the same transaction the log's beginning moves on, so a reader whose cursor
+    is before it is told, never served a log with a hole.
+    """
+    oldest = Event.objects.filter(event_id__lte=end).order_by("event_id")
+    ids = list(oldest.values_list("event_id", flat=True)[:size])
+    if not ids:
+        return 0
+    EventLog.objects.update_or_create(pk=1, defaults={"pruned_through_id": ids[-1]})
+    Event.objects.filter(event_id__lte=ids[-1]).delete()
+    PastParticipant.objects.filter(last_event_id__lte=ids[-1]).delete()
+    return len(ids)
