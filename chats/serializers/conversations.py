@@ -67,10 +67,24 @@ class ConversationDetailSerializer(ConversationSerializer):
         fields = (*ConversationSerializer.Meta.fields, "messages")
 
 
+class IdsField(serializers.ListField):
+    """UUIDs. Its errors are a flat list as any field's, naming the items at fault."""
+
+    child = serializers.UUIDField()
+
+    def run_child_validation(self, data: list) -> list:
+        try:
+            return super().run_child_validation(data)
+        except serializers.ValidationError as error:
+            raise serializers.ValidationError(
+                [f"Item {at}: {why[0]}" for at, why in error.detail.items()]
+            ) from error
+
+
 class StartConversationSerializer(serializers.ModelSerializer):
     """A new conversation; the caller always takes part."""
 
-    participant_ids = serializers.ListField(child=serializers.UUIDField())
+    participant_ids = IdsField()
 
     class Meta:
         model = Conversation

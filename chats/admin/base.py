@@ -1,0 +1,131 @@
+"""What all pages of the admin have in common."""
+
+from collections.abc import Callable
+from functools import wraps
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.db import IntegrityError
+from django.db.models import UUIDField
+from django.http import HttpResponseRedirect
+
+from chats.admin.filters import as_uuid
+from chats.admin.lists import BoundedPaginator, QuickChangeList
+from chats.exceptions import ChatError
+
+MOST_SELECTED = 500  # rows one action takes
+
+
+def tell_refusals(view: Callable) -> Callable:
+    """Wrap a view so that what its services refuse is told on the page.
+
+    The forms check first, so this is for what changed meanwhile, and for forged
+    input. The view's transaction has been undone by then.
+    """
+
+    @wraps(view)
+    def telling(self, request, *args, **kwargs):
+        try:
+            return view(self, request, *args, **kwargs)
+        except ChatError as refusal:
+            text = refusal.message
+        except (ObjectDoesNotExist, IntegrityError):
+            text = "Somebody else has changed this meanwhile. Look again."
+        self.message_user(request, text, messages.ERROR)
+        return HttpResponseRedirect(request.get_full_path())
+
+    return telling
+
+
+class StaffAdmin(admin.ModelAdmin):
+    """A page that is quick over large tables and changes rows through services."""
+
+    list_per_page = 50
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # a count per choice, over the whole table
+    paginator = BoundedPaginator
+
+    def get_changelist(self, request, **kwargs):
+        return QuickChangeList
+
+    def lookup_allowed(self, lookup, value, request):
+        """Allow in addresses only what the page itself offers.
+
+        Any other lookup could read a whole table, or guess at a column that the
+        page doesn't show.
+        """
+        offered = {*self.get_offered_lookups(), self.date_hierarchy}
+        allowed = lookup.split("__")[0] in offered and "\0" not in value
+        return allowed and super().lookup_allowed(lookup, value, request)
+
+    def get_offered_lookups(self) -> set[str]:
+        """Return the fields and parameters that ``lookup_allowed`` lets pass."""
+        filters = (
+            item[0] if isinstance(item, tuple) else item for item in self.list_filter
+        )
+        return {getattr(item, "parameter_name", item) for item in filters}
+
+    def get_id_searched(self, search_term: str) -> UUID | None:
+        """Return the id that the search box holds, where rows have such ids."""
+        return as_uuid(search_term) if isinstance(self.opts.pk, UUIDField) else None
+
+    def get_search_results(self, request, queryset, search_term):
+        """Find rows by what ``search_fields`` says, or the one with the id given."""
+        if "\0" in search_term:  # PostgreSQL refuses it
+            return queryset.none(), False
+        if pk := self.get_id_searched(search_term):
+            return queryset.filter(pk=pk), False
+        return super().get_search_results(request, queryset, search_term)
+
+    @tell_refusals
+    def changeform_view(self, request, object_id=None, form_url="", extra_context=None):
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    @tell_refusals
+    def delete_view(self, request, object_id, extra_context=None):
+        return super().delete_view(request, object_id, extra_context)
+
+    @tell_refusals
+    def response_action(self, request, queryset):
+        try:
+            if self._selects_too_many(request, queryset):
+                text = f"At most {MOST_SELECTED} rows at a time; nothing was done."
+                return self.message_user(request, text, messages.ERROR)
+            return super().response_action(request, queryset)
+        except (ValueError, ValidationError):  # a forged id
+            return self.message_user(request, "No such row.", messages.ERROR)
+
+    def get_deleted_objects(self, objs, request):
+        """Say what goes. Django would first load every row that goes with it."""
+        tree = []
+        for row in objs:
+            details = self.get_deletion_details(row)
+            tree += [str(row), details] if details else [str(row)]
+        allowed = all(self.has_delete_permission(request, row) for row in objs)
+        lacking = set() if allowed else {self.opts.verbose_name}
+        return tree, {self.opts.verbose_name_plural: len(objs)}, lacking, []
+
+    def get_deletion_details(self, row) -> list[str]:
+        """Return what else goes with ``row``, one line for each kind."""
+        return []
+
+    def delete_queryset(self, request, queryset):
+        for row in queryset:
+            self.delete_model(request, row)
+
+    def _selects_too_many(self, request, queryset) -> bool:
+        across = request.POST.get("select_across") == "1"
+        return across and queryset.order_by()[: MOST_SELECTED + 1].count() > (
+            MOST_SELECTED
+        )
+
+
+class ReadOnly:
+    """Mixed into a page whose rows are looked at and not written."""
+
+    def has_add_permission(self, request, obj=None):
+        return False
+
+    def has_change_permission(self, request, obj=None):
+        return False

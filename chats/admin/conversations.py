@@ -1,0 +1,124 @@
+"""Conversations: starting, renaming, handing over, deleting."""
+
+from django.contrib import admin
+from django.db.models import Q
+
+from chats.admin.base import StaffAdmin
+from chats.admin.conversation_forms import AddConversationForm, EditConversationForm
+from chats.admin.filters import LinkedFilter
+from chats.admin.links import UNTITLED, link_to, link_to_list
+from chats.admin.participants import ParticipantInline
+from chats.admin.widgets import PicksPeople
+from chats.models import Conversation, Message, Participant, User
+from chats.services.conversations import erase_conversation, start_conversation
+from chats.services.staff import (
+    change_participants,
+    hand_over_conversation,
+    retitle_conversation,
+)
+
+
+@admin.register(Conversation)
+class ConversationAdmin(PicksPeople, StaffAdmin):
+    """Conversations; each change is announced to their participants."""
+
+    list_display = (
+        "titled",
+        "owned_by",
+        "participant_count",
+        "message_count",
+        "updated_at",
+        "created_at",
+    )
+    list_filter = (("owner", LinkedFilter),)
+    list_select_related = ("owner",)
+    search_fields = ("title",)
+    search_help_text = "Title, a participant's username or names, or conversation id."
+    date_hierarchy = "created_at"
+    sortable_by = ("updated_at", "created_at")
+    autocomplete_fields = ("owner",)
+    readonly_fields = (
+        "conversation_id",
+        "participant_count",
+        "message_count",
+        "created_at",
+        "updated_at",
+    )
+    inlines = (ParticipantInline,)
+
+    @admin.display(description="Title")
+    def titled(self, conversation):
+        return conversation.title or UNTITLED
+
+    @admin.display(description="Owner")
+    def owned_by(self, conversation):
+        return link_to(conversation.owner)
+
+    @admin.display(description="Messages")
+    def message_count(self, conversation):
+        count = f"{conversation.last_seq}"
+        return link_to_list(count, Message, conversation=conversation.pk)
+
+    def get_search_results(self, request, queryset, search_term):
+        simple = self.get_id_searched(search_term) or "\0" in search_term
+        if simple or not search_term:
+            return super().get_search_results(request, queryset, search_term)
+        people = User.objects.search(search_term)
+        theirs = Participant.objects.filter(user__in=people).values("conversation_id")
+        return queryset.filter(
+            Q(title__icontains=search_term) | Q(pk__in=theirs)
+        ), False
+
+    def get_form(self, request, obj=None, change=False, **kwargs):
+        kwargs["form"] = EditConversationForm if change else AddConversationForm
+        return super().get_form(request, obj, change, **kwargs)
+
+    def get_fieldsets(self, request, obj=None):
+        if obj is None:
+            return [(None, {"fields": ("title", "owner", "people")})]
+        return [
+            (None, {"fields": ("title", "owner")}),
+            ("Facts", {"fields": self.readonly_fields}),
+        ]
+
+    def get_inlines(self, request, obj):
+        return self.inlines if obj else ()
+
+    def save_model(self, request, obj, form, change):
+        """Start a new one; changes wait for ``save_related``."""
+        if change:
+            return
+        people = form.cleaned_data["people"]
+        started = start_conversation(
+            obj.owner, participant_ids=[person.pk for person in people], title=obj.title
+        )
+        obj.pk = started.pk
+        obj.refresh_from_db()
+
+    def save_related(self, request, form, formsets, change):
+        """Make all changes: participants first, as they lock people, and services
+        lock people before conversations."""
+        conversation, actor = form.instance, request.user
+        for formset in formsets:
+            formset.save(commit=False)  # notes what the log of changes will say
+            change_participants(
+                conversation,
+                joining=formset.joining,
+                leaving=formset.leaving,
+                actor=actor,
+            )
+        if change and "title" in form.changed_data:
+            retitle_conversation(conversation, title=conversation.title, actor=actor)
+        if change and "owner" in form.changed_data:
+            hand_over_conversation(
+                conversation, owner_id=conversation.owner_id, actor=actor
+            )
+
+    def delete_model(self, request, obj):
+        erase_conversation(obj, actor=request.user)
+
+    def get_deletion_details(self, row):
+        return [
+            f"{row.participant_count} participants lose it",
+            f"{row.last_seq} messages are deleted",
+        ]

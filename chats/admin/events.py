@@ -1,0 +1,38 @@
+"""The event log, to look at."""
+
+from django.contrib import admin
+
+from chats.admin.base import ReadOnly, StaffAdmin
+from chats.admin.filters import LinkedFilter
+from chats.admin.lists import WindowChangeList
+from chats.models import Event
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnly, StaffAdmin):
+    """What was announced, newest first; the ids lead to rows that may be gone."""
+
+    list_display = (
+        "event_id",
+        "type",
+        "conversation_id",
+        "message_id",
+        "user_id",
+        "actor_id",
+        "created_at",
+    )
+    list_filter = ("type", ("conversation_id", LinkedFilter))
+    sortable_by = ()
+    ordering = ("-event_id",)
+    # The primary key, and event_backlog.
+    window_orders = {"conversation_id": "event_id", "": "event_id"}
+    fields = list_display
+
+    def get_changelist(self, request, **kwargs):
+        return WindowChangeList
+
+    def get_offered_lookups(self):
+        return {*super().get_offered_lookups(), "event_id"}
+
+    def has_delete_permission(self, request, obj=None):
+        return False

@@ -1,0 +1,190 @@
+"""Lists that stay quick over large tables."""
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
+from django.db.models import DateTimeField, Q, QuerySet
+from django.utils import timezone
+from django.utils.functional import cached_property
+
+from chats.admin.dates import DateLinks
+
+MOST_LISTED = 10_000  # rows a list counts, and through which one can page
+
+
+class BoundedPaginator(Paginator):
+    """Pages through the first 10,000 rows: neither count nor OFFSET goes further."""
+
+    @cached_property
+    def count(self):
+        return min(self._seen, MOST_LISTED)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there is more than the pages show."""
+        return self._seen > MOST_LISTED
+
+    def page(self, number):
+        """Find the rows of the page before joining others to them, not after: else
+        the database joins to every row it skips."""
+        page = super().page(number)
+        keys = list(page.object_list.values_list("pk", flat=True))
+        page.object_list = self.object_list.filter(pk__in=keys)
+        return page
+
+    @cached_property
+    def _seen(self) -> int:
+        return self.object_list.order_by().values("pk")[: MOST_LISTED + 1].count()
+
+
+class QuickChangeList(ChangeList):
+    """A list that sorts by indexed columns only, and whose dates cost two look-ups."""
+
+    # Where older_link continues a list; gone from the address with a new date.
+    continued_by: tuple[str, ...] = ()
+
+    def get_ordering_field(self, field_name):
+        """Hold to ``sortable_by``, whatever ``?o=`` says."""
+        if field_name not in self.sortable_by:
+            return None
+        return super().get_ordering_field(field_name)
+
+    def get_filters(self, request):
+        try:
+            return super().get_filters(request)
+        except OverflowError as error:  # a date in the year 9999 has no next month
+            raise IncorrectLookupParameters(error) from error
+
+    def get_dated_rows(self) -> QuerySet:
+        """The rows whose first and last are the ends of the dates, by an index."""
+        return self.model._default_manager.order_by(self.date_hierarchy)
+
+    @cached_property
+    def date_links(self) -> DateLinks | None:
+        rows = self.get_dated_rows()
+        moments = rows.values_list(self.date_hierarchy, flat=True)
+        first, last = moments.first(), moments.reverse().first()
+        if first is None or last is None:
+            return None
+        return DateLinks(first, last, self._chosen_date(), self._date_url)
+
+    def _chosen_date(self) -> list[int]:
+        chosen = []
+        for part in ("year", "month", "day"):
+            if not (value := self.params.get(f"{self.date_hierarchy}__{part}")):
+                break
+            chosen.append(int(value))
+        return chosen
+
+    def _date_url(self, *parts: int) -> str:
+        names = (f"{self.date_hierarchy}__{part}" for part in ("year", "month", "day"))
+        return self.get_query_string(
+            dict(zip(names, parts, strict=False)),
+            remove=[f"{self.date_hierarchy}__", *self.continued_by],
+        )
+
+
+class WindowChangeList(QuickChangeList):
+    """The newest 10,000 rows of what was asked for, and a link to the older ones.
+
+    Asking by ``window_orders`` of the admin class and by date is served by indexes.
+    All else (search, other filters, the count) looks only within those rows, so no
+    request reads the whole table. An id in the search box is looked up anywhere.
+    """
+
+    older_link = ""
+
+    @property
+    def continued_by(self):
+        return tuple(f"{o}__lte" for o in set(self.model_admin.window_orders.values()))
+
+    @property
+    def newest_link(self) -> str:
+        """The way back, on a page that ``older_link`` has led to."""
+        if not any(name in self.params for name in self.continued_by):
+            return ""
+        return self.get_query_string(remove=self.continued_by)
+
+    def get_filters(self, request):
+        found = super().get_filters(request)
+        lookups = found[2]
+        rows = self.model_admin.get_queryset(request)
+        try:
+            self.root_queryset = self._narrowed(rows, lookups)
+        except (ValueError, ValidationError) as error:
+            raise IncorrectLookupParameters(error) from error
+        return found
+
+    def get_dated_rows(self):
+        return self.scope.order_by(self.order)
+
+    def get_bounds(self, since: datetime | None, until: datetime | None) -> list[Q]:
+        """Return what finds the rows from ``since`` on, and those before ``until``."""
+        field = self.date_hierarchy
+        low = Q(**{f"{field}__gte": since}) if since else Q()
+        high = Q(**{f"{field}__lt": until}) if until else Q()
+        return [low, high]
+
+    def _narrowed(self, rows: QuerySet, lookups: dict[str, list]) -> QuerySet:
+        """Take the dates out of ``lookups`` and apply them, within the newest rows.
+
+        Each bound is given once: SQLite walks from the first one it finds, though
+        a later one be nearer.
+        """
+        self.scope, self.order = self._scope(rows)
+        if self.model_admin.get_id_searched(self.query):
+            return rows
+        rows = self._continued(lookups)
+        since, until = (
+            _moment(lookups.pop(f"{self.date_hierarchy}__{end}", None))
+            for end in ("gte", "lt")
+        )
+        low, high = self.get_bounds(since, until)
+        if edge := self._edge(rows.filter(low, high)):
+            self.older_link = self._older_link(edge, since)
+            low = Q(**{f"{self.order}__gt": edge})
+        return rows.filter(low, high)
+
+    def _scope(self, rows: QuerySet) -> tuple[QuerySet, str]:
+        """Return what was asked for by index, and the column that index sorts by."""
+        orders = self.model_admin.window_orders
+        for name in orders:
+            if value := self.params.get(name):
+                return rows.filter(**{name: value}), orders[name]
+        return rows, orders[""]
+
+    def _continued(self, lookups: dict[str, list]) -> QuerySet:
+        """Return the rows of the scope, from where ``older_link`` goes on."""
+        name = f"{self.order}__lte"
+        rows = self.scope
+        for value in lookups.pop(name, []):
+            rows = rows.filter(**{name: value})
+        return rows
+
+    def _edge(self, rows: QuerySet) -> Any:
+        """Return where the newest 10,000 rows end, or None if there are no others."""
+        newest_first = rows.order_by(f"-{self.order}")
+        return newest_first.values_list(self.order, flat=True)[MOST_LISTED:].first()
+
+    def _older_link(self, edge: Any, since: datetime | None) -> str:
+        onward = {f"{self.order}__lte": edge, f"{self.date_hierarchy}__gte": since}
+        return self.get_query_string(
+            {name: _spelled(value) for name, value in onward.items() if value},
+            remove=[f"{self.date_hierarchy}__"],
+        )
+
+
+def _moment(values: list | None) -> datetime | None:
+    """Return the time that an address, or the date chosen, asks for; or None."""
+    if not values:
+        return None
+    moment = DateTimeField().to_python(values[-1])
+    return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+
+
+def _spelled(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,0 +1,144 @@
+"""Messages: read, found and taken away, but not rewritten."""
+
+from bisect import bisect_left
+from datetime import datetime
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.utils.text import Truncator
+
+from chats.admin.base import ReadOnly, StaffAdmin
+from chats.admin.filters import LinkedFilter
+from chats.admin.links import link_to, link_to_conversation
+from chats.admin.lists import MOST_LISTED, WindowChangeList
+from chats.models import Message
+from chats.services.messages import redact_message
+
+
+class StateFilter(admin.SimpleListFilter):
+    """What has happened to a message since it was sent."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request, model_admin):
+        return [("edited", "Edited"), ("deleted", "Deleted")]
+
+    def queryset(self, request, queryset):
+        if self.value() in {"edited", "deleted"}:
+            return queryset.filter(**{f"{self.value()}_at__isnull": False})
+        return queryset
+
+
+class MessageChangeList(WindowChangeList):
+    """The list of messages; within a conversation, dates are looked up as ``seq``.
+
+    No index sorts a conversation by time, but its ``seq`` does.
+    """
+
+    def get_bounds(self, since, until):
+        if self.order != "seq":
+            return super().get_bounds(since, until)
+        low = Q(seq__gte=first_seq_since(self.scope, since)) if since else Q()
+        high = Q(seq__lt=first_seq_since(self.scope, until)) if until else Q()
+        return [low, high]
+
+
+def first_seq_since(conversation: QuerySet, moment: datetime) -> int:
+    """Return the ``seq`` of the first message sent at ``moment`` or later.
+
+    Of a conversation's messages; one past the end if there is none. ``sent_at``
+    rises with ``seq``, so 20 look-ups find the place among a million.
+    """
+
+    def sent_at(seq: int) -> datetime:
+        return conversation.values_list("sent_at", flat=True).get(seq=seq)
+
+    newest = conversation.order_by("-seq").values_list("seq", flat=True).first() or 0
+    return 1 + bisect_left(range(1, newest + 1), moment, key=sent_at)
+
+
+@admin.register(Message)
+class MessageAdmin(ReadOnly, StaffAdmin):
+    """Messages, newest first. To delete one is to leave a tombstone.
+
+    Search reads bodies, for which there is no index: it looks through the newest
+    10,000 messages of the conversation, the sender or the dates chosen, and the
+    page links to the older ones.
+    """
+
+    list_display = (
+        "seq",
+        "in_conversation",
+        "sent_by",
+        "excerpt",
+        "sent_at",
+        "state",
+    )
+    list_filter = (
+        StateFilter,
+        ("conversation", LinkedFilter),
+        ("sender", LinkedFilter),
+    )
+    list_select_related = ("conversation", "sender")
+    search_fields = ("message_body",)
+    search_help_text = (
+        f"Looks through the newest {MOST_LISTED:,} messages of the conversation,"
+        " sender or dates chosen; finds any message by its id."
+    )
+    date_hierarchy = "sent_at"
+    sortable_by = ()
+    # Which column the index for each of these sorts by: message_seq_unique,
+    # message_sender, message_newest.
+    window_orders = {"conversation": "seq", "sender": "sent_at", "": "sent_at"}
+    fields = (
+        "message_id",
+        "conversation",
+        "seq",
+        "sender",
+        "message_body",
+        "sent_at",
+        "edited_at",
+        "deleted_at",
+        "client_id",
+    )
+
+    @admin.display(description="Conversation")
+    def in_conversation(self, message):
+        return link_to_conversation(message.conversation)
+
+    @admin.display(description="Sender")
+    def sent_by(self, message):
+        return link_to(message.sender)
+
+    @admin.display(description="Message", empty_value="-")
+    def excerpt(self, message):
+        return Truncator(message.message_body).chars(80)
+
+    @admin.display(description="State")
+    def state(self, message):
+        if message.is_deleted:
+            return "deleted"
+        return "edited" if message.edited_at else ""
+
+    def get_changelist(self, request, **kwargs):
+        return MessageChangeList
+
+    def get_ordering(self, request):
+        """Within a conversation by ``seq``: the same order, from its own index."""
+        within = request.GET.get("conversation")
+        return ("-conversation_id", "-seq") if within else ("-sent_at", "-message_id")
+
+    def get_offered_lookups(self):
+        return {*super().get_offered_lookups(), *self.window_orders.values()}
+
+    def has_delete_permission(self, request, obj=None):
+        """A tombstone is as far as it goes."""
+        allowed = super().has_delete_permission(request, obj)
+        return allowed and not (obj and obj.is_deleted)
+
+    def delete_model(self, request, obj):
+        redact_message(obj, actor=request.user)
+
+    def get_deletion_details(self, row):
+        return ["The text goes for good; the number and the sender stay."]

@@ -1,0 +1,51 @@
+"""Access tokens and sign-in attempts."""
+
+from django.contrib import admin
+
+from chats.admin.base import ReadOnly, StaffAdmin
+from chats.admin.filters import LinkedFilter
+from chats.admin.links import link_to
+from chats.models import AccessToken, SignInAttempts
+
+
+@admin.register(AccessToken)
+class AccessTokenAdmin(ReadOnly, StaffAdmin):
+    """Tokens of people's scripts. To delete one is to revoke it."""
+
+    list_display = (
+        "__str__",
+        "of_person",
+        "created_at",
+        "last_used_at",
+        "expires_at",
+    )
+    list_filter = (("user", LinkedFilter),)
+    list_select_related = ("user",)
+    search_fields = ("name", "prefix", "user__username")
+    search_help_text = "Name, first characters, username or token id."
+    sortable_by = ()
+    fields = ("user", "name", "prefix", "created_at", "last_used_at", "expires_at")
+
+    @admin.display(description="Person")
+    def of_person(self, token):
+        return link_to(token.user)
+
+    def delete_model(self, request, obj):
+        obj.delete()
+
+
+@admin.register(SignInAttempts)
+class SignInAttemptsAdmin(ReadOnly, StaffAdmin):
+    """Counters that slow down guessing; to delete one is to let somebody in again.
+
+    Keys are digests: which account or address one stands for cannot be read.
+    """
+
+    list_display = ("key", "attempts", "window_ends_at")
+    sortable_by = ("window_ends_at",)
+    ordering = ("-window_ends_at", "key")
+    search_fields = ("=key",)
+    fields = list_display
+
+    def delete_model(self, request, obj):
+        obj.delete()

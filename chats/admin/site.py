@@ -1,0 +1,49 @@
+"""The admin site as a whole."""
+
+from django.contrib import admin
+from django.contrib.admin.forms import AdminAuthenticationForm, AdminPasswordChangeForm
+from django.contrib.auth.views import PasswordChangeView
+from django.core.exceptions import ValidationError
+from django.urls import reverse_lazy
+
+from chats.exceptions import TooManyAttempts
+from chats.services.users import change_password
+
+admin.site.site_header = "Messaging administration"
+admin.site.site_title = "Messaging"
+admin.site.index_title = "People, conversations, messages"
+
+
+class SignInForm(AdminAuthenticationForm):
+    """The admin's sign-in; a refusal after too much guessing is told in the form."""
+
+    def clean(self):
+        try:
+            return super().clean()
+        except TooManyAttempts as refusal:
+            raise ValidationError(refusal.message, code=refusal.code) from refusal
+
+
+class OwnPasswordForm(AdminPasswordChangeForm):
+    """One's own new password; tokens and other sessions end, as through the API."""
+
+    def save(self, commit=True):
+        change_password(self.user, self.cleaned_data["new_password1"])
+        return self.user
+
+
+def change_own_password(request, extra_context=None):
+    """Answer ``admin:password_change`` as Django does, but with our form."""
+    request.current_app = admin.site.name
+    context = {**admin.site.each_context(request), **(extra_context or {})}
+    view = PasswordChangeView.as_view(
+        form_class=OwnPasswordForm,
+        success_url=reverse_lazy("admin:password_change_done"),
+        extra_context=context,
+    )
+    return view(request)
+
+
+admin.site.login_form = SignInForm
+# Only Django 6.0 has a setting for the form alone (AdminSite.password_change_form).
+admin.site.password_change = change_own_password

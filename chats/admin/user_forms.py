@@ -1,0 +1,36 @@
+"""Forms of the people pages."""
+
+from django.contrib.auth.forms import (
+    AdminPasswordChangeForm,
+    AdminUserCreationForm,
+    UserChangeForm,
+)
+
+from chats.models import User
+from chats.services.users import change_password
+
+
+class AddUserForm(AdminUserCreationForm):
+    """A new person: what the model requires, and a password."""
+
+    class Meta(AdminUserCreationForm.Meta):
+        model = User
+        fields = ("username", "email", "first_name", "last_name")
+
+
+class EditUserForm(UserChangeForm):
+    """Everything about a person but the password."""
+
+    class Meta(UserChangeForm.Meta):
+        model = User
+        help_texts = {"is_active": "Changed by the actions of the list of users."}
+
+
+class UserPasswordForm(AdminPasswordChangeForm):
+    """A new password, or none; the person's sessions and tokens end."""
+
+    def save(self, commit=True):
+        usable = self.cleaned_data["set_usable_password"]
+        # None makes a password that nothing matches.
+        change_password(self.user, self.cleaned_data["password1"] if usable else None)
+        return self.user

@@ -1,0 +1,192 @@
+"""People and groups, and who of the staff may change whom."""
+
+from collections.abc import Callable
+
+from django.contrib import admin, messages
+from django.contrib.auth import admin as auth_admin
+from django.contrib.auth.models import Group
+from django.db.models import prefetch_related_objects
+from django.urls import reverse
+from django.utils.html import format_html_join
+
+from chats.admin.base import StaffAdmin
+from chats.admin.links import link_to_list
+from chats.admin.user_forms import AddUserForm, EditUserForm, UserPasswordForm
+from chats.models import AccessToken, Conversation, Message, Participant, User
+from chats.services.users import (
+    deactivate_user,
+    delete_user,
+    reactivate_user,
+    update_user,
+)
+
+POWERS = ("role", "is_staff", "is_superuser", "groups", "user_permissions")
+
+
+def may_change(staff: User, person: User) -> bool:
+    """Whether one member of the staff may change the account of a person.
+
+    Accounts with powers are for superusers only: whoever can set another's e-mail
+    or password can sign in as them. Deleted people are for nobody.
+    """
+    if person.deleted_at:
+        return False
+    has_powers = person.is_staff or person.is_superuser or person.is_role_admin
+    return staff.is_superuser or staff == person or not has_powers
+
+
+@admin.register(User)
+class UserAdmin(StaffAdmin, auth_admin.UserAdmin):
+    """People. Who signs in and who is deleted is changed by services only."""
+
+    form = EditUserForm
+    add_form = AddUserForm
+    change_password_form = UserPasswordForm
+    list_display = (
+        "username",
+        "name",
+        "email",
+        "role",
+        "online",
+        "last_seen_at",
+        "is_active",
+        "is_staff",
+        "created_at",
+    )
+    list_filter = ("role", "is_active", "is_staff")
+    search_fields = ("username", "first_name", "last_name", "email")
+    search_help_text = "Username, names, e-mail or user id."
+    date_hierarchy = "created_at"
+    sortable_by = ("username", "last_seen_at", "created_at")
+    ordering = ("-created_at", "-user_id")
+    readonly_fields = (
+        "user_id",
+        "is_active",
+        "last_seen_at",
+        "last_login",
+        "created_at",
+        "updated_at",
+        "deleted_at",
+        "elsewhere",
+    )
+    fieldsets = (
+        (None, {"fields": ("username", "password", "user_id", "elsewhere")}),
+        ("Person", {"fields": ("first_name", "last_name", "email", "phone_number")}),
+        ("Powers", {"fields": ("is_active", *POWERS)}),
+        (
+            "Dates",
+            {
+                "fields": (
+                    "last_seen_at",
+                    "last_login",
+                    "created_at",
+                    "updated_at",
+                    "deleted_at",
+                )
+            },
+        ),
+    )
+    add_fieldsets = (
+        (None, {"fields": ("username", "email", "first_name", "last_name")}),
+        ("Password", {"fields": ("usable_password", "password1", "password2")}),
+    )
+    actions = ("deactivate_selected", "reactivate_selected")
+
+    @admin.display(description="Name")
+    def name(self, person):
+        return person.get_full_name()
+
+    @admin.display(description="Online", boolean=True)
+    def online(self, person):
+        return person.is_online
+
+    @admin.display(description="Elsewhere")
+    def elsewhere(self, person):
+        links = (
+            link_to_list("Messages", Message, sender=person.pk),
+            link_to_list("Conversations", Participant, user=person.pk),
+            link_to_list("Owned conversations", Conversation, owner=person.pk),
+            link_to_list("Access tokens", AccessToken, user=person.pk),
+        )
+        return format_html_join(" · ", "{}", ((link,) for link in links))
+
+    def get_readonly_fields(self, request, obj=None):
+        fields = super().get_readonly_fields(request, obj)
+        return fields if request.user.is_superuser else (*fields, *POWERS)
+
+    def has_change_permission(self, request, obj=None):
+        allowed = super().has_change_permission(request, obj)
+        return allowed and (obj is None or may_change(request.user, obj))
+
+    def has_delete_permission(self, request, obj=None):
+        """Nobody deletes themselves here: they would lock themselves out."""
+        allowed = super().has_delete_permission(request, obj)
+        return allowed and (
+            obj is None or (obj != request.user and may_change(request.user, obj))
+        )
+
+    def get_object(self, request, object_id, from_field=None):
+        person = super().get_object(request, object_id, from_field)
+        if person:  # a permission names its content type: one query, not one each
+            prefetch_related_objects([person], "user_permissions__content_type")
+        return person
+
+    def get_search_results(self, request, queryset, search_term):
+        """Offer only active people where one is picked for a field."""
+        if request.path == reverse("admin:autocomplete"):
+            queryset = queryset.active()
+        return super().get_search_results(request, queryset, search_term)
+
+    def save_model(self, request, obj, form, change):
+        """Write only what the form changed: the rest may change meanwhile."""
+        if not change:
+            return super().save_model(request, obj, form, change)
+        columns = {field.name for field in obj._meta.concrete_fields}
+        changed = columns.intersection(form.changed_data)
+        return update_user(obj, {name: getattr(obj, name) for name in changed})
+
+    def delete_model(self, request, obj):
+        delete_user(obj, actor=request.user)
+
+    def get_deletion_details(self, row):
+        return ["Leaves every conversation; the messages stay, from “Deleted user”."]
+
+    @admin.action(description="Deactivate selected people", permissions=["change"])
+    def deactivate_selected(self, request, queryset):
+        self._switch(request, queryset, deactivate_user, "Deactivated")
+
+    @admin.action(description="Reactivate selected people", permissions=["change"])
+    def reactivate_selected(self, request, queryset):
+        self._switch(request, queryset, reactivate_user, "Reactivated")
+
+    def _switch(self, request, queryset, service: Callable, done: str) -> None:
+        people = list(queryset)
+        for person in (changed := [p for p in people if self._may_switch(request, p)]):
+            service(person)
+            self.log_change(request, person, f"{done}.")
+        if changed:
+            self.message_user(request, f"{done}: {len(changed)}.", messages.SUCCESS)
+        if kept := [str(person) for person in people if person not in changed]:
+            text = f"Not yours to change: {', '.join(kept)}."
+            self.message_user(request, text, messages.WARNING)
+
+    def _may_switch(self, request, person: User) -> bool:
+        """Nobody deactivates themselves: they would lock themselves out."""
+        return person != request.user and may_change(request.user, person)
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class GroupAdmin(auth_admin.GroupAdmin):
+    """Groups, for superusers to change: to fill one's own is to take powers."""
+
+    def has_add_permission(self, request):
+        return request.user.is_superuser
+
+    def has_change_permission(self, request, obj=None):
+        return request.user.is_superuser
+
+    def has_delete_permission(self, request, obj=None):
+        return request.user.is_superuser

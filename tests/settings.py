@@ -1,0 +1,45 @@
+"""The project's settings for tests, whatever the developer's environment says.
+
+Only DATABASE_URL and REDIS_URL are kept: they choose what the suite runs on.
+"""
+
+import os
+import re
+from pathlib import Path
+
+from django.core.cache.backends.redis import RedisCache
+
+import messaging_app
+
+SETTINGS_FILE = Path(messaging_app.__file__).with_name("settings.py")
+READS = re.compile(r'(?:env_\w+|environ\.get)\(\s*"([A-Z_]+)"')
+
+for name in set(READS.findall(SETTINGS_FILE.read_text())):
+    if name not in {"DATABASE_URL", "REDIS_URL"}:
+        os.environ.pop(name, None)
+os.environ["SECRET_KEY"] = "a fixed key for the tests, which guard nothing at all"
+
+from messaging_app.settings import *  # noqa: E402, F403
+from messaging_app.settings import CACHES, REDIS_URL, THROTTLE_RATES  # noqa: E402
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+# Out of the way: the tests of throttles set their own.
+THROTTLE_RATES = dict.fromkeys(THROTTLE_RATES, (1_000_000, 60))
+
+
+class WorkersOwnRedisCache(RedisCache):
+    """Redis shared by several test workers, each with its own keys."""
+
+    def clear(self) -> bool:
+        """Delete this worker's keys only; the original empties the database."""
+        client = self._cache.get_client(None, write=True)
+        keys = list(client.scan_iter(match=f"{self.key_prefix}:*"))
+        return bool(client.delete(*keys)) if keys else True
+
+
+if REDIS_URL:
+    CACHES["default"]["BACKEND"] = "tests.settings.WorkersOwnRedisCache"
+    CACHES["default"]["KEY_PREFIX"] = (
+        f"test-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
+    )
