@@ -114,7 +114,6 @@ if not database["NAME"]:
     raise stop("DATABASE_URL", "a URL that names a database")
 if USES_SQLITE:
     database["OPTIONS"] = SQLITE_OPTIONS | database.get("OPTIONS", {})
-    database["TEST"] = {"NAME": BASE_DIR / "test.sqlite3"}
 else:
     database["OPTIONS"] = {"connect_timeout": 5} | database.get("OPTIONS", {})
 # Connections stay open between requests: each worker thread has one.

@@ -5,6 +5,7 @@ Only DATABASE_URL and REDIS_URL are kept: they choose what the suite runs on.
 
 import os
 import re
+import tempfile
 from pathlib import Path
 
 from django.core.cache.backends.redis import RedisCache
@@ -20,7 +21,20 @@ for name in set(READS.findall(SETTINGS_FILE.read_text())):
 os.environ["SECRET_KEY"] = "a fixed key for the tests, which guard nothing at all"
 
 from messaging_app.settings import *  # noqa: E402, F403
-from messaging_app.settings import CACHES, REDIS_URL, THROTTLE_RATES  # noqa: E402
+from messaging_app.settings import (  # noqa: E402
+    CACHES,
+    DATABASES,
+    REDIS_URL,
+    THROTTLE_RATES,
+    USES_SQLITE,
+)
+
+if USES_SQLITE:
+    # A file, since threads of a test share it; one a run, since runs may overlap.
+    run_id = os.environ.get("PYTEST_XDIST_TESTRUNUID", os.getpid())
+    DATABASES["default"]["TEST"] = {
+        "NAME": Path(tempfile.gettempdir()) / f"messaging-{run_id}.sqlite3"
+    }
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"

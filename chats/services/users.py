@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -52,7 +54,7 @@ def _taken(error: IntegrityError) -> Exception:
 
 
 @transaction.atomic
-def change_password(user: User, new_password: str) -> None:
+def change_password(user: User, new_password: str | None) -> None:
     """Set the password; every session and token of the person ends.
 
     A view that wants to keep its own session calls ``update_session_auth_hash``.
@@ -122,3 +124,7 @@ def _anonymise(user: User) -> None:
     user.groups.clear()
     user.user_permissions.clear()
     user.access_tokens.all().delete()
+    # The staff's own log repeats the name of whom it is about.
+    LogEntry.objects.filter(
+        content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk)
+    ).update(object_repr="Deleted user")

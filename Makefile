@@ -1,0 +1,82 @@
+# Everything needed to run and test the project. Nothing is installed outside VENV.
+
+# The first of these that is Python 3.11 or later is taken.
+PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
+VENV ?= .venv
+PORT ?= 8000
+ARGS ?=
+
+BIN = $(VENV)/bin
+STAMP = $(VENV)/.installed
+SAY = @printf '== %s\n'
+
+# What a deployment would set, for checks that must not depend on this machine.
+PRODUCTION = DEBUG=0 HTTPS=1 ALLOWED_HOSTS=example.org DATABASE_URL=sqlite://:memory: \
+	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_hex(32))')
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format check setup clean
+
+help: ## List these targets
+	@echo 'Usage: make TARGET [PORT=8000] [VENV=.venv] [PYTHON=python3] [ARGS="pytest options"]'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+run: setup ## Start the server, with demo data the first time
+	$(SAY) 'Bringing the database up to date'
+	@$(BIN)/python manage.py migrate --verbosity 1
+	$(SAY) 'Demo data'
+	@$(BIN)/python manage.py seed_demo
+	$(SAY) 'Starting the server on port $(PORT); Ctrl-C stops it'
+	@echo '   API pages   http://localhost:$(PORT)/api/docs/'
+	@echo '   Admin       http://localhost:$(PORT)/admin/'
+	@echo '   API         http://localhost:$(PORT)/api/'
+	@exec $(BIN)/uvicorn messaging_app.asgi:application --port $(PORT) \
+		--timeout-graceful-shutdown 8
+
+test: setup ## Run the test suite (ARGS="-k name" for a part of it)
+	$(SAY) 'Running the tests'
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: setup ## Check style and formatting
+	$(SAY) 'Checking style'
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: setup ## Format the code and mend what can be mended
+	$(SAY) 'Formatting'
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+check: lint ## Style, production settings and missing migrations
+	$(SAY) 'Checking production settings'
+	@$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
+	$(SAY) 'Looking for missing migrations'
+	@$(PRODUCTION) $(BIN)/python manage.py makemigrations --check --dry-run
+
+setup: $(STAMP) ## Make the virtual environment and install the packages
+
+# Made again whenever the list of packages changes; an environment that is whole
+# (its pip answers) is kept and brought up to date.
+$(STAMP): requirements.txt constraints.txt
+	$(SAY) 'Installing the packages into $(VENV) (a minute or so the first time)'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+		for python in $(PYTHON); do \
+			"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+				2>/dev/null && break; \
+			python=; \
+		done; \
+		[ -n "$$python" ] || { \
+			echo 'Python 3.11 or later is needed; none of these is: $(PYTHON)' >&2; \
+			exit 1; \
+		}; \
+		"$$python" -m venv --clear $(VENV); \
+	}
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		-r requirements.txt -c constraints.txt
+	@touch $@
+
+clean: ## Remove the virtual environment and caches; the database stays
+	$(SAY) 'Removing $(VENV), caches and test databases (db.sqlite3 stays)'
+	@if [ -f $(VENV)/pyvenv.cfg ]; then rm -rf $(VENV); fi
+	@rm -rf .pytest_cache .ruff_cache .hypothesis staticfiles test.sqlite3*
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

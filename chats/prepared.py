@@ -1,0 +1,119 @@
+"""Querysets compiled once and run many times.
+
+Most of what a small query costs in Django is turning the queryset into SQL. On the
+hot paths that is done once for each: the ORM still writes the SQL, for either
+database, and only the values change from call to call.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from django.db import connection, models
+from django.db.models import Field, Model, QuerySet
+from django.db.models.expressions import Expression
+from django.db.models.sql import InsertQuery, UpdateQuery
+
+
+class Param(Expression):
+    """A value to come, by name, wherever a queryset takes an expression."""
+
+    def __init__(self, name: str, field: Field):
+        super().__init__(output_field=field)
+        self.name = name
+
+    def as_sql(self, compiler, connection) -> tuple[str, list]:
+        return "%s", [self]
+
+    def adapt(self, value: Any) -> Any:
+        """Return the value as the database's driver takes it."""
+        return self.output_field.get_db_prep_value(value, connection)
+
+
+class Compiled(NamedTuple):
+    sql: str
+    params: tuple
+    converters: dict[int, list[Callable]]
+    names: tuple[str, ...]
+
+
+class Prepared:
+    """A statement built by ``build()``, compiled at its first use.
+
+    ``build`` is called without arguments, when the database is known, and returns
+    a queryset of ``values()``, or a query of ``update`` or ``insert`` below.
+    """
+
+    def __init__(self, build: Callable[[], Any]):
+        self._build = build
+        self._compiled: Compiled | None = None
+
+    def rows(self, **values: Any) -> list[dict[str, Any]]:
+        """Run the query; return its rows as ``QuerySet.values()`` gives them."""
+        compiled = self._compiled or self._compile()
+        with connection.cursor() as cursor:
+            cursor.execute(compiled.sql, _bind(compiled, values))
+            found = cursor.fetchall()
+        if compiled.converters:
+            found = [_convert(row, compiled.converters) for row in found]
+        return [dict(zip(compiled.names, row, strict=True)) for row in found]
+
+    def row(self, **values: Any) -> dict[str, Any] | None:
+        """Run the query; return its first row, or None."""
+        return next(iter(self.rows(**values)), None)
+
+    def run(self, **values: Any) -> int:
+        """Run an update or insert; return how many rows it touched."""
+        compiled = self._compiled or self._compile()
+        with connection.cursor() as cursor:
+            cursor.execute(compiled.sql, _bind(compiled, values))
+            return cursor.rowcount
+
+    def _compile(self) -> Compiled:
+        built = self._build()
+        query = built.query if isinstance(built, QuerySet) else built
+        compiler = query.get_compiler(connection=connection)
+        converters, names = {}, ()
+        if isinstance(query, InsertQuery):
+            [(sql, params)] = compiler.as_sql()
+        else:
+            sql, params = compiler.as_sql()
+        if isinstance(built, QuerySet):
+            columns = [column for column, _, _ in compiler.select]
+            converters = compiler.get_converters(columns)
+            names = tuple([*query.values_select, *query.annotation_select])
+        self._compiled = Compiled(sql, tuple(params), converters, names)
+        return self._compiled
+
+
+def update(queryset: QuerySet, **values: Any) -> UpdateQuery:
+    """Return the query of ``queryset.update(**values)`` without running it."""
+    query = queryset.query.chain(UpdateQuery)
+    query.add_update_values(values)
+    return query
+
+
+def insert(instance: Model) -> InsertQuery:
+    """Return the query that inserts the instance, whose fields may be Params."""
+    query = InsertQuery(type(instance))
+    fields = [
+        field
+        for field in instance._meta.concrete_fields
+        if not isinstance(field, models.AutoField)
+    ]
+    query.insert_values(fields, [instance])
+    return query
+
+
+def _bind(compiled: Compiled, values: dict[str, Any]) -> list:
+    return [
+        param.adapt(values[param.name]) if isinstance(param, Param) else param
+        for param in compiled.params
+    ]
+
+
+def _convert(row: tuple, converters: dict) -> list:
+    row = list(row)
+    for position, (functions, expression) in converters.items():
+        for function in functions:
+            row[position] = function(row[position], expression, connection)
+    return row
