@@ -7,7 +7,6 @@ from rest_framework.request import Request
 
 from chats.addresses import client_address
 from chats.models import AccessToken, User
-from chats.models.sign_in import digest_of
 from chats.services import sign_in
 
 
@@ -63,8 +62,7 @@ class TokenAuthentication(authentication.BaseAuthentication):
         )
         if scheme.lower() != "token":
             return None
-        tokens = AccessToken.objects.valid().select_related("user")
-        token = tokens.filter(digest=digest_of(secret.strip())).first()
+        token = AccessToken.objects.opened_by(secret.strip())
         if token is None:
             raise exceptions.AuthenticationFailed("Invalid token.", "invalid_token")
         token.mark_used()

@@ -40,7 +40,8 @@ class Prepared:
     """A statement built by ``build()``, compiled at its first use.
 
     ``build`` is called without arguments, when the database is known, and returns
-    a queryset of ``values()``, or a query of ``update`` or ``insert`` below.
+    a queryset, or a query of ``update`` or ``insert`` below. What it computes, such
+    as the present time, is computed once: values that change are Params.
     """
 
     def __init__(self, build: Callable[[], Any]):
@@ -61,12 +62,18 @@ class Prepared:
         """Run the query; return its first row, or None."""
         return next(iter(self.rows(**values)), None)
 
+    def instance(self, model: type[Model], **values: Any) -> Model | None:
+        """Run a query of whole rows of the model; return the first one, or None."""
+        row = self.row(**values)
+        return row and model.from_db(connection.alias, list(row), list(row.values()))
+
     def run(self, **values: Any) -> int:
-        """Run an update or insert; return how many rows it touched."""
+        """Run an update, returning how many rows it touched, or an insert, returning
+        the id the database gave, if it gives one."""
         compiled = self._compiled or self._compile()
         with connection.cursor() as cursor:
             cursor.execute(compiled.sql, _bind(compiled, values))
-            return cursor.rowcount
+            return cursor.fetchone()[0] if cursor.description else cursor.rowcount
 
     def _compile(self) -> Compiled:
         built = self._build()
@@ -74,13 +81,15 @@ class Prepared:
         compiler = query.get_compiler(connection=connection)
         converters, names = {}, ()
         if isinstance(query, InsertQuery):
+            compiler.returning_fields = query.get_meta().db_returning_fields
             [(sql, params)] = compiler.as_sql()
         else:
             sql, params = compiler.as_sql()
         if isinstance(built, QuerySet):
-            columns = [column for column, _, _ in compiler.select]
-            converters = compiler.get_converters(columns)
-            names = tuple([*query.values_select, *query.annotation_select])
+            selected = [column for column, _, _ in compiler.select]
+            converters = compiler.get_converters(selected)
+            names = (*query.values_select, *query.annotation_select)
+            names = names or tuple(f.attname for f in query.model._meta.concrete_fields)
         self._compiled = Compiled(sql, tuple(params), converters, names)
         return self._compiled
 
@@ -92,16 +101,25 @@ def update(queryset: QuerySet, **values: Any) -> UpdateQuery:
     return query
 
 
-def insert(instance: Model) -> InsertQuery:
-    """Return the query that inserts the instance, whose fields may be Params."""
-    query = InsertQuery(type(instance))
+def insert(model: type[Model]) -> InsertQuery:
+    """Return the query that inserts a row, with a Param for each column."""
     fields = [
         field
-        for field in instance._meta.concrete_fields
+        for field in model._meta.concrete_fields
         if not isinstance(field, models.AutoField)
     ]
-    query.insert_values(fields, [instance])
+    row = model(**{field.attname: Param(field.attname, field) for field in fields})
+    query = InsertQuery(model)
+    query.insert_values(fields, [row])
     return query
+
+
+def columns(instance: Model) -> dict[str, Any]:
+    """Return the values of an instance's columns, by the names of their Params."""
+    return {
+        field.attname: getattr(instance, field.attname)
+        for field in instance._meta.concrete_fields
+    }
 
 
 def _bind(compiled: Compiled, values: dict[str, Any]) -> list:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from chats.exceptions import ChatError, NotFound
 from chats.models.users import User
+from chats.prepared import Param, Prepared, columns, update
 from chats.uuids import uuid7
 
 
@@ -53,20 +54,20 @@ class ConversationQuerySet(models.QuerySet):
         ``conversation.participation``. Raises NotFound to outsiders, or ChatError
         on ``field`` where a body named the conversation.
         """
-        try:
-            conversation = self.select_for_update(no_key=True).get(pk=conversation_id)
-            conversation.participation = Participant.objects.get(
-                conversation_id=conversation_id, user=seen_by
-            )
-        except (Conversation.DoesNotExist, Participant.DoesNotExist):
-            if not field:
-                raise NotFound from None
-            raise ChatError(
-                f"Conversation {conversation_id} does not exist.",
-                field=field,
-                code="does_not_exist",
-            ) from None
-        return conversation
+        conversation = _LOCK.instance(Conversation, conversation_id=conversation_id)
+        participation = conversation and _PARTICIPATION.instance(
+            Participant, conversation_id=conversation_id, user_id=seen_by.pk
+        )
+        if participation:
+            conversation.participation = participation
+            return conversation
+        if not field:
+            raise NotFound
+        raise ChatError(
+            f"Conversation {conversation_id} does not exist.",
+            field=field,
+            code="does_not_exist",
+        )
 
 
 class Conversation(models.Model):
@@ -135,6 +136,12 @@ class Conversation(models.Model):
     def is_owned_by(self, user: User) -> bool:
         return self.owner_id == user.pk
 
+    def note_message(self, message: models.Model) -> None:
+        """Make a new message the last one, under the lock."""
+        self.last_seq = message.seq
+        self.last_message_id = message.pk
+        _NOTE_MESSAGE.run(**columns(self))
+
     def touch(self) -> datetime:
         """Move ``updated_at`` on and return it: now, but always past its old value.
 
@@ -201,6 +208,44 @@ class Participant(models.Model):
 
     def __str__(self) -> str:
         return str(self.user)
+
+    def move_cursor(self, seq: int) -> bool:
+        """Move the read cursor up to ``seq``, never back; tell whether it moved."""
+        self.last_read_seq = max(self.last_read_seq, seq)
+        return bool(_MOVE_CURSOR.run(**columns(self)))
+
+
+_LOCK = Prepared(
+    lambda: (
+        Conversation.objects.filter(pk=Param("conversation_id", models.UUIDField()))
+        .order_by()
+        .select_for_update(no_key=True)
+    )
+)
+_MOVE_CURSOR = Prepared(
+    lambda: update(
+        Participant.objects.filter(
+            conversation_id=Param("conversation_id", models.UUIDField()),
+            user_id=Param("user_id", models.UUIDField()),
+            last_read_seq__lt=Param("last_read_seq", models.BigIntegerField()),
+        ),
+        last_read_seq=Param("last_read_seq", models.BigIntegerField()),
+    )
+)
+_NOTE_MESSAGE = Prepared(
+    lambda: update(
+        Conversation.objects.filter(pk=Param("conversation_id", models.UUIDField())),
+        last_seq=Param("last_seq", models.BigIntegerField()),
+        last_message_id=Param("last_message_id", models.UUIDField()),
+        updated_at=Param("updated_at", models.DateTimeField()),
+    )
+)
+_PARTICIPATION = Prepared(
+    lambda: Participant.objects.filter(
+        conversation_id=Param("conversation_id", models.UUIDField()),
+        user_id=Param("user_id", models.UUIDField()),
+    ).order_by()
+)
 
 
 class PastParticipant(models.Model):

@@ -6,6 +6,7 @@ from django.db import connection, models
 from django.utils import timezone
 
 from chats.doorbell import PROCESS_ID
+from chats.prepared import Prepared, columns, insert
 
 LOG_LOCK = 0x6C6F67  # "log": the key of PostgreSQL's advisory lock
 # PostgreSQL's LISTEN/NOTIFY channels. The payload begins with the writer's process.
@@ -32,7 +33,10 @@ class EventQuerySet(models.QuerySet):
                     "SELECT pg_advisory_xact_lock(%s), pg_notify(%s, %s)",
                     [LOG_LOCK, WAKE_CHANNEL, PROCESS_ID],
                 )
-        self.bulk_create(events)
+        if len(events) == 1:
+            events[0].pk = _INSERT.run(**columns(events[0]))
+        else:
+            self.bulk_create(events)
 
     def last_id(self) -> int:
         """Return the id of the newest event, 0 if there never was one."""
@@ -81,6 +85,9 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event_id} {self.type}"
+
+
+_INSERT = Prepared(lambda: insert(Event))
 
 
 class EventLog(models.Model):

@@ -7,6 +7,7 @@ from django.db.models.lookups import LessThanOrEqual
 
 from chats.models.conversations import Conversation
 from chats.models.users import User
+from chats.prepared import Prepared, columns, insert
 from chats.uuids import uuid7
 
 MAX_BODY_LENGTH = 10_000  # characters
@@ -14,6 +15,10 @@ MAX_BODY_LENGTH = 10_000  # characters
 
 class MessageQuerySet(models.QuerySet):
     """Sets of messages; chain freely."""
+
+    def insert(self, message: "Message") -> None:
+        """Store a new message: what ``save(force_insert=True)`` does, prepared."""
+        _INSERT.run(**columns(message))
 
     def visible_to(self, user: User) -> "MessageQuerySet":
         """Those in the conversations of ``user``, with their ``last_read_seq``."""
@@ -98,3 +103,6 @@ class Message(models.Model):
 
     def can_be_deleted_by(self, user: User) -> bool:
         return user.pk in {self.sender_id, self.conversation.owner_id}
+
+
+_INSERT = Prepared(lambda: insert(Message))

@@ -5,10 +5,10 @@ import secrets
 from datetime import datetime, timedelta
 
 from django.db import models
-from django.db.models import Q
 from django.utils import timezone
 
 from chats.models.users import User
+from chats.prepared import Param, Prepared
 from chats.uuids import uuid7
 
 PREFIX_LENGTH = 8
@@ -34,8 +34,18 @@ class AccessTokenQuerySet(models.QuerySet):
 
     def valid(self) -> "AccessTokenQuerySet":
         """Those that still open a door: not expired, of an active person."""
-        unexpired = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
-        return self.filter(unexpired, user__is_active=True)
+        return self.filter(expires_at__gt=timezone.now(), user__is_active=True)
+
+    def opened_by(self, secret: str) -> "AccessToken | None":
+        """Return the valid token with this secret, its person loaded."""
+        row = _BY_DIGEST.row(digest=digest_of(secret))
+        if row is None:
+            return None
+        columns, values = list(row), list(row.values())
+        own = len(_columns(AccessToken))
+        token = AccessToken.from_db(self.db, columns[:own], values[:own])
+        token.user = User.from_db(self.db, _columns(User), values[own:])
+        return token if token.is_valid else None
 
     def issue(
         self, user: User, name: str, expires_at: datetime | None
@@ -74,11 +84,30 @@ class AccessToken(models.Model):
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
 
+    @property
+    def is_valid(self) -> bool:
+        """Whether it opens a door now, as ``valid()`` has it for sets."""
+        return self.expires_at > timezone.now() and self.user.is_active
+
     def mark_used(self) -> None:
         """Note the use, at most once a minute."""
         now = timezone.now()
         if self.last_used_at is None or self.last_used_at < now - LAST_USED_PRECISION:
             type(self).objects.filter(pk=self.pk).update(last_used_at=now)
+
+
+def _columns(model: type[models.Model]) -> list[str]:
+    return [field.attname for field in model._meta.concrete_fields]
+
+
+# Every call with a token begins with it.
+_BY_DIGEST = Prepared(
+    lambda: (
+        AccessToken.objects.filter(digest=Param("digest", models.CharField()))
+        .order_by()
+        .values(*_columns(AccessToken), *(f"user__{name}" for name in _columns(User)))
+    )
+)
 
 
 class SignInAttempts(models.Model):

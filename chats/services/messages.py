@@ -41,12 +41,9 @@ def send_message(
         sent_at=conversation.touch(),
         client_id=client_id,
     )
-    conversation.last_seq = message.seq
-    conversation.last_message_id = message.pk
-    conversation.save(update_fields=["last_seq", "last_message", "updated_at"])
-    message.save(force_insert=True)
-    conversation.participation.last_read_seq = message.seq
-    conversation.participation.save(update_fields=["last_read_seq"])
+    conversation.note_message(message)
+    Message.objects.insert(message)
+    conversation.participation.move_cursor(message.seq)
     announce(_event(Event.Type.MESSAGE_CREATED, message, actor))
     return message, True
 
@@ -128,10 +125,8 @@ def mark_conversation_as_read(actor: User, conversation_id: UUID) -> tuple[int, 
 
 
 def _move_cursor(actor: User, conversation_id: UUID, seq: int) -> None:
-    behind = Participant.objects.filter(
-        conversation_id=conversation_id, user=actor, last_read_seq__lt=seq
-    )
-    if behind.update(last_read_seq=seq):
+    behind = Participant(conversation_id=conversation_id, user=actor)
+    if behind.move_cursor(seq):
         announce(
             Event(
                 type=Event.Type.READ_UPDATED,
