@@ -41,7 +41,7 @@ def exception_handler(exc: Exception, context: dict) -> Response | None:
     if isinstance(exc, RequestDataTooBig):
         return Response({"detail": "The body is too large.", "code": "too_large"}, 413)
     if isinstance(exc, SuspiciousOperation):
-        exc = exceptions.ParseError("Bad request.", "bad_request")
+        exc = exceptions.ParseError("The request is malformed.")
     if isinstance(exc, exceptions.ValidationError) and isinstance(exc.detail, list):
         exc.detail = {"non_field_errors": exc.detail}
     response = drf_exception_handler(exc, context)

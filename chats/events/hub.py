@@ -15,11 +15,13 @@ from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, connection
 
+from chats import doorbell
 from chats.events import presence
+from chats.events.endings import Endings
 from chats.events.people import Audience, Person, Span, Subscription, spans_of
 from chats.events.rendering import Type, event_frame, frame, render
 from chats.events.wakeups import Listener, OtherWriters
-from chats.models import Event, Participant
+from chats.models import Event, Participant, PastParticipant
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +37,11 @@ End = Callable[[list[Subscription], str], None]
 
 
 class Recent(NamedTuple):
-    """An event lately dispatched; no frame if nobody here was to have it."""
+    """An event lately dispatched.
+
+    The frame is empty when there was nothing to render, and None when it was not
+    rendered, since nobody here was to have it.
+    """
 
     event_id: int
     conversation_id: UUID
@@ -53,11 +59,13 @@ class Hub:
         self._post, self._end, self._clock = post, end, clock
         self._rung = threading.Event()
         self._stopped = False
-        self._joining: deque[Subscription] = deque()
-        self._leaving: deque[Subscription] = deque()
+        self._comings: deque[tuple[Subscription, bool]] = deque()  # and goings
+        self._joiners: dict[Subscription, None] = {}  # in the order they came
         self._whispers: deque[tuple[UUID, UUID]] = deque()
         self.audience = Audience()
         self.position: int | None = None  # the last event dispatched; None when idle
+        # Events read and not dispatched yet, each with those it reaches.
+        self._reached: list[tuple[Event, list[Person]]] = []
         self._recent: deque[Recent] = deque(maxlen=RECENT)
         self._recent_after = 0  # all events after this one are in _recent
         self._active_until = 0.0
@@ -82,12 +90,12 @@ class Hub:
 
         If the hub cannot tell what came between, the stream ends as "behind".
         """
-        self._joining.append(stream)
+        self._comings.append((stream, True))
         self._rung.set()
 
     def leave(self, stream: Subscription) -> None:
-        """Have the stream forgotten."""
-        self._leaving.append(stream)
+        """Have the stream forgotten, for good."""
+        self._comings.append((stream, False))
         self._rung.set()
 
     def stop(self) -> None:
@@ -99,6 +107,7 @@ class Hub:
 
     def run(self) -> None:
         """Take turns until stopped; an outage of the database is waited out."""
+        detach = doorbell.attach(self)
         self._listener.start()
         while not self._stopped:
             self._rung.wait(self._patience())
@@ -114,13 +123,14 @@ class Hub:
             except Exception:
                 logger.exception("The event hub starts anew: its streams resume")
                 self._start_anew()
+        detach()
         self._listener.stop()
         connection.close()
 
     def turn(self, *, was_rung: bool = True) -> None:
         """Do what is waiting: new events first, so that all else is up to date."""
-        self._forget_leavers()
-        if self._joining:
+        self._note_comings()
+        if self._joiners:
             self._active_until = self._clock() + IDLE_AFTER
         if not self._is_active():
             self.position = None
@@ -159,55 +169,77 @@ class Hub:
         self._others.skip()
         self.position = self._recent_after = Event.objects.last_id()
         self._recent.clear()
+        self._reached = []
 
     def _start_anew(self) -> None:
         self._end(self.audience.streams(), "restart")
         self.audience = Audience()
         self.position = None
 
-    def _forget_leavers(self) -> None:
-        while self._leaving:
-            self.audience.remove(self._leaving.popleft())
+    def _note_comings(self) -> None:
+        """Take note of who joins and who leaves; some have done both by now."""
+        while self._comings:
+            stream, is_joining = self._comings.popleft()
+            if is_joining:
+                self._joiners[stream] = None
+            else:
+                self._joiners.pop(stream, None)
+                self.audience.remove(stream)
 
     # --- Events ---------------------------------------------------------------
 
     def _read_log(self) -> None:
         while True:
-            newer = Event.objects.filter(pk__gt=self.position).order_by("pk")
-            events = list(newer[:BATCH])
-            if events:
-                self._dispatch(events)
-            if len(events) < BATCH:
+            if not self._reached:
+                newer = Event.objects.filter(pk__gt=self.position).order_by("pk")
+                self._follow(list(newer[:BATCH]))
+            count = len(self._reached)
+            if count:
+                self._dispatch()
+            if count < BATCH:
                 return
 
-    def _dispatch(self, events: Sequence[Event]) -> None:
-        """Find out whom each event reaches; render those that reach somebody."""
+    def _follow(self, events: Sequence[Event]) -> None:
+        """Find out whom each event reaches; the audience is up to date then.
+
+        Kept until they are dispatched: an outage in between must not repeat this,
+        for those removed by these events would not be found again.
+        """
         newcomers = self._newcomers(events)
-        reached: list[list[Person]] = []
         for event in events:
             self._open_spans(event, newcomers)
-            reached.append(self.audience.listeners(event.conversation_id, event.pk))
+            listeners = self.audience.listeners(event.conversation_id, event.pk)
+            self._reached.append((event, listeners))
             self._close_spans(event)
-        wanted = [
-            event for event, people in zip(events, reached, strict=True) if people
-        ]
+
+    def _dispatch(self) -> None:
+        """Render the events that reach somebody, and hand them over."""
+        wanted = [event for event, people in self._reached if people]
+        rendered = render(wanted)
+        endings = Endings(wanted)
         payloads = {
             event.pk: payload
-            for event, payload in zip(wanted, render(wanted), strict=True)
+            for event, payload in zip(wanted, rendered, strict=True)
+            if payload
         }
         frames: list[tuple[Subscription, bytes]] = []
-        for event, people in zip(events, reached, strict=True):
+        for event, people in self._reached:
             payload = payloads.get(event.pk)
             data = event_frame(payload) if payload else None
-            self._remember(event, data if event.pk in payloads else None)
+            self._remember(event, data)
             for person in people:
-                frames += _frames_for(person, event.pk, data)
-        self.position = events[-1].pk
+                is_hidden = endings.hide(event, person.user_id)
+                frames += _frames_for(person, event.pk, None if is_hidden else data)
+        self.position = self._reached[-1][0].pk
+        self._reached = []
         if frames:
             self._post(frames)
 
     def _newcomers(self, events: Sequence[Event]) -> list[tuple[UUID, UUID, int]]:
-        """Return who takes part in the conversations that these events created."""
+        """Return who took part in the conversations that these events created.
+
+        Also those who have left since, whom the events up to that reach.
+        """
         created = {
             event.conversation_id: event.pk
             for event in events
@@ -215,14 +247,19 @@ class Hub:
         }
         if not created:
             return []
-        taking_part = Participant.objects.filter(
-            conversation_id__in=created, first_event_id__in=created.values()
+        by_them = {
+            "conversation_id__in": created,
+            "first_event_id__in": created.values(),
+        }
+        columns = ("conversation_id", "user_id", "first_event_id")
+        # In this order: somebody who leaves in between is found twice, not missed.
+        present = list(
+            Participant.objects.filter(**by_them).order_by().values_list(*columns)
         )
-        return list(
-            taking_part.order_by().values_list(
-                "conversation_id", "user_id", "first_event_id"
-            )
+        past = PastParticipant.objects.filter(
+            **by_them, last_event_id__gt=min(created.values())
         )
+        return present + list(past.values_list(*columns))
 
     def _open_spans(self, event: Event, newcomers: list) -> None:
         if event.type == Type.CONVERSATION_CREATED:
@@ -246,15 +283,11 @@ class Hub:
     # --- Streams --------------------------------------------------------------
 
     def _admit_joiners(self) -> None:
-        joiners = [self._joining.popleft() for _ in range(len(self._joining))]
-        if not joiners:
+        if not self._joiners:
             return
-        try:
-            oldest = min(stream.position for stream in joiners)
-            spans = spans_of({stream.user_id for stream in joiners}, oldest)
-        except DatabaseError:
-            self._joining.extendleft(reversed(joiners))
-            raise
+        oldest = min(stream.position for stream in self._joiners)
+        spans = spans_of({stream.user_id for stream in self._joiners}, oldest)
+        joiners, self._joiners = self._joiners, {}
         for stream in joiners:
             self._admit(stream, spans[stream.user_id])
 
@@ -271,9 +304,12 @@ class Hub:
     def _missed(self, stream: Subscription, spans: list[Span]) -> list[bytes] | None:
         """Return the frames between the stream's position and the hub's.
 
-        None if they are not all in memory.
+        None if they are not all in memory, or if the person has left somewhere
+        since: they may have been rendered after that.
         """
         if stream.position < self._recent_after:
+            return None
+        if any(last is not None and last > stream.position for _, _, last in spans):
             return None
         missed: list[bytes] = []
         for event in reversed(self._recent):
@@ -308,22 +344,21 @@ class Hub:
 
 
 def _frames_for(
-    person: Person, event_id: int, data: bytes | None
+    person: Person, event_id: int, data: bytes
 ) -> list[tuple[Subscription, bytes]]:
     """Return the frame for each of the person's streams that has not had it."""
     frames = []
     for stream in person.streams:
         if stream.position < event_id:
             stream.position = event_id
-            if data is not None:
+            if data:
                 frames.append((stream, data))
     return frames
 
 
 def _is_within(spans: list[Span], event: Recent) -> bool:
     return any(
-        conversation_id == event.conversation_id
-        and first <= event.event_id
-        and (last is None or event.event_id <= last)
+        conversation_id == event.conversation_id and first <= event.event_id
         for conversation_id, first, last in spans
+        if last is None
     )

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, QuerySet
 
 from chats.events import cursors
+from chats.events.endings import Endings
 from chats.events.rendering import Payload, render
 from chats.models import Event, Participant, PastParticipant
 
@@ -23,7 +24,7 @@ def visible_to(user_id: UUID, after: int) -> QuerySet[Event]:
     """Return the events past ``after`` that reach this person, in order.
 
     Those of a conversation from the one by which they joined to the one by which
-    they left, both included.
+    they left, both included; what ``Endings`` hides is still among them.
     """
     present = Participant.objects.filter(
         user_id=user_id,
@@ -51,8 +52,14 @@ def page(user_id: UUID, after: int, limit: int) -> Page:
     cursors.require_kept(after, end)
     has_more, found = len(found) > limit, found[:limit]
     last = found[-1].pk if found else after
+    payloads = render(found)
+    endings = Endings(found, user_id=user_id)
     return Page(
-        payloads=[payload for payload in render(found) if payload],
+        payloads=[
+            payload
+            for event, payload in zip(found, payloads, strict=True)
+            if payload and not endings.hide(event, user_id)
+        ],
         position=last if has_more else max(last, end),
         has_more=has_more,
     )

@@ -162,8 +162,8 @@ class User(AbstractUser):
     def mark_seen(self) -> None:
         """Note that the person is here, at most twice a minute.
 
-        A presence mark is no reason to fail a call, or to hold it up while the
-        database is busy: what cannot be written now is written by a later call.
+        A presence mark is no reason to fail a call: what cannot be written now, the
+        database being busy, is written by a later call.
         """
         now = timezone.now()
         if self.last_seen_at and self.last_seen_at > now - SEEN_PRECISION:

@@ -7,13 +7,7 @@ from django.conf import settings
 from django.db import transaction
 
 from chats.exceptions import ChatError, NotAllowed
-from chats.models import (
-    Conversation,
-    Event,
-    Participant,
-    PastParticipant,
-    User,
-)
+from chats.models import Conversation, Event, Participant, PastParticipant, User
 from chats.services.announce import announce
 
 

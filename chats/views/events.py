@@ -81,7 +81,7 @@ class EventsView(APIView):
         """
         start = opening(request.user.pk, after)
         offer = request.META.get("chats.hold")
-        if offer is not None:
+        if offer is not None and request.method == "GET":
             offer.accept(request.user.pk, start, credential_of(request))
         return HttpResponse(
             start.body,
