@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
+from corsheaders.defaults import default_headers
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -221,7 +222,7 @@ REGISTRATION_OPEN = env_bool("REGISTRATION_OPEN", default=True)
 MAX_PARTICIPANTS = env_int("MAX_PARTICIPANTS", 1000, minimum=2, maximum=10_000)
 EVENT_RETENTION_DAYS = env_int("EVENT_RETENTION_DAYS", 30, minimum=1, maximum=3650)
 
-# --- Cache: throttle counters and sessions; the only copy of nothing ----------
+# --- Cache: throttle counters; the only copy of nothing -----------------------
 
 REDIS_URL = env_str("REDIS_URL")
 if REDIS_URL and urlsplit(REDIS_URL).scheme not in {"redis", "rediss", "unix"}:
@@ -251,6 +252,8 @@ SILENCED_SYSTEM_CHECKS = [
 CSRF_TRUSTED_ORIGINS = env_origins("CSRF_TRUSTED_ORIGINS")
 CORS_ALLOWED_ORIGINS = env_origins("CORS_ALLOWED_ORIGINS")
 CORS_ALLOW_CREDENTIALS = True
+CORS_ALLOW_HEADERS = (*default_headers, "last-event-id")
+CORS_EXPOSE_HEADERS = ("Retry-After",)
 CORS_URLS_REGEX = r"^/api/"
 TRUSTED_PROXIES = env_int("TRUSTED_PROXIES", 0, minimum=0, maximum=10)
 X_FRAME_OPTIONS = "DENY"

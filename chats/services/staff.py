@@ -62,7 +62,10 @@ def change_participants(
     list(people.select_for_update(no_key=True))
     conversation = _locked(conversation)
     standing = conversation.participations.filter(user_id__in=[*leaving])
-    for user_id in list(standing.order_by("id").values_list("user_id", flat=True)):
+    # All rows before the first event: from then on the log's lock is held, for which
+    # somebody who reads on waits with their row locked.
+    rows = list(standing.order_by("id").select_for_update())
+    for user_id in [row.user_id for row in rows]:
         remove_as_staff(conversation, user_id=user_id, actor=actor)
     for user_id in joining:
         add_as_staff(conversation, user_id=user_id, actor=actor)
