@@ -28,7 +28,10 @@ def prune_batch(end: int, size: int) -> int:
     ids = list(oldest.values_list("event_id", flat=True)[:size])
     if not ids:
         return 0
-    EventLog.objects.update_or_create(pk=1, defaults={"pruned_through_id": ids[-1]})
+    EventLog.objects.get_or_create(pk=1)
+    # Never back: another batch, by another process, may have gone further.
+    further = EventLog.objects.filter(pruned_through_id__lt=ids[-1])
+    further.update(pruned_through_id=ids[-1])
     Event.objects.filter(event_id__lte=ids[-1]).delete()
     PastParticipant.objects.filter(last_event_id__lte=ids[-1]).delete()
     return len(ids)

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from chats.exceptions import TooManyAttempts
-from chats.models import SignInAttempts
+from chats.models import AccessToken, SignInAttempts
 
 WINDOW = timedelta(minutes=15)
 PER_ACCOUNT_AND_ADDRESS = 5
@@ -51,6 +51,14 @@ def forgive_attempts(account: str, address: str) -> None:
             counter.save(update_fields=["attempts", "window_ends_at"])
 
 
+def forget_expired() -> tuple[int, int]:
+    """Delete expired tokens and finished windows; return how many of each."""
+    now = timezone.now()
+    tokens, _ = AccessToken.objects.filter(expires_at__lte=now).delete()
+    counters, _ = SignInAttempts.objects.filter(window_ends_at__lte=now).delete()
+    return tokens, counters
+
+
 def _limits(account: str, address: str) -> dict[str, int]:
     """Return the counters' keys and allowances, the pair first."""
     return {
@@ -71,7 +79,9 @@ def _locked_counter(key: str) -> SignInAttempts:
     SignInAttempts.objects.bulk_create(
         [SignInAttempts(key=key, window_ends_at=now + WINDOW)], ignore_conflicts=True
     )
-    counter = SignInAttempts.objects.select_for_update().get(key=key)
+    counter = SignInAttempts.objects.select_for_update().filter(key=key).first()
+    if counter is None:  # its window was over, and it was pruned just now
+        return _locked_counter(key)
     if counter.window_ends_at <= now:
         counter.attempts, counter.window_ends_at = 0, now + WINDOW
     return counter
