@@ -68,12 +68,22 @@ class Prepared:
         return row and model.from_db(connection.alias, list(row), list(row.values()))
 
     def run(self, **values: Any) -> int:
-        """Run an update, returning how many rows it touched, or an insert, returning
-        the id the database gave, if it gives one."""
+        """Run an update; return how many rows it touched."""
         compiled = self._compiled or self._compile()
         with connection.cursor() as cursor:
             cursor.execute(compiled.sql, _bind(compiled, values))
-            return cursor.fetchone()[0] if cursor.description else cursor.rowcount
+            return cursor.rowcount
+
+    def store(self, instance: Model) -> None:
+        """Run an insert with the values of an instance, which is saved then: what
+        ``save(force_insert=True)`` does, but for fields that set themselves."""
+        compiled = self._compiled or self._compile()
+        with connection.cursor() as cursor:
+            cursor.execute(compiled.sql, _bind(compiled, columns(instance)))
+            if cursor.description:  # the database gave the id
+                instance.pk = cursor.fetchone()[0]
+        instance._state.adding = False
+        instance._state.db = connection.alias
 
     def _compile(self) -> Compiled:
         built = self._build()

@@ -53,10 +53,18 @@ def env_origins(name: str) -> list[str]:
     """Read a comma-separated list of origins such as ``https://app.example``."""
     origins = env_list(name)
     for origin in origins:
-        parts = urlsplit(origin)
-        if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path:
+        if scheme_of(origin) not in {"http", "https"} or urlsplit(origin).path:
             raise stop(name, "origins such as https://app.example, comma-separated")
     return origins
+
+
+def scheme_of(url: str) -> str:
+    """Return the URL's scheme, or nothing if it is no URL with a host or a path."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return parts.scheme if parts.netloc or parts.path else ""
 
 
 def env_rate(name: str, default: str) -> tuple[int, int] | None:
@@ -114,6 +122,8 @@ USES_SQLITE = database["ENGINE"] == "django.db.backends.sqlite3"
 if not database["NAME"]:
     raise stop("DATABASE_URL", "a URL that names a database")
 if USES_SQLITE:
+    if not os.access(Path(database["NAME"]).resolve().parent, os.W_OK):
+        raise stop("DATABASE_URL", "a file in a directory that can be written")
     database["OPTIONS"] = SQLITE_OPTIONS | database.get("OPTIONS", {})
 else:
     database["OPTIONS"] = {"connect_timeout": 5} | database.get("OPTIONS", {})
@@ -225,7 +235,7 @@ EVENT_RETENTION_DAYS = env_int("EVENT_RETENTION_DAYS", 30, minimum=1, maximum=36
 # --- Cache: throttle counters; the only copy of nothing -----------------------
 
 REDIS_URL = env_str("REDIS_URL")
-if REDIS_URL and urlsplit(REDIS_URL).scheme not in {"redis", "rediss", "unix"}:
+if REDIS_URL and scheme_of(REDIS_URL) not in {"redis", "rediss", "unix"}:
     raise stop("REDIS_URL", "a URL beginning redis, rediss or unix")
 if REDIS_URL:
     CACHES = {
@@ -293,10 +303,9 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env_str("EMAIL_FROM", "messaging@localhost")
 
 # Where the letter links to, such as https://app.example/reset?uid={uid}&token={token}
 PASSWORD_RESET_URL = env_str("PASSWORD_RESET_URL")
-try:
-    PASSWORD_RESET_URL.format(uid="", token="")
-except (KeyError, IndexError, ValueError) as error:
-    raise stop("PASSWORD_RESET_URL", "a URL with {uid} and {token}") from error
+RESET_FIELDS = set(re.findall(r"{(.*?)}", PASSWORD_RESET_URL))
+if PASSWORD_RESET_URL and RESET_FIELDS != {"uid", "token"}:
+    raise stop("PASSWORD_RESET_URL", "a URL with {uid} and {token}")
 
 # --- Static files -------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from django.db import connection, models
 from django.utils import timezone
 
 from chats.doorbell import PROCESS_ID
-from chats.prepared import Prepared, columns, insert
+from chats.prepared import Prepared, insert
 
 LOG_LOCK = 0x6C6F67  # "log": the key of PostgreSQL's advisory lock
 # PostgreSQL's LISTEN/NOTIFY channels. The payload begins with the writer's process.
@@ -34,7 +34,7 @@ class EventQuerySet(models.QuerySet):
                     [LOG_LOCK, WAKE_CHANNEL, PROCESS_ID],
                 )
         if len(events) == 1:
-            events[0].pk = _INSERT.run(**columns(events[0]))
+            _INSERT.store(events[0])
         else:
             self.bulk_create(events)
 

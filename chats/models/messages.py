@@ -7,7 +7,7 @@ from django.db.models.lookups import LessThanOrEqual
 
 from chats.models.conversations import Conversation
 from chats.models.users import User
-from chats.prepared import Prepared, columns, insert
+from chats.prepared import Prepared, insert
 from chats.uuids import uuid7
 
 MAX_BODY_LENGTH = 10_000  # characters
@@ -17,8 +17,8 @@ class MessageQuerySet(models.QuerySet):
     """Sets of messages; chain freely."""
 
     def insert(self, message: "Message") -> None:
-        """Store a new message: what ``save(force_insert=True)`` does, prepared."""
-        _INSERT.run(**columns(message))
+        """Store a new message."""
+        _INSERT.store(message)
 
     def visible_to(self, user: User) -> "MessageQuerySet":
         """Those in the conversations of ``user``, with their ``last_read_seq``."""
