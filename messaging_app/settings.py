@@ -303,8 +303,8 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env_str("EMAIL_FROM", "messaging@localhost")
 
 # Where the letter links to, such as https://app.example/reset?uid={uid}&token={token}
 PASSWORD_RESET_URL = env_str("PASSWORD_RESET_URL")
-RESET_FIELDS = set(re.findall(r"{(.*?)}", PASSWORD_RESET_URL))
-if PASSWORD_RESET_URL and RESET_FIELDS != {"uid", "token"}:
+reset_fields = set(re.findall(r"{(.*?)}", PASSWORD_RESET_URL))
+if PASSWORD_RESET_URL and reset_fields != {"uid", "token"}:
     raise stop("PASSWORD_RESET_URL", "a URL with {uid} and {token}")
 
 # --- Static files -------------------------------------------------------------
