@@ -1,5 +1,6 @@
 """JSON as the API writes it."""
 
+import json
 from typing import Any
 
 import orjson
@@ -9,5 +10,12 @@ _fallback = JSONEncoder().default
 
 
 def to_json(data: Any) -> bytes:
-    """Return compact JSON; times in RFC 3339 with ``Z``, UUIDs as text."""
-    return orjson.dumps(data, default=_fallback, option=orjson.OPT_UTC_Z)
+    """Return compact JSON; times in RFC 3339 with ``Z``, UUIDs as text.
+
+    orjson refuses lone surrogates and keys that are no text, which an error that
+    repeats bad input may hold; the standard library writes them.
+    """
+    try:
+        return orjson.dumps(data, default=_fallback, option=orjson.OPT_UTC_Z)
+    except TypeError:
+        return json.dumps(data, cls=JSONEncoder).encode()

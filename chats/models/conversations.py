@@ -69,6 +69,16 @@ class ConversationQuerySet(models.QuerySet):
             code="does_not_exist",
         )
 
+    def locked_for_staff(self, conversation_id: UUID) -> "Conversation":
+        """Return the conversation with its row locked, whoever asks.
+
+        Raises NotFound when it is gone.
+        """
+        conversation = _LOCK.instance(Conversation, conversation_id=conversation_id)
+        if conversation is None:
+            raise NotFound("This conversation no longer exists.")
+        return conversation
+
 
 class Conversation(models.Model):
     """A titled exchange between participants; ``seq`` orders its messages."""

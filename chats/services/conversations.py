@@ -72,10 +72,7 @@ def erase_conversation(conversation: Conversation, *, actor: User) -> None:
 
     The caller has checked that the actor is allowed to.
     """
-    _erase(
-        Conversation.objects.select_for_update(no_key=True).get(pk=conversation.pk),
-        actor,
-    )
+    _erase(Conversation.objects.locked_for_staff(conversation.pk), actor)
 
 
 @transaction.atomic
@@ -125,9 +122,7 @@ def add_as_staff(
     ``add_participant`` does.
     """
     person = next(iter(_locked_people([user_id])), None)
-    conversation = Conversation.objects.select_for_update(no_key=True).get(
-        pk=conversation.pk
-    )
+    conversation = Conversation.objects.locked_for_staff(conversation.pk)
     if person is None:
         raise ChatError("This person is inactive.", field="user_id")
     if not conversation.participations.filter(user=person).exists():
@@ -144,9 +139,7 @@ def remove_as_staff(
 
     The caller has checked that the actor is allowed to.
     """
-    conversation = Conversation.objects.select_for_update(no_key=True).get(
-        pk=conversation.pk
-    )
+    conversation = Conversation.objects.locked_for_staff(conversation.pk)
     leaving = Participant.objects.filter(conversation=conversation, user_id=user_id)
     if leaving.exists():
         end_participations(leaving, [conversation], actor=actor)

@@ -85,7 +85,7 @@ def redact_message(message: Message, *, actor: User) -> None:
 
     The caller has checked that the actor is allowed to.
     """
-    Conversation.objects.select_for_update(no_key=True).get(pk=message.conversation_id)
+    Conversation.objects.locked_for_staff(message.conversation_id)
     message.refresh_from_db()
     _bury(message, actor)
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from chats.exceptions import ChatError, NotFound
+from chats.exceptions import ChatError
 from chats.models import Conversation, Event, User
 from chats.services.announce import announce
 from chats.services.conversations import add_as_staff, remove_as_staff
@@ -19,7 +19,7 @@ def retitle_conversation(
     conversation: Conversation, *, title: str, actor: User
 ) -> Conversation:
     """Give the conversation another title; the same again changes nothing."""
-    conversation = _locked(conversation)
+    conversation = Conversation.objects.locked_for_staff(conversation.pk)
     if conversation.title != title:
         conversation.title = title
         _save_and_announce(conversation, "title", actor)
@@ -31,7 +31,7 @@ def hand_over_conversation(
     conversation: Conversation, *, owner_id: UUID, actor: User
 ) -> Conversation:
     """Make a participant the owner. Raises ChatError on ``owner`` for others."""
-    conversation = _locked(conversation)
+    conversation = Conversation.objects.locked_for_staff(conversation.pk)
     if conversation.owner_id == owner_id:
         return conversation
     if not conversation.participations.filter(user_id=owner_id).exists():
@@ -60,7 +60,7 @@ def change_participants(
     # All people before the conversation: the order that all services lock in.
     people = User.objects.filter(pk__in=joining).order_by("pk")
     list(people.select_for_update(no_key=True))
-    conversation = _locked(conversation)
+    conversation = Conversation.objects.locked_for_staff(conversation.pk)
     standing = conversation.participations.filter(user_id__in=[*leaving])
     # All rows before the first event: from then on the log's lock is held, for which
     # somebody who reads on waits with their row locked.
@@ -69,14 +69,6 @@ def change_participants(
         remove_as_staff(conversation, user_id=user_id, actor=actor)
     for user_id in joining:
         add_as_staff(conversation, user_id=user_id, actor=actor)
-
-
-def _locked(conversation: Conversation) -> Conversation:
-    rows = Conversation.objects.filter(pk=conversation.pk)
-    found = rows.select_for_update(no_key=True).first()
-    if found is None:
-        raise NotFound("This conversation no longer exists.")
-    return found
 
 
 def _save_and_announce(conversation: Conversation, field: str, actor: User) -> None:
