@@ -15,7 +15,7 @@ PRODUCTION = DEBUG=0 HTTPS=1 ALLOWED_HOSTS=example.org DATABASE_URL=sqlite://:me
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_hex(32))')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format check setup clean
+.PHONY: help run test bench lint format check setup clean
 
 help: ## List these targets
 	@echo 'Usage: make TARGET [PORT=8000] [VENV=.venv] [PYTHON=python3] [ARGS="pytest options"]'
@@ -36,6 +36,10 @@ run: setup ## Start the server, with demo data the first time
 test: setup ## Run the test suite (ARGS="-k name" for a part of it)
 	$(SAY) 'Running the tests'
 	@$(BIN)/python -m pytest $(ARGS)
+
+bench: setup ## Measure, into docs/performance.md (ARGS="--quick" for an idea of it)
+	$(SAY) 'Measuring the calls beside their floor: some fifteen minutes'
+	@$(BIN)/python -m bench.http --write $(ARGS)
 
 lint: setup ## Check style and formatting
 	$(SAY) 'Checking style'
