@@ -77,3 +77,11 @@ def not_found(request: HttpRequest, exception: Exception):
         body = {"detail": "Not found.", "code": "not_found"}
         return JsonResponse(body, status=404)
     return defaults.page_not_found(request, exception)
+
+
+def bad_request(request: HttpRequest, exception: Exception):
+    """Answer what Django itself refuses, such as a wrong host name (handler400)."""
+    if request.path.startswith("/api/"):
+        body = {"detail": "The request is malformed.", "code": "parse_error"}
+        return JsonResponse(body, status=400)
+    return defaults.bad_request(request, exception)

@@ -1,4 +1,4 @@
-"""What every answer gets, whichever view made it."""
+"""What answers get, whichever view made them."""
 
 from collections.abc import Callable
 
@@ -8,11 +8,7 @@ from chats.exceptions import TooManyAttempts
 
 
 class NoStoreMiddleware:
-    """Keep personal answers out of every cache: all of ``/api/`` is personal.
-
-    And answer 429 where a sign-in page of Django's own meets the limit on guessing,
-    which it knows nothing of.
-    """
+    """Keep personal answers out of every cache: all of ``/api/`` is personal."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
         self.get_response = get_response
@@ -22,6 +18,17 @@ class NoStoreMiddleware:
         if request.path.startswith("/api"):
             response.headers.setdefault("Cache-Control", "no-store")
         return response
+
+
+class TooManyAttemptsMiddleware:
+    """Answer 429 where a sign-in page of Django's own meets the limit on guessing,
+    which it knows nothing of."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
 
     def process_exception(
         self, request: HttpRequest, exception: Exception

@@ -59,7 +59,7 @@ class ChatsSchema(AutoSchema):
 
     def _is_public(self) -> bool:
         names = {type(item).__name__ for item in self.view.get_permissions()}
-        return "AllowAny" in names
+        return names == {"AllowAny"}
 
 
 class TokenScheme(OpenApiAuthenticationExtension):

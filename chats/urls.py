@@ -34,5 +34,5 @@ urlpatterns = [
     path("", include(router.urls)),
     path("auth/", include(auth_urls)),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("docs/", SpectacularSwaggerView.as_view(), name="docs"),
+    path("docs/", SpectacularSwaggerView.as_view(metadata_class=None), name="docs"),
 ]

@@ -40,13 +40,15 @@ def env_bool(name: str, *, default: bool) -> bool:
 
 def env_int(name: str, default: int, *, minimum: int, maximum: int) -> int:
     value = env_str(name) or str(default)
-    if not value.isdecimal() or not minimum <= int(value) <= maximum:
+    is_number = value.isdecimal() and len(value) < 10
+    if not is_number or not minimum <= int(value) <= maximum:
         raise stop(name, f"a whole number from {minimum} to {maximum}")
     return int(value)
 
 
 def env_list(name: str, default: str = "") -> list[str]:
-    return [item.strip() for item in env_str(name, default).split(",") if item.strip()]
+    value = env_str(name) or default
+    return [item.strip() for item in value.split(",") if item.strip()]
 
 
 def env_origins(name: str) -> list[str]:
@@ -95,7 +97,7 @@ def env_url(name: str, default: str, parse, schemes: set[str]) -> dict:
 DEBUG = env_bool("DEBUG", default=False)
 HTTPS = env_bool("HTTPS", default=False)
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1],.localhost")
-LOG_LEVEL = env_str("LOG_LEVEL", "INFO").upper()
+LOG_LEVEL = (env_str("LOG_LEVEL") or "INFO").upper()
 if LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
     raise stop("LOG_LEVEL", "DEBUG, INFO, WARNING, ERROR or CRITICAL")
 
@@ -188,6 +190,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "chats.middleware.TooManyAttemptsMiddleware",
 ]
 ROOT_URLCONF = "messaging_app.urls"
 WSGI_APPLICATION = "messaging_app.wsgi.application"
@@ -246,7 +249,13 @@ if REDIS_URL:
         }
     }
 else:
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+            # A counter a caller: the default of 300 would let counters be pushed out.
+            "OPTIONS": {"MAX_ENTRIES": 100_000},
+        }
+    }
 
 # --- Transport security -------------------------------------------------------
 

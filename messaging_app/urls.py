@@ -15,5 +15,6 @@ urlpatterns = [
     path("readyz", readyz),
 ]
 
+handler400 = "chats.handlers.bad_request"
 handler404 = "chats.handlers.not_found"
 handler500 = "chats.handlers.server_error"

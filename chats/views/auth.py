@@ -17,6 +17,7 @@ from chats.addresses import client_address
 from chats.authentication import require_same_origin
 from chats.models import AccessToken, User
 from chats.permissions import IsNotToken
+from chats.schema import Error
 from chats.serializers.auth import (
     IssueTokenSerializer,
     LoginSerializer,
@@ -58,7 +59,7 @@ class LoginView(GenericAPIView):
     def get_authenticate_header(self, request: Request) -> str:
         return "Token"  # so that a wrong password is 401
 
-    @extend_schema(responses=UserSerializer)
+    @extend_schema(responses={200: UserSerializer, 401: Error, 403: Error})
     def post(self, request: Request) -> Response:
         """Sign in with username or e-mail.
 

@@ -2,6 +2,7 @@
 
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -22,7 +23,7 @@ MAX_LIMIT = 1000
 class EventsView(APIView):
     """What happened in my conversations, in commit order."""
 
-    renderer_classes = (JSONRenderer, EventStreamRenderer)
+    renderer_classes = (JSONRenderer, BrowsableAPIRenderer, EventStreamRenderer)
 
     @extend_schema(
         operation_id="events_list",

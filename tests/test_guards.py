@@ -1,0 +1,386 @@
+"""What must stay true of the code as a whole, whatever is added to it."""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.contrib.admindocs.views import simplify_regex
+from django.core.management import call_command
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from chats import rows
+from chats.serializers.conversations import (
+    CapabilitiesSerializer,
+    ConversationSerializer,
+    ParticipantSerializer,
+)
+from chats.serializers.messages import MessageSerializer
+from chats.serializers.users import PublicUserSerializer, UserSerializer
+
+ROOT = Path(settings.BASE_DIR)
+NOBODY = "01900000-0000-7000-8000-000000000000"
+
+# --- Levels -------------------------------------------------------------------
+
+# Modules and packages of chats. Each may import from lower levels only, and a
+# package from itself. docs/architecture.md says what is in them.
+LEVELS = {
+    "exceptions": 0,
+    "uuids": 0,
+    "doorbell": 0,
+    "addresses": 0,
+    "encoding": 0,
+    "prepared": 0,
+    "models": 1,
+    "rows": 2,
+    "services": 2,
+    "events": 3,
+    "authentication": 3,
+    "serializers": 3,
+    "permissions": 3,
+    "filters": 3,
+    "pagination": 3,
+    "throttles": 3,
+    "parsers": 3,
+    "renderers": 3,
+    "handlers": 3,
+    "middleware": 3,
+    "schema": 3,
+    "mail": 3,
+    "views": 4,
+    "admin": 4,
+    "urls": 5,
+    "stream": 5,
+}
+# These stand beside: they start the app or serve its operator.
+OUTSIDE = {"apps", "checks", "management", "migrations", "templates"}
+
+
+def sources() -> dict[str, str]:
+    """Return the source of every module of chats that has a level, by dotted name."""
+    found = {}
+    for file in sorted((ROOT / "chats").rglob("*.py")):
+        parts = file.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(parts).removesuffix(".__init__")
+        if name != "chats" and parts[1] not in OUTSIDE:
+            found[name] = file.read_text()
+    return found
+
+
+def upward_imports(module: str, source: str) -> list[str]:
+    """Return what the module imports from its own level or a higher one.
+
+    Imports inside functions and of types only count as well.
+    """
+    unit = module.split(".")[1]
+    return [
+        target
+        for target in imported(module, source)
+        if unit_of(target) != unit
+        and LEVELS.get(unit_of(target), 9) >= LEVELS.get(unit, -1)
+    ]
+
+
+def imported(module: str, source: str) -> Iterator[str]:
+    """Yield the dotted names a source imports from the project."""
+    for node in ast.walk(ast.parse(source)):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            package = module.rsplit(".", node.level)[0] + "." if node.level else ""
+            base = (package + (node.module or "")).rstrip(".")
+            names = [f"{base}.{alias.name}" for alias in node.names]
+        for name in names:
+            if name.split(".")[0] in {"chats", "messaging_app", "tests", "bench"}:
+                yield name
+
+
+def unit_of(target: str) -> str:
+    """Return the module or package of chats, or where else the name is from."""
+    top, _, rest = target.partition(".")
+    return rest.partition(".")[0] if top == "chats" else top
+
+
+@pytest.mark.parametrize("module", sources())
+def test_imports_lead_downward(module):
+    assert upward_imports(module, sources()[module]) == []
+
+
+def test_every_module_has_a_level():
+    units = {name.split(".")[1] for name in sources()}
+    assert units == set(LEVELS)
+
+
+def test_levels_are_those_of_the_architecture_page():
+    page = (ROOT / "docs/architecture.md").read_text()
+    documented = {
+        unit: int(level)
+        for level, units in re.findall(r"^\| (\d) \| (`.*?) \|", page, re.MULTILINE)
+        for unit in re.findall(r"`(\w+)`", units)
+    }
+    assert documented == LEVELS
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "found"),
+    [
+        ("chats.models.users", "from chats.views import users", "chats.views.users"),
+        ("chats.models.users", "import chats.services.users", "chats.services.users"),
+        ("chats.rows", "from chats import services", "chats.services"),
+        ("chats.rows", "from . import views", "chats.views"),
+        ("chats.services.users", "from ..admin import base", "chats.admin.base"),
+        ("chats.filters", "def f():\n    import chats.urls", "chats.urls"),
+        ("chats.filters", "from chats import parsers", "chats.parsers"),
+        ("chats.models.users", "from messaging_app import settings", None),
+        ("chats.rows", "from tests.factories import start", None),
+        ("chats.views.users", "import chats.nowhere", "chats.nowhere"),
+    ],
+)
+def test_imports_upward_and_sideways_are_found(module, source, found):
+    assert len(upward_imports(module, source)) == 1
+    if found:
+        assert upward_imports(module, source) == [found]
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("chats.views.users", "from chats.models import User"),
+        ("chats.views.users", "from chats.views.base import ChatsViewSet"),
+        ("chats.views.users", "from . import base"),
+        ("chats.rows", "import json\nfrom django.db import models"),
+        ("chats.models.users", "from chats.uuids import uuid7"),
+    ],
+)
+def test_imports_downward_and_of_the_own_package_are_fine(module, source):
+    assert upward_imports(module, source) == []
+
+
+# --- Sources ------------------------------------------------------------------
+
+
+def own_files() -> list[Path]:
+    folders = ("chats", "messaging_app", "tests", "bench")
+    files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
+    return [file for file in files if "migrations" not in file.parts]
+
+
+def test_every_third_party_import_is_a_requirement():
+    required = {
+        re.split(r"[\[~=<> ]", line)[0].lower().replace("_", "-")
+        for line in (ROOT / "requirements.txt").read_text().splitlines()
+        if line and not line.startswith("#")
+    }
+    distributions = packages_distributions()
+    missing = {
+        name
+        for file in own_files()
+        for name in third_party(file.read_text())
+        if not {item.lower().replace("_", "-") for item in distributions.get(name, [])}
+        & required
+    }
+    assert missing == set()
+
+
+def third_party(source: str) -> Iterator[str]:
+    own = {"chats", "messaging_app", "tests", "bench"}
+    for node in ast.walk(ast.parse(source)):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names = [node.module]
+        for name in {name.split(".")[0] for name in names}:
+            if name not in sys.stdlib_module_names and name not in own:
+                yield name
+
+
+def test_every_module_says_what_it_is():
+    silent = [
+        str(file.relative_to(ROOT))
+        for file in own_files()
+        if file.read_text() and not ast.get_docstring(ast.parse(file.read_text()))
+    ]
+    assert silent == []
+
+
+# --- The database -------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_no_migration_is_missing():
+    call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+
+
+INDEXES = {"Index", "UniqueConstraint"}
+
+
+def uncommented(source: str) -> list[str]:
+    """Return the names of indexes, unique constraints too, that nothing explains.
+
+    A comment above the first of several unique constraints is about all of them.
+    What a check constraint is for is its name.
+    """
+    lines, silent = source.splitlines(), []
+    for node in ast.walk(ast.parse(source)):
+        items = node.elts if isinstance(node, ast.List) else []
+        explained = False
+        for before, item in pairwise([None, *items]):
+            above = lines[item.lineno - 2].strip().startswith("#")
+            is_next = kind_of(before) == kind_of(item) == "UniqueConstraint"
+            explained = above or (explained and is_next)
+            if kind_of(item) in INDEXES and not explained:
+                silent.append(name_of(item))
+    return silent
+
+
+def name_of(call: ast.Call) -> str:
+    [name] = [keyword.value.value for keyword in call.keywords if keyword.arg == "name"]
+    return name
+
+
+def kind_of(node: ast.AST | None) -> str:
+    """Return ``Index`` for ``models.Index(…)``."""
+    is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    return node.func.attr if is_call else ""
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "chats/models").glob("*.py")), ids=lambda file: file.stem
+)
+def test_every_index_says_what_it_is_for(file):
+    assert uncommented(file.read_text()) == []
+
+
+def test_indexes_without_a_comment_are_found():
+    source = """
+indexes = [
+    # The list.
+    models.Index(fields=["a"], name="a"),
+    models.Index(fields=["b"], name="b"),
+    models.UniqueConstraint(fields=["c"], name="c"),
+    # The two names.
+    models.UniqueConstraint(fields=["d"], name="d"),
+    models.UniqueConstraint(fields=["e"], name="e"),
+]
+"""
+    assert uncommented(source) == ["b", "c"]
+
+
+def test_constraints_and_indexes_are_named_after_their_table():
+    misnamed = [
+        item.name
+        for model in apps.get_app_config("chats").get_models()
+        for item in [*model._meta.constraints, *model._meta.indexes]
+        if not item.name.startswith(
+            re.sub(r"(?<=[a-z])(?=[A-Z])", "_", model.__name__).lower()
+        )
+    ]
+    assert misnamed == []
+
+
+# --- Routes -------------------------------------------------------------------
+
+# What anybody may call. Making a token takes a session, or name and password.
+PUBLIC = {
+    ("POST", "/api/users/"),
+    ("POST", "/api/auth/login/"),
+    ("POST", "/api/auth/password/reset/"),
+    ("POST", "/api/auth/password/reset/confirm/"),
+    ("GET", "/api/schema/"),
+    ("GET", "/api/docs/"),
+}
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+def api_calls() -> list[tuple[str, str]]:
+    """Return method and path of every route below /api/, ids being nobody's."""
+    return sorted(
+        (method.upper(), re.sub(r"<\w+>", NOBODY, simplify_regex(route)))
+        for route, pattern in walk(get_resolver(), "")
+        if route.startswith("api/")
+        for method in methods_of(pattern.callback)
+    )
+
+
+def walk(resolver: URLResolver, prefix: str) -> Iterator[tuple[str, URLPattern]]:
+    for item in resolver.url_patterns:
+        route = prefix + str(item.pattern)
+        if isinstance(item, URLResolver):
+            yield from walk(item, route)
+        else:
+            yield route, item
+
+
+def methods_of(callback) -> set[str]:
+    actions = getattr(callback, "actions", None)
+    return set(actions or vars_of(callback.cls)) & METHODS
+
+
+def vars_of(cls: type) -> set[str]:
+    return {name for name in METHODS if hasattr(cls, name)}
+
+
+@pytest.mark.parametrize(("method", "path"), api_calls())
+def test_every_route_asks_who_is_calling(anonymous, db, method, path):
+    response = anonymous.generic(method, path, "{}", content_type="application/json")
+    if (method, path) in PUBLIC:
+        assert response.status_code in {200, 400}
+        return
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == "Token"
+    assert response.json() == {
+        "detail": "Authentication credentials were not provided.",
+        "code": "not_authenticated",
+    }
+
+
+def test_public_routes_exist():
+    assert set(api_calls()) >= PUBLIC
+
+
+def test_walk_finds_routes_of_every_kind():
+    assert {
+        ("GET", "/api/"),
+        ("GET", "/api/users/me/"),
+        ("PATCH", f"/api/messages/{NOBODY}/mark_as_read/"),
+        ("POST", "/api/auth/logout/"),
+        ("GET", "/api/events/"),
+    } <= set(api_calls())
+
+
+# --- Shapes -------------------------------------------------------------------
+
+
+def blank(fields: tuple[str, ...]) -> rows.Row:
+    return dict.fromkeys(fields) | {"seq": 1, "last_seq": 1, "last_read_seq": 1}
+
+
+@pytest.mark.parametrize(
+    ("rendered", "serializer_class"),
+    [
+        (rows.public_user(blank(rows.PUBLIC_USER)), PublicUserSerializer),
+        (rows.private_user(blank(rows.USER)), UserSerializer),
+        (rows.participant(blank(rows.PARTICIPANT)), ParticipantSerializer),
+        (rows.message_for(None, 1, blank(rows.MESSAGE)), MessageSerializer),
+        (
+            rows.conversation_for(None, blank(rows.CONVERSATION), []),
+            ConversationSerializer,
+        ),
+        (
+            rows.capabilities(blank(rows.CONVERSATION), None),
+            CapabilitiesSerializer,
+        ),
+    ],
+    ids=lambda value: getattr(value, "__name__", "row"),
+)
+def test_rows_render_what_the_serializers_declare(rendered, serializer_class):
+    assert set(rendered) == set(serializer_class().fields)

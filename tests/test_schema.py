@@ -1,0 +1,128 @@
+"""The schema: whole, without warnings, and shown without help from elsewhere."""
+
+import json
+import re
+from collections import Counter
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.core.management import call_command
+
+from tests.test_guards import METHODS, NOBODY, PUBLIC, api_calls
+
+
+@pytest.fixture
+def schema(client, db) -> dict:
+    response = client.get("/api/schema/", HTTP_ACCEPT="application/json")
+    assert response.status_code == 200
+    return json.loads(response.content)
+
+
+def operations(schema: dict) -> dict[tuple[str, str], dict]:
+    """Return the operations by method and path, ids being nobody's."""
+    return {
+        (method.upper(), re.sub("{.*?}", NOBODY, path)): operation
+        for path, item in schema["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS
+    }
+
+
+def test_schema_is_valid_and_made_without_warnings(tmp_path, db):
+    file = tmp_path / "schema.yaml"
+    call_command("spectacular", file=str(file), validate=True, fail_on_warn=True)
+    assert file.read_text().startswith("openapi: 3")
+
+
+def test_schema_has_every_route(schema):
+    beside = {("GET", "/api/"), ("GET", "/api/schema/"), ("GET", "/api/docs/")}
+    assert set(operations(schema)) == set(api_calls()) - beside
+
+
+def test_operations_have_an_id_a_summary_and_tags(schema):
+    found = operations(schema)
+    ids = Counter(item["operationId"] for item in found.values())
+    assert [name for name, times in ids.items() if times > 1] == []
+    bare = [
+        call
+        for call, item in found.items()
+        if not item.get("summary") or not item.get("tags")
+    ]
+    assert bare == []
+
+
+def test_operations_tell_their_errors(schema):
+    wanting = {
+        call: missing
+        for call, operation in operations(schema).items()
+        if (missing := errors_of(*call) - set(operation["responses"]))
+    }
+    assert wanting == {}
+
+
+def errors_of(method: str, path: str) -> set[str]:
+    errors = {"429", "503"}
+    if (method, path) not in PUBLIC or path in {"/api/auth/login/", "/api/users/"}:
+        errors |= {"401", "403"} - ({"403"} if method == "GET" else set())
+    if NOBODY in path:
+        errors.add("404")
+    if method in {"POST", "PUT", "PATCH"}:
+        errors |= {"400", "413", "415"}
+    return errors
+
+
+def test_operations_tell_their_success(schema):
+    silent = [
+        call
+        for call, operation in operations(schema).items()
+        if not {"200", "201", "204"} & set(operation["responses"])
+    ]
+    assert silent == []
+
+
+def test_schema_knows_tokens_and_sessions(schema):
+    schemes = schema["components"]["securitySchemes"]
+    assert {name: (item["in"], item["name"]) for name, item in schemes.items()} == {
+        "token": ("header", "Authorization"),
+        "session": ("cookie", "sessionid"),
+    }
+    assert operations(schema)["GET", "/api/users/"]["security"] == [
+        {"token": []},
+        {"session": []},
+    ]
+
+
+def test_schema_says_that_private_fields_are_for_some_only(schema):
+    user = schema["components"]["schemas"]["User"]
+    assert set(user["properties"]) - set(user["required"]) == {
+        "email",
+        "phone_number",
+        "created_at",
+        "updated_at",
+    }
+
+
+def test_schema_is_yaml_unless_asked_for_json(client, db):
+    response = client.get("/api/schema/")
+    assert response.headers["Content-Type"].startswith("application/vnd.oai.openapi")
+    assert response.content.startswith(b"openapi: 3")
+
+
+def test_docs_page_needs_nothing_from_elsewhere(client, db):
+    response = client.get("/api/docs/")
+    page = response.content.decode()
+    assets = re.findall(r"""(?:src|href)=["'](.*?)["']""", page)
+    assert response.status_code == 200
+    assert len(assets) >= 3
+    assert [asset for asset in assets if not finders.find(own(asset))] == []
+    assert not re.search(r"""["'](?:https?:)?//\w""", page)
+
+
+def own(asset: str) -> str:
+    """Return the path of a static file of ours, or what finds nothing."""
+    return asset.removeprefix("/static/") if asset.startswith("/static/") else "none"
+
+
+def test_root_leads_to_the_docs(client):
+    response = client.get("/")
+    assert (response.status_code, response.headers["Location"]) == (302, "/api/docs/")

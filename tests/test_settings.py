@@ -1,0 +1,270 @@
+"""Settings: safe with none set, one clear line when one is wrong."""
+
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from rest_framework.test import APIClient
+
+from chats.models import User
+from messaging_app.settings import kept_secret_key
+from tests.factories import PASSWORD
+from tests.settings import READS, SETTINGS_FILE
+
+LOAD = "import messaging_app.settings"
+SERVER = "postgres://user:hunter2@db.example/chats"
+PRODUCTION = {
+    "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    "DATABASE_URL": SERVER,
+    "ALLOWED_HOSTS": "chat.example",
+    "HTTPS": "1",
+}
+
+
+def environment(directory: Path, **variables: str) -> dict[str, str]:
+    """Return a clean environment with a database in ``directory``."""
+    ours = {*READS.findall(SETTINGS_FILE.read_text()), "DJANGO_SETTINGS_MODULE"}
+    kept = {name: value for name, value in os.environ.items() if name not in ours}
+    default = {"DATABASE_URL": f"sqlite:///{directory / 'db.sqlite3'}"}
+    return kept | default | variables
+
+
+def run(directory: Path, *arguments: str, **variables: str):
+    """Run Python in the project with these variables set and none else."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=settings.BASE_DIR,
+        env=environment(directory, **variables),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def loaded(directory: Path, *names: str, **variables: str) -> list:
+    """Return the values of these settings in a process of their own."""
+    values = ", ".join(f"settings.{name}" for name in names)
+    code = f"{LOAD} as settings, json; print(json.dumps([{values}]))"
+    done = run(directory, "-c", code, **variables)
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+# --- Wrong values -------------------------------------------------------------
+
+RATE = "a rate such as 10/s, 600/min, 100/hour, 5/day, or empty"
+ORIGINS = "origins such as https://app.example, comma-separated"
+DATABASES = "a URL beginning postgres, postgresql, sqlite"
+UNNAMED = "a URL that names a database"
+UNWRITABLE = "a file in a directory that can be written"
+CACHES = "a URL beginning redis, rediss or unix"
+LINK = "a URL with {uid} and {token}"
+WRONG = [
+    ("DEBUG", "yes", "0 or 1; got 'yes'"),
+    ("HTTPS", "true", "0 or 1; got 'true'"),
+    ("REGISTRATION_OPEN", "2", "0 or 1; got '2'"),
+    ("LOG_LEVEL", "loud", "DEBUG, INFO, WARNING, ERROR or CRITICAL; got 'loud'"),
+    ("MAX_PARTICIPANTS", "1", "a whole number from 2 to 10000; got '1'"),
+    ("MAX_PARTICIPANTS", "many", "a whole number from 2 to 10000; got 'many'"),
+    ("EVENT_RETENTION_DAYS", "0", "a whole number from 1 to 3650; got '0'"),
+    ("TRUSTED_PROXIES", "-1", "a whole number from 0 to 10; got '-1'"),
+    ("WEB_THREADS", "1.5", "a whole number from 1 to 64; got '1.5'"),
+    ("THROTTLE_ANON", "fast", f"{RATE}; got 'fast'"),
+    ("THROTTLE_USER", "10/fortnight", f"{RATE}; got '10/fortnight'"),
+    ("THROTTLE_SEND", "0/min", f"{RATE}; got '0/min'"),
+    ("THROTTLE_SIGNUP", "5", f"{RATE}; got '5'"),
+    ("CORS_ALLOWED_ORIGINS", "app.example", f"{ORIGINS}; got 'app.example'"),
+    ("CORS_ALLOWED_ORIGINS", "http://[", f"{ORIGINS}; got 'http://['"),
+    ("CSRF_TRUSTED_ORIGINS", "https://a.example/x", f"{ORIGINS}; got 'https://a.example/x'"),
+    ("DATABASE_URL", "mysql://user:hunter2@db.example/chats", DATABASES),
+    ("DATABASE_URL", "chats.sqlite3", DATABASES),
+    ("DATABASE_URL", "postgres://user:hunter2@db.example:port/chats", DATABASES),
+    ("DATABASE_URL", "postgres://user:hunter2@db.example", UNNAMED),
+    ("DATABASE_URL", "sqlite:////nowhere/db.sqlite3", UNWRITABLE),
+    ("REDIS_URL", "http://:hunter2@cache.example", CACHES),
+    ("REDIS_URL", "redis://[", CACHES),
+    ("PASSWORD_RESET_URL", "https://app.example/{user}", LINK),
+    ("PASSWORD_RESET_URL", "https://app.example/{uid}", LINK),
+    ("PASSWORD_RESET_URL", "{uid.x}{token}", LINK),
+    (
+        "EMAIL_URL",
+        "pigeon://user:hunter2@mail.example",
+        "a URL beginning consolemail, dummymail, filemail, memorymail, smtp, smtp+ssl, "
+        "smtp+tls, smtps",
+    ),
+]  # fmt: skip
+# Any text will do for these.
+FREE = {"ALLOWED_HOSTS", "EMAIL_FROM", "SECRET_KEY"}
+
+
+@pytest.mark.parametrize(("name", "value", "wanted"), WRONG)
+def test_wrong_value_stops_the_start_with_one_line(tmp_path, name, value, wanted):
+    done = run(tmp_path, "-c", LOAD, **{name: value})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"{name} must be {wanted}.\n"
+    assert "hunter2" not in done.stderr
+
+
+def test_wrong_values_are_tried_of_every_setting():
+    names = set(READS.findall(SETTINGS_FILE.read_text()))
+    assert {name for name, _, _ in WRONG} == names - FREE
+
+
+def test_wrong_value_stops_manage_py_too(tmp_path):
+    done = run(tmp_path, "manage.py", "check", DEBUG="maybe")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "DEBUG must be 0 or 1; got 'maybe'.\n"
+
+
+def test_secret_key_is_required_with_a_database_server(tmp_path):
+    done = run(tmp_path, "-c", LOAD, DATABASE_URL=SERVER)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "SECRET_KEY must be set when DATABASE_URL names a server: nodes share it.\n"
+    )
+
+
+# --- Right values -------------------------------------------------------------
+
+
+def test_with_nothing_set_everything_is_local_and_safe(tmp_path):
+    assert loaded(
+        tmp_path,
+        "DEBUG",
+        "ALLOWED_HOSTS",
+        "TRUSTED_PROXIES",
+        "CORS_ALLOWED_ORIGINS",
+        "CSRF_TRUSTED_ORIGINS",
+        "SECURE_SSL_REDIRECT",
+        "SECURE_PROXY_SSL_HEADER",
+        "DATABASES['default']['OPTIONS']['transaction_mode']",
+    ) == [
+        False,
+        ["localhost", "127.0.0.1", "[::1]", ".localhost"],
+        0,
+        [],
+        [],
+        False,
+        None,
+        "IMMEDIATE",
+    ]
+
+
+def test_https_secures_cookies_and_redirects(tmp_path):
+    assert loaded(
+        tmp_path,
+        "SESSION_COOKIE_SECURE",
+        "CSRF_COOKIE_SECURE",
+        "SECURE_SSL_REDIRECT",
+        "SECURE_HSTS_SECONDS",
+        "SECURE_PROXY_SSL_HEADER",
+        HTTPS="1",
+    ) == [True, True, True, 31_536_000, ["HTTP_X_FORWARDED_PROTO", "https"]]
+
+
+@pytest.mark.parametrize(
+    ("rate", "parsed"),
+    [
+        ("10/s", [10, 1]),
+        ("10/sec", [10, 1]),
+        ("600/min", [600, 60]),
+        ("100/hour", [100, 3600]),
+        ("5/day", [5, 86_400]),
+        ("", None),
+    ],
+)
+def test_rates_are_requests_in_seconds(tmp_path, rate, parsed):
+    assert loaded(tmp_path, "THROTTLE_RATES['send']", THROTTLE_SEND=rate) == [parsed]
+
+
+def test_origins_may_be_addresses(tmp_path):
+    origins = "http://[::1]:3000, https://app.example"
+    assert loaded(tmp_path, "CORS_ALLOWED_ORIGINS", CORS_ALLOWED_ORIGINS=origins) == [
+        ["http://[::1]:3000", "https://app.example"]
+    ]
+
+
+def test_secret_key_may_begin_with_a_dollar(tmp_path):
+    assert loaded(tmp_path, "SECRET_KEY", SECRET_KEY="$HOME=x") == ["$HOME=x"]
+
+
+def test_secret_key_is_made_once_for_its_owner_only(tmp_path):
+    [first] = loaded(tmp_path, "SECRET_KEY")
+    [second] = loaded(tmp_path, "SECRET_KEY")
+    file = tmp_path / "secret_key"
+    assert first == second == file.read_text()
+    assert len(first) >= 50
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_secret_key_is_the_same_for_processes_that_start_together(tmp_path):
+    code = "import messaging_app.settings as s; print(s.SECRET_KEY)"
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=settings.BASE_DIR,
+            env=environment(tmp_path),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    keys = {process.communicate(timeout=60)[0].strip() for process in started}
+    assert keys == {(tmp_path / "secret_key").read_text()}
+    assert os.listdir(tmp_path) == ["secret_key"]
+
+
+def test_secret_key_made_by_several_at_once_is_one(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(20):
+            file, barrier = tmp_path / str(number), Barrier(8)
+
+            def keep(file=file, barrier=barrier) -> str:
+                barrier.wait()
+                return kept_secret_key(file)
+
+            kept = [pool.submit(keep) for _ in range(8)]
+            assert {future.result() for future in kept} == {file.read_text()}
+
+
+def test_check_deploy_has_nothing_to_say_in_production(tmp_path):
+    check = ["manage.py", "check", "--deploy", "--fail-level", "WARNING"]
+    done = run(tmp_path, *check, **PRODUCTION)
+    assert done.returncode == 0, done.stderr
+    assert "no issues" in done.stdout
+
+
+# --- The first superuser ------------------------------------------------------
+
+NAMES = {"email": "root@example.org", "first_name": "Ada", "last_name": "Root"}
+
+
+def test_createsuperuser_makes_a_role_admin_who_can_sign_in(db, monkeypatch):
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
+    call_command(
+        "createsuperuser", interactive=False, username="root", verbosity=0, **NAMES
+    )
+    root = User.objects.get()
+    credentials = {"username": "root", "password": PASSWORD}
+    response = APIClient().post("/api/auth/login/", credentials)
+    assert (root.role, root.is_staff, root.is_superuser) == ("admin", True, True)
+    assert (response.status_code, response.json()["role"]) == (200, "admin")
+
+
+@pytest.mark.parametrize("missing", [*NAMES, "username"])
+def test_createsuperuser_asks_for_every_required_field(db, missing):
+    fields = {"username": "root", **NAMES}
+    del fields[missing]
+    with pytest.raises(CommandError, match=re.escape(f"--{missing}")):
+        call_command("createsuperuser", interactive=False, **fields)
+    assert not User.objects.exists()

@@ -1,0 +1,167 @@
+"""Throttles: so many calls a window, by person or address."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+import time_machine
+from django.core.cache import cache
+
+from chats.throttles import count
+from tests.factories import PASSWORD
+
+ME = "/api/users/me/"
+MESSAGES = "/api/messages/"
+# Ten seconds into a minute, so that fifty are left of it.
+NOON = datetime(2026, 1, 1, 12, 0, 10, tzinfo=UTC)
+THROTTLED = {
+    "detail": "Request was throttled. Expected available in 50 seconds.",
+    "code": "throttled",
+}
+
+
+@pytest.fixture
+def rates(settings) -> dict:
+    """The rates, each without a limit, for a test to set."""
+    settings.THROTTLE_RATES = dict.fromkeys(settings.THROTTLE_RATES)
+    return settings.THROTTLE_RATES
+
+
+@pytest.fixture
+def clock():
+    with time_machine.travel(NOON, tick=False) as traveller:
+        yield traveller
+
+
+def statuses(call, times: int) -> list[int]:
+    return [call().status_code for _ in range(times)]
+
+
+def ask(client, **headers: str) -> int:
+    """Call what everybody may call, and return the status."""
+    body = {"email": "nobody@example.org"}
+    return client.post("/api/auth/password/reset/", body, **headers).status_code
+
+
+def test_calls_of_a_person_are_limited(as_alice, rates, clock):
+    rates["user"] = (3, 60)
+    assert statuses(lambda: as_alice.get(ME), 3) == [200] * 3
+    response = as_alice.get(ME)
+    assert response.status_code == 429
+    assert response.headers["Retry-After"] == "50"
+    assert response.json() == THROTTLED
+
+
+def test_calls_are_allowed_again_in_the_next_window(as_alice, rates, clock):
+    rates["user"] = (1, 60)
+    assert statuses(lambda: as_alice.get(ME), 2) == [200, 429]
+    clock.shift(49)
+    assert as_alice.get(ME).status_code == 429
+    clock.shift(1)
+    assert statuses(lambda: as_alice.get(ME), 2) == [200, 429]
+
+
+def test_calls_are_counted_by_person(as_alice, as_bob, rates, clock):
+    rates["user"] = (1, 60)
+    assert statuses(lambda: as_alice.get(ME), 2) == [200, 429]
+    assert as_bob.get(ME).status_code == 200
+
+
+def test_calls_are_counted_over_all_routes(as_alice, rates, clock):
+    rates["user"] = (2, 60)
+    urls = [ME, MESSAGES, "/api/conversations/"]
+    assert [as_alice.get(url).status_code for url in urls] == [200, 200, 429]
+
+
+def test_anonymous_calls_are_counted_by_address(anonymous, rates, clock, db):
+    rates["anon"] = (1, 60)
+    addresses = ["192.0.2.1", "192.0.2.1", "192.0.2.2"]
+    answers = [ask(anonymous, REMOTE_ADDR=address) for address in addresses]
+    assert answers == [204, 429, 204]
+
+
+@pytest.mark.parametrize(("proxies", "last"), [(0, 429), (1, 204)])
+def test_anonymous_calls_are_counted_by_address_as_far_as_believed(
+    anonymous, rates, clock, db, settings, proxies, last
+):
+    rates["anon"] = (1, 60)
+    settings.TRUSTED_PROXIES = proxies
+    claims = ["198.51.100.1", "198.51.100.2"]
+    answers = [ask(anonymous, HTTP_X_FORWARDED_FOR=claim) for claim in claims]
+    assert answers == [204, last]
+
+
+def test_anonymous_calls_do_not_count_as_a_persons(
+    anonymous, as_alice, rates, clock, db
+):
+    rates["anon"] = (1, 60)
+    assert [ask(anonymous), ask(anonymous)] == [204, 429]
+    assert statuses(lambda: as_alice.get(ME), 2) == [200, 200]
+
+
+def test_sends_are_limited_and_reading_is_not(as_alice, conversation, rates, clock):
+    rates["send"] = (2, 60)
+    body = {"conversation": str(conversation.pk), "message_body": "Hello"}
+    assert statuses(lambda: as_alice.post(MESSAGES, body), 3) == [201, 201, 429]
+    response = as_alice.get(MESSAGES)
+    assert response.status_code == 200
+    assert len(response.json()["results"]) == 2
+
+
+def test_sign_ups_are_limited_and_the_list_is_not(anonymous, as_alice, rates, clock):
+    rates["signup"] = (1, 3600)
+    answers = [
+        anonymous.post(
+            "/api/users/",
+            {
+                "username": name,
+                "email": f"{name}@example.org",
+                "password": PASSWORD,
+                "first_name": "A",
+                "last_name": "B",
+            },
+        )
+        for name in ("carol", "dave")
+    ]
+    assert [answer.status_code for answer in answers] == [201, 429]
+    assert answers[1].headers["Retry-After"] == "3590"
+    assert as_alice.get("/api/users/").status_code == 200
+
+
+def test_no_rate_is_no_limit(as_alice, rates, clock):
+    assert statuses(lambda: as_alice.get(ME), 5) == [200] * 5
+
+
+def test_throttles_take_no_query(as_alice, rates, django_assert_num_queries):
+    rates["user"] = (1, 60)
+    as_alice.get(ME)
+    with django_assert_num_queries(0):
+        assert as_alice.get(ME).status_code == 429
+
+
+def test_count_loses_nothing_among_threads(clock):
+    with ThreadPoolExecutor(8) as pool:
+        counted = list(pool.map(lambda _: count("key", 60), range(400)))
+    assert sorted(counted) == list(range(1, 401))
+
+
+def test_counters_are_gone_after_their_window(as_alice, alice, rates, clock):
+    rates["user"] = (5, 60)
+    as_alice.get(ME)
+    window = int(NOON.timestamp() // 60)
+    key = f"throttle:user:{alice.pk}:{window}"
+    assert cache.get(key) == 1
+    clock.shift(61)
+    assert cache.get(key) is None
+
+
+def test_calls_pass_while_redis_is_away(as_alice, rates, settings, caplog):
+    settings.CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": "redis://127.0.0.1:1",
+        }
+    }
+    rates["user"] = (1, 60)
+    assert statuses(lambda: as_alice.get(ME), 3) == [200] * 3
+    assert {record.name for record in caplog.records} == {"chats.throttles"}
