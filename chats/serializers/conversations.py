@@ -56,6 +56,7 @@ class ConversationSerializer(serializers.ModelSerializer):
             "updated_at",
             "can",
         )
+        read_only_fields = fields
 
 
 class ConversationDetailSerializer(ConversationSerializer):

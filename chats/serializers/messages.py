@@ -41,17 +41,11 @@ class AliasesMixin:
         return super().to_internal_value(data)
 
 
-class MessageSerializer(AliasesMixin, serializers.ModelSerializer):
+class MessageSerializer(serializers.ModelSerializer):
     """A message; takes rows of ``chats.rows.MESSAGE`` with ``last_read_seq``."""
 
-    conversation = serializers.UUIDField()
+    conversation = serializers.UUIDField(read_only=True)
     sender = PublicUserSerializer(read_only=True)
-    message_body = BodyField()
-    client_id = serializers.UUIDField(
-        required=False,
-        allow_null=True,
-        help_text="Made by the client; a retry with the same one stores nothing twice.",
-    )
     is_read = serializers.BooleanField(
         read_only=True, help_text="Whether the caller has read it."
     )
@@ -70,6 +64,7 @@ class MessageSerializer(AliasesMixin, serializers.ModelSerializer):
             "is_read",
             "client_id",
         )
+        read_only_fields = fields
 
     def to_representation(self, instance: Message | rows.Row) -> rows.Row:
         row = instance
@@ -78,6 +73,18 @@ class MessageSerializer(AliasesMixin, serializers.ModelSerializer):
             row["last_read_seq"] = getattr(instance, "last_read_seq", None)
         reader_id = self.context["request"].user.pk
         return rows.message_for(reader_id, row["last_read_seq"], row)
+
+
+class SendSerializer(AliasesMixin, serializers.Serializer):
+    """A message to send."""
+
+    conversation = serializers.UUIDField()
+    message_body = BodyField()
+    client_id = serializers.UUIDField(
+        required=False,
+        allow_null=True,
+        help_text="Made by the client; a retry with the same one stores nothing twice.",
+    )
 
 
 class MessageEditSerializer(AliasesMixin, serializers.Serializer):

@@ -16,6 +16,7 @@ from chats.serializers.messages import (
     MarkedSerializer,
     MessageEditSerializer,
     MessageSerializer,
+    SendSerializer,
 )
 from chats.services import messages
 from chats.throttles import SendThrottle
@@ -46,14 +47,17 @@ class MessageViewSet(ChatsViewSet):
         """Get a message."""
         return super().retrieve(request)
 
-    @extend_schema(responses={200: MessageSerializer, 201: MessageSerializer})
+    @extend_schema(
+        request=SendSerializer,
+        responses={200: MessageSerializer, 201: MessageSerializer},
+    )
     def create(self, request: Request) -> Response:
         """Send a message.
 
         With a `client_id` a retry is safe: the same one again answers 200 and the
         first message.
         """
-        serializer = self.get_serializer(data=request.data)
+        serializer = SendSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         fields = serializer.validated_data
         message, is_new = messages.send_message(
