@@ -1,0 +1,223 @@
+"""A real browser follows the stream: EventSource, fetch, a session, nothing else.
+
+The server runs from a process and a database of its own, so that it can be killed
+and started again on its port. ``tests.test_events_docs`` uses the same.
+"""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import httpx
+import pytest
+from django.conf import settings
+
+from tests.settings import READS, SETTINGS_FILE
+
+PATIENCE = 30  # seconds until a test that waits has failed
+PASSWORD = "quiet-Meadow-42"
+CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Restartable:
+    """A server on a database of its own, which dies and comes back on its port."""
+
+    def __init__(self, directory: Path):
+        """Make the database and hold a port: bound, so that nobody else gets it."""
+        ours = {*READS.findall(SETTINGS_FILE.read_text()), "DJANGO_SETTINGS_MODULE"}
+        environment = {k: v for k, v in os.environ.items() if k not in ours}
+        environment["DATABASE_URL"] = f"sqlite:///{directory / 'scratch.sqlite3'}"
+        self._options = {"cwd": settings.BASE_DIR, "env": environment}
+        self._held = socket.socket()
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._held.bind(("127.0.0.1", 0))
+        self.port = self._held.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen | None = None
+        self._client = httpx.Client(base_url=f"{self.url}/api/", timeout=PATIENCE)
+        migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+        subprocess.run(migrate, check=True, **self._options)
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        command = [sys.executable, "-m", "uvicorn", "messaging_app.asgi:application"]
+        self._process = subprocess.Popen(
+            [*command, "--port", str(self.port), "--timeout-graceful-shutdown", "8"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            **self._options,
+        )
+        said = []
+        for line in self._process.stderr:
+            said.append(line)
+            if re.search(r"running on http://", line):
+                return
+        raise AssertionError("".join(said))
+
+    def stop(self, number: signal.Signals) -> None:
+        """End it and wait until it is gone; nobody listens on the port then."""
+        if self._process is not None:
+            with self._process:
+                self._process.send_signal(number)
+            self._process = None
+
+    def close(self) -> None:
+        self.stop(signal.SIGKILL)
+        self._client.close()
+        self._held.close()
+
+    def call(self, method: str, path: str, body: Any = None, token: str = "") -> Any:
+        """Call the API and return what it answers."""
+        headers = {"Authorization": f"Token {token}"} if token else {}
+        response = self._client.request(method, path, json=body, headers=headers)
+        assert response.is_success, response.text
+        return response.json() if response.content else None
+
+    def sign_up(self, *usernames: str) -> list[str]:
+        """Make people, and return their ids."""
+        names = {"first_name": "Some", "last_name": "Body", "password": PASSWORD}
+        people = [
+            names | {"username": name, "email": f"{name}@example.org"}
+            for name in usernames
+        ]
+        return [self.call("POST", "users/", body)["user_id"] for body in people]
+
+    def token_of(self, username: str) -> str:
+        body = {"username": username, "password": PASSWORD, "name": "test"}
+        return self.call("POST", "auth/tokens/", body)["token"]
+
+    def send(self, token: str, conversation_id: str, *texts: str) -> None:
+        for text in texts:
+            body = {"conversation": conversation_id, "message_body": text}
+            self.call("POST", "messages/", body, token)
+
+
+@contextmanager
+def serving(directory: Path) -> Iterator[Restartable]:
+    """Serve a new database; the server may be stopped and started inside."""
+    server = Restartable(directory)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+def playwright_and_chromium() -> tuple[ModuleType, str]:
+    """Return both, or skip the test; fail where the browser is required."""
+    try:
+        import playwright.sync_api as playwright
+    except ImportError:
+        playwright = None
+    chromium = shutil.which("chromium")
+    if playwright and chromium:
+        return playwright, chromium
+    missing = "chromium on the PATH" if playwright else "the package playwright"
+    reason = f"needs a browser: there is no {missing}"
+    if os.environ.get("CI") == "true" and os.environ.get("REQUIRE_BROWSER") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@contextmanager
+def browsing(url: str) -> Iterator[Any]:
+    """Open an empty page of the server's origin in a new headless browser."""
+    playwright, chromium = playwright_and_chromium()
+    with playwright.sync_playwright() as engine:
+        browser = engine.chromium.launch(executable_path=chromium, args=CHROMIUM)
+        with browser:
+            page = browser.new_page()
+            page.set_default_timeout(PATIENCE * 1000)
+            page.goto(f"{url}/healthz")
+            yield page
+
+
+# --- Tests ----------------------------------------------------------------------
+
+FOLLOW = """
+async ({username, password}) => {
+    window.got = [];
+    window.breaks = 0;
+    const answer = await fetch("/api/auth/login/", {
+        method: "POST",
+        headers: {"Content-Type": "application/json"},
+        body: JSON.stringify({username, password}),
+    });
+    window.source = new EventSource("/api/events/");
+    source.addEventListener("message.created", (event) =>
+        got.push([event.lastEventId, JSON.parse(event.data).message]));
+    source.onerror = () => { breaks += 1; };
+    await new Promise((ready) => source.addEventListener("ready", ready));
+    return answer.status;
+}
+"""
+SIGN_OUT = r"""
+async () => {
+    const [, token] = document.cookie.match(/csrftoken=(\w+)/);
+    const headers = {"X-CSRFToken": token};
+    const answer = await fetch("/api/auth/logout/", {method: "POST", headers});
+    return answer.status;
+}
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda n: n.name)
+def test_browser_misses_nothing_over_a_restart(tmp_path, how):
+    playwright_and_chromium()
+    texts = [f"number {n}" for n in range(1, 31)]
+    with serving(tmp_path) as server:
+        nina, omar = server.sign_up("nina", "omar")
+        token = server.token_of("omar")
+        plans = server.call(
+            "POST", "conversations/", {"participant_ids": [nina]}, token
+        )
+        there = plans["conversation_id"]
+        with browsing(server.url) as page:
+            who = {"username": "nina", "password": PASSWORD}
+            assert page.evaluate(FOLLOW, who) == 200
+
+            server.send(token, there, *texts[:10])
+            page.wait_for_function("got.length >= 5")
+            server.stop(how)
+            server.start()
+            server.send(token, there, *texts[10:20])
+            page.wait_for_function("got.length >= 20")
+            server.send(token, there, *texts[20:])
+            page.wait_for_function("got.length >= 30")
+
+            got = page.evaluate("got")
+            assert [message["message_body"] for _, message in got] == texts
+            assert {message["sender"]["user_id"] for _, message in got} == {omar}
+            assert len({cursor for cursor, _ in got}) == 30
+            assert page.evaluate("breaks") >= 1
+            assert page.evaluate("source.readyState") == 1
+
+
+def test_browsers_stream_ends_with_its_session(tmp_path):
+    playwright_and_chromium()
+    with serving(tmp_path) as server:
+        server.sign_up("nina")
+        with browsing(server.url) as page:
+            page.evaluate(FOLLOW, {"username": "nina", "password": PASSWORD})
+
+            assert page.evaluate(SIGN_OUT) == 204
+            # It comes back once, is refused as anyone signed out, and gives up.
+            page.wait_for_function("source.readyState === EventSource.CLOSED")
