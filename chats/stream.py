@@ -11,9 +11,9 @@ import io
 import logging
 import random
 import signal
+import socket
 import sys
 import threading
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -22,7 +22,6 @@ from uuid import UUID
 from django.conf import settings
 from django.db import DatabaseError
 
-from chats import doorbell
 from chats.events.hub import Hub
 from chats.events.people import Credential, Subscription
 from chats.events.streams import Piece, backlog
@@ -34,6 +33,7 @@ HEARTBEAT_EVERY = 15.0  # seconds
 BODY_TIMEOUT = 30.0  # seconds a client may take to send its request's body
 MAX_QUEUED = 512 * 1024  # bytes a slow reader may be behind before it is cut
 CHUNK = 64 * 1024  # bytes of a streamed answer taken from a thread at once
+LINGER = 3.0  # seconds for a client to take the end of its stream, at the shutdown
 RETRY_SPREAD = (500, 5000)  # milliseconds: not everybody comes back at once
 
 Scope = dict[str, Any]
@@ -48,7 +48,9 @@ class Offer:
     accepted: tuple[UUID, Piece, Credential] | None = None
 
     def accept(self, user_id: UUID, start: Piece, credential: Credential) -> None:
-        self.accepted = (user_id, start, credential)
+        # Without its body: up to 500 events, which would stay as long as the stream.
+        rest = Piece(b"", start.position, start.has_more)
+        self.accepted = (user_id, rest, credential)
 
 
 class Stream(Subscription):
@@ -57,14 +59,15 @@ class Stream(Subscription):
     All methods run in the event loop's thread.
     """
 
-    __slots__ = ("_frames", "_size", "_waiter", "ended")
+    __slots__ = ("_frames", "_size", "_waiter", "ended", "transport")
 
     def __init__(self, user_id: UUID, position: int, credential: Credential):
         super().__init__(user_id, position, credential)
-        self._frames: deque[bytes] = deque()
+        self._frames: list[bytes] = []  # a deque would take 600 bytes when empty
         self._size = 0
         self._waiter: asyncio.Future | None = None
         self.ended = ""
+        self.transport: asyncio.Transport | None = None
 
     def push(self, frame: bytes) -> None:
         if self.ended:
@@ -77,8 +80,19 @@ class Stream(Subscription):
         self._wake()
 
     def end(self, reason: str) -> None:
-        self.ended = self.ended or reason
+        if not self.is_over:
+            self.ended = reason
         self._wake()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it ends for good; one that is behind may go on."""
+        return self.ended not in {"", "behind"}
+
+    def cut(self) -> None:
+        """Break the connection off: its client does not even take the end."""
+        if self.transport is not None:
+            self.transport.abort()
 
     async def next(self) -> bytes:
         """Wait for what is queued and return all of it; nothing means the end."""
@@ -112,6 +126,7 @@ class Shell:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
+            send_at_once(send)
             await self.answer(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self.live(receive, send)
@@ -121,36 +136,45 @@ class Shell:
     # --- Requests -------------------------------------------------------------
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request through the WSGI application."""
+        """Answer one request; hold the answer open if the view took up the offer."""
         body = await read_body(scope, receive)
         if isinstance(body, int):
             await refuse(send, body)
             return
         offer = Offer()
+        await self.exchange(scope, body, offer, send)
+        if offer.accepted is not None:
+            await self.hold(*offer.accepted, receive, send)
+
+    async def exchange(
+        self, scope: Scope, body: bytes, offer: Offer, send: Send
+    ) -> None:
+        """Have the WSGI application answer; a held stream keeps nothing of this."""
         environ = environ_of(scope, body, offer)
         pool = self.slow if takes_long(scope) else self.quick
         exchange = Exchange(self.application, environ)
         run = asyncio.get_running_loop().run_in_executor
         chunk = await run(pool, exchange.begin)
-        if offer.accepted is not None:
-            await self.hold(exchange, chunk, offer.accepted, receive, send)
-            return
-        await send(exchange.start())
+        is_held = offer.accepted is not None
+        await send(exchange.start(omit=b"content-length" if is_held else b""))
         while not exchange.finished:
             await send(body_message(chunk, more=True))
             chunk = await run(pool, exchange.next)
-        await send(body_message(chunk))
+        await send(body_message(chunk, more=is_held))
 
     # --- Streams --------------------------------------------------------------
 
     async def hold(
-        self, exchange: "Exchange", chunk: bytes, accepted: tuple, receive, send
+        self,
+        user_id: UUID,
+        piece: Piece,
+        credential: Credential,
+        receive: Receive,
+        send: Send,
     ) -> None:
         """Keep the answer open: the rest of the backlog, then what the hub pushes."""
-        user_id, piece, credential = accepted
-        await send(exchange.start(omit=b"content-length"))
-        await send(body_message(chunk, more=True))
         stream = Stream(user_id, piece.position, credential)
+        stream.transport = transport_of(send)
         self.streams.add(stream)
         gone = asyncio.ensure_future(watch(receive, stream))
         try:
@@ -164,7 +188,7 @@ class Shell:
 
     async def feed(self, stream: Stream, piece: Piece, send: Send) -> None:
         """Send until the stream ends; one that fell behind reads the log again."""
-        while not stream.ended or stream.ended == "behind":
+        while not stream.is_over:
             stream.ended = ""
             if not await self.catch_up(stream, piece, send):
                 break
@@ -172,7 +196,7 @@ class Shell:
             while frames := await stream.next():
                 await send(body_message(frames, more=True))
             piece = Piece(b"", stream.position, has_more=True)
-        if stream.ended not in {"gone", "slow"}:
+        if stream.ended != "gone":
             retry = f"retry: {random.randint(*RETRY_SPREAD)}\n\n"  # noqa: S311
             await send(body_message(retry.encode()))
 
@@ -195,12 +219,9 @@ class Shell:
         if self.hub is None:
             loop = asyncio.get_running_loop()
             self.hub = Hub(
-                post=lambda frames: loop.call_soon_threadsafe(push_all, frames),
-                end=lambda streams, why: loop.call_soon_threadsafe(
-                    end_all, streams, why
-                ),
+                post=lambda frames: hand_over(loop, push_all, frames),
+                end=lambda streams, why: hand_over(loop, end_all, streams, why),
             )
-            doorbell.attach(self.hub)
             threading.Thread(target=self.hub.run, name="hub", daemon=True).start()
         return self.hub
 
@@ -224,14 +245,24 @@ class Shell:
         """End every stream, and those still to come: the process is going down."""
         self.is_closing = True
         end_all(self.streams, "restart")
+        loop = asyncio.get_running_loop()
+        loop.call_later(LINGER, cut_all, self.streams.copy(), self.streams)
 
     async def beat(self) -> None:
         """Write a comment on every stream now and then: proxies cut silent ones."""
         while True:
+            ended = {stream for stream in self.streams if stream.is_over}
             await asyncio.sleep(HEARTBEAT_EVERY)
+            cut_all(ended, self.streams)
             for stream in list(self.streams):
                 stream.push(b":\n\n")
                 await asyncio.sleep(0)
+
+
+def hand_over(loop: asyncio.AbstractEventLoop, callback: Callable, *args) -> None:
+    """Have the event loop call back; from another thread."""
+    with contextlib.suppress(RuntimeError):  # it is closed: the process is ending
+        loop.call_soon_threadsafe(callback, *args)
 
 
 def push_all(frames: list[tuple[Subscription, bytes]]) -> None:
@@ -242,6 +273,12 @@ def push_all(frames: list[tuple[Subscription, bytes]]) -> None:
 def end_all(streams: Iterable[Subscription], reason: str) -> None:
     for stream in tuple(streams):
         stream.end(reason)
+
+
+def cut_all(streams: Iterable[Stream], still_open: set[Stream]) -> None:
+    for stream in streams:
+        if stream in still_open:
+            stream.cut()
 
 
 async def watch(receive: Receive, stream: Stream) -> None:
@@ -314,13 +351,14 @@ class Exchange:
     def _start_response(self, status: str, headers: list, exc_info=None) -> None:
         self.status = int(status.split(" ", 1)[0])
         self.headers = [
-            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            (name.lower().encode("latin-1"), value.strip().encode("latin-1"))
             for name, value in headers
         ]
 
     def _close(self) -> None:
         self.finished = True
-        self._result.close()
+        if hasattr(self._result, "close"):  # PEP 3333 leaves it to the application
+            self._result.close()
 
 
 async def read_body(scope: Scope, receive: Receive) -> bytes | int:
@@ -354,27 +392,52 @@ async def refuse(send: Send, status: int) -> None:
     await send(body_message(words[status]))
 
 
+def transport_of(send: Send) -> asyncio.Transport | None:
+    """Return the connection below, where the server (uvicorn) shows it."""
+    return getattr(getattr(send, "__self__", None), "transport", None)
+
+
+def send_at_once(send: Send) -> None:
+    """Switch Nagle's algorithm off for the connection, where the server did not.
+
+    asyncio does so unless the listening socket was made without a protocol number,
+    as uvicorn's is with several workers. Head and body then leave as two packets,
+    the second of which waits 40 ms for the client's delayed acknowledgement.
+    """
+    transport = transport_of(send)
+    connection = transport and transport.get_extra_info("socket")
+    if connection is not None and connection.family != socket.AF_UNIX:
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
 def body_message(body: bytes, *, more: bool = False) -> dict[str, Any]:
     return {"type": "http.response.body", "body": body, "more_body": more}
 
 
 def takes_long(scope: Scope) -> bool:
     """Tell whether a request hashes a password or is the staff's."""
-    path = scope["path"]
+    path = path_of(scope)
     if path.startswith(("/admin/", "/api-auth/", "/api/schema/")):
         return True
     is_sign_up = path == "/api/users/"
     return scope["method"] == "POST" and (is_sign_up or path.startswith("/api/auth/"))
 
 
+def path_of(scope: Scope) -> str:
+    """Return the path below the one that the application is mounted at."""
+    return scope["path"].removeprefix(scope.get("root_path", ""))
+
+
 def environ_of(scope: Scope, body: bytes, offer: Offer) -> dict[str, Any]:
     """Return the WSGI environment (PEP 3333) of an ASGI request."""
+    root_path = scope.get("root_path", "")
     server_host, server_port = scope.get("server") or ("localhost", 80)
     client_host, client_port = scope.get("client") or ("", 0)
     environ = {
         "REQUEST_METHOD": scope["method"],
-        "SCRIPT_NAME": scope.get("root_path", ""),
-        "PATH_INFO": scope["path"].encode().decode("latin-1"),
+        "SCRIPT_NAME": root_path.encode().decode("latin-1"),
+        "PATH_INFO": path_of(scope).encode().decode("latin-1"),
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
         "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
         "SERVER_NAME": server_host,

@@ -215,21 +215,19 @@ class Hub:
     def _dispatch(self) -> None:
         """Render the events that reach somebody, and hand them over."""
         wanted = [event for event, people in self._reached if people]
-        rendered = render(wanted)
+        rendered = zip(wanted, render(wanted), strict=True)
         endings = Endings(wanted)
-        payloads = {
-            event.pk: payload
-            for event, payload in zip(wanted, rendered, strict=True)
-            if payload
+        datas = {
+            event.pk: event_frame(payload) if payload else b""
+            for event, payload in rendered
         }
         frames: list[tuple[Subscription, bytes]] = []
         for event, people in self._reached:
-            payload = payloads.get(event.pk)
-            data = event_frame(payload) if payload else None
+            data = datas.get(event.pk)
             self._remember(event, data)
             for person in people:
                 is_hidden = endings.hide(event, person.user_id)
-                frames += _frames_for(person, event.pk, None if is_hidden else data)
+                frames += _frames_for(person, event.pk, b"" if is_hidden else data)
         self.position = self._reached[-1][0].pk
         self._reached = []
         if frames:
@@ -299,9 +297,9 @@ class Hub:
         stream.position = max(stream.position, self.position)
         self.audience.add(stream, spans, self.position)
         if missed:
-            self._post([(stream, b"".join(missed))])
+            self._post([(stream, missed)])
 
-    def _missed(self, stream: Subscription, spans: list[Span]) -> list[bytes] | None:
+    def _missed(self, stream: Subscription, spans: list[Span]) -> bytes | None:
         """Return the frames between the stream's position and the hub's.
 
         None if they are not all in memory, or if the person has left somewhere
@@ -320,7 +318,7 @@ class Hub:
             if event.frame is None:
                 return None
             missed.append(event.frame)
-        return missed[::-1]
+        return b"".join(reversed(missed))
 
     # --- What is not stored ---------------------------------------------------
 

@@ -5,10 +5,12 @@ Presence is read from the database, so every process sees the people of all.
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.contrib.sessions.models import Session
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from chats.events.people import Audience, Subscription
@@ -17,6 +19,7 @@ from chats.models import AccessToken, Participant, User
 
 EVERY = 3.0  # seconds between looks at who came and went
 REFRESH_EVERY = 25  # seconds; below ONLINE_FOR by a margin for a slow turn
+LOCK_WAIT = 10  # milliseconds
 CHUNK = 500  # keys in one query
 
 
@@ -66,12 +69,40 @@ def _sharing(changed: Iterable[UUID], audience: Audience) -> Iterator[tuple]:
 
 
 def refresh(user_ids: Iterable[UUID]) -> None:
-    """Note that people with an open stream are still here: one update for many."""
+    """Note that people with an open stream are still here: one update for many.
+
+    Events wait for the thread that does this, so it waits for nobody: who cannot be
+    noted now, since others write, is noted at a later look.
+    """
     now = timezone.now()
     stale = now - timedelta(seconds=REFRESH_EVERY)
     for chunk in chunks(user_ids):
-        people = User.objects.filter(pk__in=chunk, last_seen_at__lt=stale)
-        people.update(last_seen_at=now)
+        people = User.objects.filter(pk__in=chunk).exclude(last_seen_at__gte=stale)
+        if ids := list(people.order_by().values_list("pk", flat=True)):
+            with suppress(OperationalError), _impatience(), transaction.atomic():
+                _note_seen(ids, now)
+
+
+def _note_seen(user_ids: list[UUID], now: datetime) -> None:
+    people = User.objects.filter(pk__in=user_ids).order_by("pk")
+    free = people.select_for_update(no_key=True, skip_locked=True)
+    ids = list(free.values_list("pk", flat=True))
+    User.objects.filter(pk__in=ids).update(last_seen_at=now)
+
+
+@contextmanager
+def _impatience() -> Iterator[None]:
+    """Wait no more than a moment for SQLite's write lock."""
+    if connection.vendor != "sqlite":
+        yield
+        return
+    usual = connection.settings_dict["OPTIONS"].get("timeout", 5) * 1000
+    with connection.cursor() as cursor:
+        cursor.execute(f"PRAGMA busy_timeout = {LOCK_WAIT}")
+        try:
+            yield
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {usual:.0f}")
 
 
 def fingerprint(user_password: str, sessions_ended_at: datetime | None) -> str:

@@ -30,18 +30,17 @@ def opening(user_id: UUID, after: int | None) -> Piece:
     if after is None:
         return _beginning("ready")
     try:
-        piece = backlog(user_id, after)
+        return backlog(user_id, after)
     except Gone:
         return _beginning("reset")
-    # With more waiting a client that must poll comes back at once.
-    retry = 0 if piece.has_more else RETRY
-    return Piece(_retry(retry) + piece.body, piece.position, piece.has_more)
 
 
 def backlog(user_id: UUID, after: int) -> Piece:
     """Return the next piece of what came after a position; raises Gone."""
     page = log.page(user_id, after, PAGE)
-    body = b"".join(event_frame(payload) for payload in page.payloads)
+    # With more waiting a client that must poll comes back at once.
+    body = _retry(0 if page.has_more else RETRY)
+    body += b"".join(event_frame(payload) for payload in page.payloads)
     if page.position > after:
         # Others' events are no news, but the next resume begins behind them.
         body += f"id: {cursors.encode(page.position)}\n\n".encode()

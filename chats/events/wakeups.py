@@ -87,7 +87,7 @@ class Listener:
         while not self._stopped.is_set():
             try:
                 self._listen()
-            except (psycopg.Error, DatabaseError) as error:
+            except (psycopg.Error, DatabaseError, ValueError, IndexError) as error:
                 logger.warning("Listening for events again soon: %s", error)
                 self._stopped.wait(RECONNECT_EVERY)
 

@@ -1,0 +1,857 @@
+"""Streams held open: the ASGI shell under a real server, and over real sockets."""
+
+import asyncio
+import json
+import signal
+import socket
+import struct
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from django.core.signals import request_finished
+from django.db import connections
+from django.test import Client
+
+from chats import stream as shell_module
+from chats.events import hub, log, presence, streams, wakeups
+from chats.events.people import Credential
+from chats.models import AccessToken, Conversation, Event, Message, User
+from chats.services import conversations, messages, users
+from chats.stream import Offer, Shell, Stream, environ_of
+from messaging_app.wsgi import application
+from tests.factories import PASSWORD, UserFactory, start
+from tests.servers import (
+    PATIENCE,
+    Follower,
+    Server,
+    serving_in_process,
+    serving_in_thread,
+    session_of,
+    token_of,
+    wait_until,
+)
+
+live = pytest.mark.django_db(transaction=True)
+
+RETRY_SPREAD = range(500, 5001)
+CLOSE = {"Connection": "close"}
+
+
+@pytest.fixture(autouse=True)
+def _short_intervals(monkeypatch):
+    monkeypatch.setattr(hub, "TIMER", 0.05)
+    monkeypatch.setattr(hub, "CREDENTIALS_EVERY", 0.05)
+    monkeypatch.setattr(presence, "EVERY", 0.05)
+    monkeypatch.setattr(wakeups, "RECONNECT_EVERY", 0.05)
+
+
+@pytest.fixture
+def server(transactional_db, caplog):
+    """A server in this process; no test of it leaves an error in its log."""
+    with serving_in_thread() as server:
+        yield server
+    logged = caplog.get_records("call") + caplog.records
+    assert [record for record in logged if record.levelname == "ERROR"] == []
+
+
+def send(actor: User, conversation: Conversation, body: str = "Hello") -> Message:
+    message, _ = messages.send_message(actor, conversation.pk, message_body=body)
+    return message
+
+
+def bodies(events: list[dict]) -> list[str]:
+    return [event["message"]["message_body"] for event in events]
+
+
+def follow(server: Server, user: User, **headers: str) -> Follower:
+    """Open a stream with a new token and wait until it is live."""
+    known = set(server.shell.streams)
+    follower = Follower(server, token_of(user), **headers)
+    wait_until_live(server, len(known) + 1)
+    return follower
+
+
+def wait_until_live(server: Server, count: int) -> None:
+    wait_until(
+        lambda: (
+            server.shell.hub is not None
+            and len(server.shell.hub.audience.streams()) == count
+        )
+    )
+
+
+def wait_until_empty(server: Server) -> None:
+    """Wait until neither the shell nor the hub has a stream."""
+    wait_until(lambda: server.shell.streams == set())
+    wait_until(lambda: server.shell.hub.audience.people == {})
+
+
+# --- Live ----------------------------------------------------------------------
+
+
+@live
+@pytest.mark.parametrize("credentials_of", [token_of, session_of])
+def test_stream_begins_with_the_present_cursor_and_goes_on_live(
+    credentials_of, server, alice, bob, conversation
+):
+    since = Event.objects.last_id()
+    with Follower(server, credentials_of(bob)) as follower:
+        first = [follower.next_block(), follower.next_block()]
+        answer = server.call(
+            alice,
+            "POST",
+            "/api/messages/",
+            {"conversation": str(conversation.pk), "message_body": "Hi, Bob"},
+        )
+        event = follower.next()
+
+    assert follower.response.headers["content-type"] == "text/event-stream"
+    assert follower.response.headers["cache-control"] == "no-store"
+    assert "content-length" not in follower.response.headers
+    cursor = f"1-{since}"
+    data = f'{{"cursor":"{cursor}"}}'
+    assert first == [
+        {"retry": "1000"},
+        {"id": cursor, "event": "ready", "data": data},
+    ]
+    assert answer.status_code == 201
+    sent = answer.json()
+    del sent["is_read"]
+    del sent["sender"]["last_seen_at"], event["message"]["sender"]["last_seen_at"]
+    assert event["message"] == sent
+    assert follower.cursor == event["id"] == f"1-{Event.objects.last_id()}"
+
+
+@live
+def test_stream_on_every_device_gets_the_same(server, alice, bob, conversation):
+    with (
+        follow(server, alice) as own,
+        follow(server, bob) as phone,
+        follow(server, bob) as laptop,
+    ):
+        send(alice, conversation, "To all")
+        everywhere = [follower.take(2)[1] for follower in (own, phone, laptop)]
+
+    assert bodies(everywhere) == ["To all"] * 3
+    assert everywhere[0] == everywhere[1] == everywhere[2]
+
+
+@live
+def test_stream_of_an_outsider_gets_nothing(server, alice, mallory, conversation):
+    own = start(mallory)
+    with follow(server, mallory) as follower:
+        send(alice, conversation, "Secret")
+        send(mallory, own, "My own")
+        _, event = follower.take(2)
+
+    assert bodies([event]) == ["My own"]
+
+
+@live
+def test_stream_passes_on_that_somebody_types(server, alice, bob, conversation):
+    path = f"/api/conversations/{conversation.pk}/typing/"
+    with follow(server, bob) as follower:
+        answer = server.call(alice, "POST", path)
+        _, event = follower.take(2)
+
+    assert answer.status_code == 204
+    assert event == {
+        "event": "typing",
+        "conversation_id": str(conversation.pk),
+        "user_id": str(alice.pk),
+    }
+    assert follower.cursor == f"1-{Event.objects.last_id()}"
+
+
+@live
+def test_stream_passes_on_who_comes_online(server, alice, bob, conversation):
+    User.objects.filter(pk=alice.pk).update(last_seen_at=None)
+    with follow(server, bob) as follower:
+        assert follower.next()["event"] == "ready"
+        wait_until(lambda: server.shell.hub._watch._online is not None)
+        server.call(alice, "GET", "/api/users/me/")
+        event = follower.next()
+
+    assert (event["event"], event["user_id"]) == ("presence", str(alice.pk))
+    assert event["is_online"] is True
+
+
+@pytest.fixture
+def _fast_heart(monkeypatch):
+    monkeypatch.setattr(shell_module, "HEARTBEAT_EVERY", 0.05)
+
+
+@live
+@pytest.mark.usefixtures("_fast_heart")
+def test_silent_stream_has_a_heartbeat(server, bob):
+    with follow(server, bob) as follower:
+        blocks = [follower.next_block() for _ in range(4)]
+
+    assert blocks[2:] == [{":": ""}, {":": ""}]
+
+
+@live
+def test_request_of_a_stream_is_over_while_it_is_open(server, alice, bob, conversation):
+    """However large the first piece: Django tidies up at the end of a request."""
+    since = Event.objects.last_id()
+    for _ in range(3):
+        send(alice, conversation, "😀" * 10_000)
+    finished = []
+
+    def note(sender: object, **_: object) -> None:
+        finished.append(sender)
+
+    request_finished.connect(note)
+    with follow(server, bob, last_event_id=f"1-{since}"):
+        request_finished.disconnect(note)
+
+        assert len(finished) == 1
+
+
+# --- Resuming ------------------------------------------------------------------
+
+
+def cut_cleanly(follower: Follower) -> None:
+    follower.close()
+
+
+def cut_by_reset(follower: Follower) -> None:
+    """Close the socket so that the server gets an RST."""
+    sock = follower.response.extensions["network_stream"].get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    follower.close()
+
+
+@live
+@pytest.mark.parametrize("cut", [cut_cleanly, cut_by_reset])
+def test_stream_cut_and_resumed_misses_nothing(cut, server, alice, bob, conversation):
+    """Events come while the stream is open, while it is cut and while it opens."""
+    credentials = token_of(bob)
+    cursor = f"1-{Event.objects.last_id()}"
+
+    def send_all() -> None:
+        try:
+            for number in range(60):
+                send(alice, conversation, str(number))
+        finally:
+            connections.close_all()
+
+    got = []
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(send_all)
+        while len(got) < 60:
+            follower = Follower(server, credentials, last_event_id=cursor)
+            got += follower.take(min(7, 60 - len(got)))
+            cursor = follower.cursor
+            cut(follower)
+        sending.result(PATIENCE)
+
+    assert bodies(got) == [str(number) for number in range(60)]
+
+
+@live
+def test_stream_with_a_long_backlog_gets_it_all_and_goes_on_live(
+    server, alice, bob, conversation, monkeypatch
+):
+    monkeypatch.setattr(streams, "PAGE", 2)
+    since = Event.objects.last_id()
+    for number in range(5):
+        send(alice, conversation, str(number))
+
+    with follow(server, bob, last_event_id=f"1-{since}") as follower:
+        send(alice, conversation, "Live")
+        blocks = [follower.next_block() for _ in range(6 + 3 + 3)]
+
+    got = [json.loads(block["data"]) for block in blocks if "event" in block]
+    assert bodies(got) == ["0", "1", "2", "3", "4", "Live"]
+    # It comes back at once only as long as more is waiting.
+    retries = [block["retry"] for block in blocks if "retry" in block]
+    assert retries == ["0", "0", "1000"]
+
+
+@live
+def test_stream_from_a_cursor_that_is_gone_is_reset_and_goes_on(
+    server, alice, bob, conversation
+):
+    with follow(server, bob, last_event_id="1-999999999") as follower:
+        send(alice, conversation, "Live")
+        reset, event = follower.take(2)
+
+    assert reset["event"] == "reset"
+    assert bodies([event]) == ["Live"]
+
+
+@live
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({}, 401), ({"last_event_id": "5"}, 401)],
+    ids=["nobody", "nobody with a cursor"],
+)
+def test_stream_for_nobody_is_refused_and_not_held(headers, status, server, db):
+    with Follower(server, {}, **headers) as follower:
+        answer = json.loads(follower.response.read())
+
+    assert follower.response.status_code == status
+    assert answer["code"] == "not_authenticated"
+    assert server.shell.streams == set()
+
+
+@live
+def test_malformed_cursor_is_refused_and_not_held(server, bob):
+    with Follower(server, token_of(bob), last_event_id="5") as follower:
+        answer = json.loads(follower.response.read())
+
+    assert (follower.response.status_code, answer) == (
+        400,
+        {"after": ["Invalid cursor."]},
+    )
+    assert server.shell.streams == set()
+
+
+# --- Ends ----------------------------------------------------------------------
+
+
+def sign_out(server: Server, user: User, credentials: dict) -> None:
+    client = Client()
+    client.cookies["sessionid"] = credentials["Cookie"].removeprefix("sessionid=")
+    assert client.post("/api/auth/logout/").status_code == 204
+
+
+def revoke(server: Server, user: User, credentials: dict) -> None:
+    token = AccessToken.objects.get(user=user)
+    path = f"/api/auth/tokens/{token.pk}/"
+    answer = httpx.delete(server.url + path, headers=credentials)
+    assert answer.status_code == 204
+
+
+def change_password(server: Server, user: User, credentials: dict) -> None:
+    body = {"old_password": PASSWORD, "new_password": "an-0ther-good-one"}
+    answer = server.call(user, "POST", "/api/auth/password/change/", body)
+    assert answer.status_code == 204
+
+
+def deactivate(server: Server, user: User, credentials: dict) -> None:
+    users.deactivate_user(user)
+
+
+def deactivate_in_admin(server: Server, user: User, credentials: dict) -> None:
+    boss = UserFactory(username="boss", role="admin", is_staff=True, is_superuser=True)
+    client = Client()
+    client.force_login(boss)
+    chosen = {"action": "deactivate_selected", "_selected_action": str(user.pk)}
+    assert client.post("/admin/chats/user/", chosen).status_code == 302
+
+
+def delete_account(server: Server, user: User, credentials: dict) -> None:
+    assert server.call(user, "DELETE", "/api/users/me/").status_code == 204
+
+
+@live
+@pytest.mark.parametrize(
+    ("end", "credentials_of"),
+    [
+        (sign_out, session_of),
+        (revoke, token_of),
+        (change_password, session_of),
+        (change_password, token_of),
+        (deactivate, session_of),
+        (deactivate_in_admin, token_of),
+        (delete_account, session_of),
+    ],
+)
+def test_stream_ends_with_its_credentials(
+    end: Callable, credentials_of, server, alice, bob
+):
+    credentials = credentials_of(bob)
+    with follow(server, alice) as others, Follower(server, credentials) as follower:
+        wait_until_live(server, 2)
+        end(server, bob, credentials)
+        *_, last = follower.rest()
+        again = httpx.get(f"{server.url}/api/events/", headers=credentials)
+
+        # Without a cursor there is nothing between: others' streams stay open.
+        assert len(server.shell.streams) == 1
+    assert int(last["retry"]) in RETRY_SPREAD
+    assert again.status_code == 401
+    assert others.response.status_code == 200
+
+
+@live
+def test_somebody_removed_gets_the_removal_and_nothing_after(
+    server, alice, bob, conversation
+):
+    other = start(alice, bob)
+    with follow(server, bob) as follower:
+        conversations.remove_participant(alice, conversation.pk, user_id=bob.pk)
+        send(alice, conversation, "Secret")
+        send(alice, other, "For bob")
+        _, removed, event = follower.take(3)
+
+    assert removed["event"] == "participant.removed"
+    assert bodies([event]) == ["For bob"]
+
+
+@live
+@pytest.mark.parametrize("cut", [cut_cleanly, cut_by_reset])
+def test_stream_whose_client_is_gone_is_forgotten(cut, server, bob):
+    follower = follow(server, bob)
+
+    cut(follower)
+
+    wait_until_empty(server)
+
+
+@live
+def test_stream_opened_and_closed_at_once_is_forgotten(server, bob):
+    credentials = token_of(bob)
+    for _ in range(20):
+        Follower(server, credentials).close()
+
+    wait_until_empty(server)
+
+
+@live
+def test_process_going_down_ends_its_streams(server, bob, alice):
+    with follow(server, bob) as first, follow(server, alice) as second:
+        first.take(1)
+        second.take(1)
+        asyncio.run_coroutine_threadsafe(call(server.shell.close), loop_of(server))
+        ends = [follower.rest() for follower in (first, second)]
+        with Follower(server, token_of(bob)) as late:
+            *_, end = late.rest()
+
+    retries = [int(block["retry"]) for [block] in ends]
+    assert all(retry in RETRY_SPREAD for retry in [*retries, int(end["retry"])])
+    wait_until_empty(server)
+
+
+@live
+@pytest.mark.usefixtures("_small_queue")
+def test_process_going_down_breaks_off_a_reader_who_takes_nothing(
+    server, alice, bob, conversation, monkeypatch
+):
+    monkeypatch.setattr(shell_module, "LINGER", 0.05)
+    reader = SlowReader(server, bob)
+    wait_until_live(server, 1)
+    loop = loop_of(server)
+    overrun(server, alice, conversation)
+
+    asyncio.run_coroutine_threadsafe(call(server.shell.close), loop)
+
+    wait_until_empty(server)
+    assert not reader.read().endswith(b"0\r\n\r\n")
+
+
+async def call(function: Callable) -> None:
+    function()
+
+
+def loop_of(server: Server) -> asyncio.AbstractEventLoop:
+    """Return the event loop that a stream of the server runs in."""
+    [*_, stream] = server.shell.streams
+    return stream._waiter.get_loop()
+
+
+# --- Slow readers --------------------------------------------------------------
+
+
+class SlowReader:
+    """A client with a small window that reads nothing until it is told to."""
+
+    def __init__(self, server: Server, user: User):
+        self.socket = socket.socket()
+        self.socket.settimeout(PATIENCE)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32_768)
+        self.socket.connect(server.address)
+        self.socket.sendall(request("GET", "/api/events/", token_of(user) | CLOSE))
+
+    def read(self) -> bytes:
+        """Read to the end, or to where the connection was broken off."""
+        received = []
+        try:
+            while piece := self.socket.recv(65536):
+                received.append(piece)
+        except ConnectionResetError:
+            pass
+        self.socket.close()
+        return b"".join(received)
+
+
+def request(
+    method: str, path: str, headers: dict[str, str], body: bytes = b""
+) -> bytes:
+    """Return the bytes of a request for a stream, or any other."""
+    named = {"Host": "localhost", "Accept": "text/event-stream, */*"} | headers
+    lines = [f"{name}: {value}" for name, value in named.items()]
+    return "\r\n".join([f"{method} {path} HTTP/1.1", *lines, "", ""]).encode() + body
+
+
+@pytest.fixture
+def _small_queue(monkeypatch):
+    monkeypatch.setattr(shell_module, "MAX_QUEUED", 300_000)
+
+
+def overrun(server: Server, actor: User, conversation: Conversation) -> int:
+    """Send until the one stream is cut; return how many messages that took."""
+    [stream] = server.shell.streams
+    for count in range(1, 1000):
+        send(actor, conversation, "😀" * 10_000)
+        if stream.ended:
+            return count
+    raise AssertionError("The slow reader was never cut.")
+
+
+@live
+@pytest.mark.usefixtures("_small_queue")
+def test_slow_reader_is_cut_and_resumes(server, alice, bob, conversation):
+    since = Event.objects.last_id()
+    reader = SlowReader(server, bob)
+    wait_until_live(server, 1)
+
+    count = overrun(server, alice, conversation)
+    received = reader.read()
+    wait_until_empty(server)
+
+    # It ends after a whole event, and cleanly.
+    assert received.endswith(b"\r\n0\r\n\r\n")
+    seen = received.count(b"event: message.created")
+    assert 0 < seen < count
+    after = f"1-{since + seen}"
+    assert received.rindex(f"id: {after}\n".encode()) > received.rindex(b"data:") - 99
+    page = log.page(bob.pk, since + seen, 1000)
+    assert len(page.payloads) == count - seen
+
+
+@live
+@pytest.mark.usefixtures("_small_queue", "_fast_heart")
+def test_reader_who_takes_nothing_is_broken_off(server, alice, bob, conversation):
+    reader = SlowReader(server, bob)
+    wait_until_live(server, 1)
+
+    overrun(server, alice, conversation)
+
+    wait_until_empty(server)
+    assert not reader.read().endswith(b"0\r\n\r\n")
+
+
+@live
+@pytest.mark.usefixtures("_small_queue")
+def test_slow_reader_does_not_hold_up_the_others(server, alice, bob, conversation):
+    reader = SlowReader(server, bob)
+    wait_until_live(server, 1)
+    with follow(server, alice) as follower:
+        [slow] = [s for s in server.shell.streams if s.user_id == bob.pk]
+        assert follower.next()["event"] == "ready"
+        while not slow.ended:
+            send(alice, conversation, "😀" * 10_000)
+            assert follower.next()["event"] == "message.created"
+    reader.socket.close()
+
+
+# --- Several processes ---------------------------------------------------------
+
+
+@live
+def test_two_processes_deliver_to_each_other(server, alice, bob, conversation):
+    typing = f"/api/conversations/{conversation.pk}/typing/"
+    message = {"conversation": str(conversation.pk), "message_body": "From there"}
+    with (
+        serving_in_process() as other,
+        Follower(other, token_of(bob)) as there,
+        follow(server, bob) as here,
+    ):
+        begun = [here.next()["event"], there.next()["event"]]
+        send(alice, conversation, "From here")
+        from_here = [here.next(), there.next()]
+        assert other.call(alice, "POST", "/api/messages/", message).status_code == 201
+        from_there = [here.next(), there.next()]
+        assert server.call(alice, "POST", typing).status_code == 204
+        assert other.call(alice, "POST", typing).status_code == 204
+        typed = [*here.take(2), *there.take(2)]
+
+    assert begun == ["ready", "ready"]
+    assert bodies(from_here) == ["From here"] * 2
+    assert bodies(from_there) == ["From there"] * 2
+    expected = {"conversation_id": str(conversation.pk), "user_id": str(alice.pk)}
+    assert typed == [{"event": "typing"} | expected] * 4
+
+
+@live
+def test_terminated_process_ends_its_streams_and_exits(transactional_db, bob):
+    with (
+        serving_in_process() as server,
+        Follower(server, token_of(bob)) as follower,
+        socket.create_connection(server.address) as idle,
+    ):
+        assert follower.next()["event"] == "ready"
+
+        server.process.send_signal(signal.SIGTERM)
+        [end] = follower.rest()
+        code = server.process.wait(10)
+        idle.close()
+
+    assert int(end["retry"]) in RETRY_SPREAD
+    assert code == -signal.SIGTERM
+
+
+# --- Requests that are slow, broken or odd -------------------------------------
+
+
+def exchange(server: Server, *pieces: bytes) -> tuple[int, bytes]:
+    """Send the pieces over one connection; return the answer's status and body."""
+    with socket.create_connection(server.address, PATIENCE) as connection:
+        for piece in pieces:
+            connection.sendall(piece)
+        answer = connection.makefile("rb").read()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return int(head.split()[1]), body
+
+
+@live
+def test_body_that_takes_too_long_is_408(server, monkeypatch):
+    monkeypatch.setattr(shell_module, "BODY_TIMEOUT", 0.1)
+    headers = CLOSE | {"Content-Length": "100"}
+
+    status, body = exchange(server, request("POST", "/api/messages/", headers, b"{"))
+
+    assert status == 408
+    assert json.loads(body) == {
+        "detail": "The body took too long.",
+        "code": "timeout",
+    }
+
+
+@live
+def test_body_that_is_too_large_is_413(server, settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+    headers = CLOSE | {"Content-Length": "1001"}
+
+    status, body = exchange(
+        server, request("POST", "/api/messages/", headers, b"x" * 1001)
+    )
+
+    assert status == 413
+    assert json.loads(body) == {
+        "detail": "The body is too large.",
+        "code": "too_large",
+    }
+
+
+@live
+def test_body_that_breaks_off_does_no_harm(server):
+    headers = {"Content-Length": "100"}
+    for _ in range(3):
+        with socket.create_connection(server.address) as connection:
+            connection.sendall(request("POST", "/api/messages/", headers, b"{"))
+
+    assert httpx.get(f"{server.url}/healthz").status_code == 200
+
+
+@live
+def test_clients_that_stall_hold_no_thread(server, alice, bob, conversation):
+    """There is one thread for all; some send half a body, some take no answer."""
+    for _ in range(100):
+        send(alice, conversation, "😀" * 10_000)
+    half = request("POST", "/api/messages/", {"Content-Length": "99"}, b"{")
+    page = request("GET", "/api/messages/?page_size=200", token_of(bob))
+    stalled = []
+    for data in (half, page) * 4:
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(server.address)
+        connection.sendall(data)
+        stalled.append(connection)
+
+    answer = server.call(bob, "GET", "/api/users/me/")
+
+    assert answer.status_code == 200
+    for connection in stalled:
+        connection.close()
+
+
+@live
+def test_header_with_an_underscore_is_not_the_one_with_a_dash(server, bob):
+    headers = token_of(bob) | {"Last_Event_ID": "nonsense", "Accept": "*/*"}
+
+    status, body = exchange(server, request("GET", "/api/events/", headers | CLOSE))
+
+    assert (status, json.loads(body)["events"]) == (200, [])
+
+
+@live
+def test_raw_bytes_in_a_query_are_no_server_error(server, bob):
+    """uvicorn refuses them; a server that does not is the next test's matter."""
+    head = request("GET", "/api/events/?after=X", token_of(bob) | CLOSE)
+
+    status, _ = exchange(server, head.replace(b"X", "é".encode()))
+
+    assert status == 400
+
+
+@live
+def test_head_of_a_stream_leaves_the_connection_free(server, bob):
+    head = request("HEAD", "/api/events/", token_of(bob))
+    after = request("GET", "/healthz", CLOSE)
+
+    status, rest = exchange(server, head, after)
+
+    assert status == 200
+    assert rest.startswith(b"HTTP/1.1 200 OK")
+    assert server.shell.streams == set()
+
+
+@live
+def test_sign_in_sets_its_cookies(server, bob):
+    """Django writes them with a space in front, which HTTP servers refuse."""
+    body = {"username": "bob", "password": PASSWORD}
+
+    answer = httpx.post(f"{server.url}/api/auth/login/", json=body)
+
+    assert answer.status_code == 200
+    assert set(answer.cookies) == {"sessionid", "csrftoken"}
+
+
+# --- The shell by itself -------------------------------------------------------
+
+
+def scope_of(path: str, query: bytes = b"", **more) -> dict:
+    return {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "query_string": query,
+        "http_version": "1.1",
+        "headers": [],
+    } | more
+
+
+def environ(path: str = "/", query: bytes = b"", **more) -> dict:
+    return environ_of(scope_of(path, query, **more), b"", Offer())
+
+
+def ask(scope: dict) -> tuple[int, bytes]:
+    """Ask the shell as an ASGI server does; return the answer's status and body."""
+    shell, sent = Shell(application), []
+
+    async def receive() -> dict:
+        return {"type": "http.request", "body": b""}
+
+    async def note(message: dict) -> None:
+        sent.append(message)
+
+    asyncio.run(shell(scope, receive, note))
+    shell.quick.submit(connections.close_all).result(PATIENCE)
+    shell.quick.shutdown()
+    shell.slow.shutdown()
+    return sent[0]["status"], b"".join(message["body"] for message in sent[1:])
+
+
+@live
+@pytest.mark.parametrize("query", [b"after=\xff", b"after=\xc3\xa9", b"\xff=\xff"])
+def test_raw_bytes_in_a_query_are_a_field_error(query, transactional_db, bob):
+    headers = [(name.encode(), value.encode()) for name, value in token_of(bob).items()]
+
+    status, body = ask(scope_of("/api/events/", query, headers=headers))
+
+    malformed = (400, b'{"after":["Invalid cursor."]}')
+    assert (status, body) == malformed if query.startswith(b"after") else status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("/a b/é", "/a b/Ã©"), ("/\ufffd", "/ï¿½")],
+)
+def test_path_is_passed_on_as_wsgi_wants_it(path, expected):
+    assert environ(path)["PATH_INFO"] == expected
+
+
+def test_path_below_a_mount_point_is_passed_on_without_it():
+    passed_on = environ("/chat/api/users/", root_path="/chat")
+
+    assert passed_on["SCRIPT_NAME"] == "/chat"
+    assert passed_on["PATH_INFO"] == "/api/users/"
+
+
+def test_headers_are_passed_on_joined():
+    headers = [
+        (b"cookie", b"a=1"),
+        (b"cookie", b"b=2"),
+        (b"accept", b"text/html"),
+        (b"accept", b"*/*"),
+        (b"content-type", b"application/json"),
+        (b"content-length", b"7"),
+        (b"x_forwarded_for", b"6.6.6.6"),
+        (b"x-forwarded-for", b"1.2.3.4"),
+    ]
+
+    passed_on = environ(headers=headers)
+
+    assert passed_on["HTTP_COOKIE"] == "a=1;b=2"
+    assert passed_on["HTTP_ACCEPT"] == "text/html,*/*"
+    assert passed_on["CONTENT_TYPE"] == "application/json"
+    assert passed_on["CONTENT_LENGTH"] == "0"  # of the body as it was read
+    assert passed_on["HTTP_X_FORWARDED_FOR"] == "1.2.3.4"
+    assert "HTTP_CONTENT_LENGTH" not in passed_on
+
+
+def test_web_socket_is_closed():
+    sent = []
+
+    async def note(message: dict) -> None:
+        sent.append(message)
+
+    shell = Shell(application)
+    asyncio.run(shell({"type": "websocket"}, None, note))
+
+    assert sent == [{"type": "websocket.close", "code": 1000}]
+
+
+def a_stream(bob_id: object = None) -> Stream:
+    return Stream(bob_id, 0, Credential("token", "", ""))
+
+
+def test_queue_is_taken_whole_and_in_order():
+    async def push_and_take() -> list[bytes]:
+        stream = a_stream()
+        stream.push(b"a")
+        stream.push(b"b")
+        taken = [await stream.next()]
+        waiting = asyncio.ensure_future(stream.next())
+        await asyncio.sleep(0)
+        stream.push(b"c")
+        stream.end("restart")
+        stream.push(b"too late")
+        return [*taken, await waiting, await stream.next()]
+
+    assert asyncio.run(push_and_take()) == [b"ab", b"c", b""]
+
+
+def test_queue_that_overflows_ends_the_stream_and_is_dropped():
+    stream = a_stream()
+
+    stream.push(b"x" * shell_module.MAX_QUEUED)
+    fits = stream.ended
+    stream.push(b"x")
+
+    assert (fits, stream.ended, asyncio.run(stream.next())) == ("", "slow", b"")
+
+
+@pytest.mark.parametrize(
+    ("reasons", "ended"),
+    [
+        (["behind"], "behind"),
+        (["behind", "gone"], "gone"),
+        (["behind", "restart"], "restart"),
+        (["gone", "behind"], "gone"),
+        (["slow", "restart"], "slow"),
+    ],
+)
+def test_stream_that_is_behind_may_still_end(reasons, ended):
+    stream = a_stream()
+
+    for reason in reasons:
+        stream.end(reason)
+
+    assert stream.ended == ended
