@@ -28,6 +28,13 @@ class NotFound(ChatError):
         super().__init__(message)
 
 
+class SignedOut(ChatError):
+    """What the actor was signed in with has ended."""
+
+    status = 401
+    code = "not_authenticated"
+
+
 class NotAllowed(ChatError):
     """The actor sees the thing and may not do this to it."""
 

@@ -54,6 +54,8 @@ def chat_error_response(exc: ChatError) -> Response:
     headers = {}
     if isinstance(exc, TooManyAttempts):
         headers["Retry-After"] = str(exc.retry_after)
+    if exc.status == 401:
+        headers["WWW-Authenticate"] = "Token"
     if exc.field:
         data = {exc.field: [exc.message]}
     else:

@@ -26,14 +26,17 @@ def send_password_reset(user: User | None) -> None:
 def _send_password_reset(user: User | None) -> None:
     if user is None:
         return
+    try:
+        send_mail("Reset your password", _reset_letter(user), None, [user.email])
+    except Exception:  # nobody waits for the result, who would see it
+        logger.exception("The password reset for %s could not be sent", user.pk)
+
+
+def _reset_letter(user: User) -> str:
     uid = urlsafe_base64_encode(force_bytes(user.pk))
     token = default_token_generator.make_token(user)
     link = settings.PASSWORD_RESET_URL.format(uid=uid, token=token)
-    body = render_to_string(
+    return render_to_string(
         "chats/password_reset.txt",
         {"user": user, "uid": uid, "token": token, "link": link},
     )
-    try:
-        send_mail("Reset your password", body, None, [user.email])
-    except OSError:  # smtplib's errors are OSErrors too
-        logger.exception("The password reset for %s could not be sent", user.pk)

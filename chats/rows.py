@@ -14,6 +14,8 @@ from django.db.models import Model
 from chats.models import Participant
 from chats.models.users import is_online
 
+PREVIEW_SIZE = 10  # participants shown of a conversation in a list or an event
+
 Row = dict[str, Any]
 
 
@@ -165,9 +167,11 @@ def capabilities(row: Row, reader_id: UUID) -> dict[str, bool]:
     }
 
 
-def previews(conversation_ids: Iterable[UUID], size: int) -> dict[UUID, list[Row]]:
-    """Return rows of the first ``size`` participants of each conversation, by id."""
+def previews(conversation_ids: Iterable[UUID]) -> dict[UUID, list[Row]]:
+    """Return rows of the first participants of each conversation, by its id."""
     shown: dict[UUID, list[Row]] = {}
-    for row in Participant.objects.preview(conversation_ids, size).values(*PARTICIPANT):
+    for row in Participant.objects.preview(conversation_ids, PREVIEW_SIZE).values(
+        *PARTICIPANT
+    ):
         shown.setdefault(row["conversation_id"], []).append(row)
     return shown

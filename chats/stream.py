@@ -20,10 +20,11 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from chats.events.hub import Hub
 from chats.events.people import Credential, Subscription
+from chats.events.presence import signed_out
 from chats.events.streams import Piece, backlog
 from chats.exceptions import Gone
 
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 HEARTBEAT_EVERY = 15.0  # seconds
 BODY_TIMEOUT = 30.0  # seconds a client may take to send its request's body
 MAX_QUEUED = 512 * 1024  # bytes a slow reader may be behind before it is cut
+PIECE_TIMEOUT = 30.0  # seconds a client may take for a piece of its backlog
 CHUNK = 64 * 1024  # bytes of a streamed answer taken from a thread at once
 LINGER = 3.0  # seconds for a client to take the end of its stream, at the shutdown
 RETRY_SPREAD = (500, 5000)  # milliseconds: not everybody comes back at once
@@ -205,14 +207,18 @@ class Shell:
         run = asyncio.get_running_loop().run_in_executor
         while piece.has_more and not stream.ended:
             try:
-                piece = await run(self.slow, backlog, stream.user_id, stream.position)
-            except (Gone, DatabaseError) as error:
+                piece = await run(self.slow, next_piece, stream)
+            except (Gone, DatabaseError, InterfaceError) as error:
                 logger.info("A stream ends in its backlog: %s", error)
                 return False
             stream.position = piece.position
-            if piece.body:
-                await send(body_message(piece.body, more=True))
-        return True
+            try:
+                async with asyncio.timeout(PIECE_TIMEOUT):
+                    await send(body_message(piece.body, more=True))
+            except TimeoutError:
+                stream.cut()
+                stream.end("gone")
+        return not stream.is_over
 
     def the_hub(self) -> Hub:
         """Return the hub, started with the first stream."""
@@ -257,6 +263,18 @@ class Shell:
             for stream in list(self.streams):
                 stream.push(b":\n\n")
                 await asyncio.sleep(0)
+
+
+def next_piece(stream: Stream) -> Piece:
+    """Return the next piece of a stream's backlog; raises Gone.
+
+    In a thread of the pool but in no request: what a request does about its
+    connection and its caller is done here.
+    """
+    close_old_connections()
+    if signed_out([stream]):
+        raise Gone("The session or token has ended.")
+    return backlog(stream.user_id, stream.position)
 
 
 def hand_over(loop: asyncio.AbstractEventLoop, callback: Callable, *args) -> None:

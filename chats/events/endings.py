@@ -3,8 +3,13 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from django.db.models import BigIntegerField, UUIDField
+
 from chats.events.rendering import OF_MESSAGES, Type
 from chats.models import Event, PastParticipant
+from chats.prepared import Param, Prepared
+
+COLUMNS = ("conversation_id", "user_id", "last_event_id")
 
 
 class Endings:
@@ -39,16 +44,18 @@ class Endings:
         return event.type != Type.PARTICIPANT_REMOVED
 
     def _find_ends(self, events: Sequence[Event], user_id: UUID | None) -> None:
-        past = PastParticipant.objects.filter(
-            conversation_id__in={event.conversation_id for event in events},
-            last_event_id__gt=events[0].pk,
-        )
-        if user_id is not None:
-            past = past.filter(user_id=user_id)
-        for *key, end in past.values_list(
-            "conversation_id", "user_id", "last_event_id"
-        ):
-            self._ends.setdefault(tuple(key), []).append(end)
+        after = events[0].pk
+        conversation_ids = {event.conversation_id for event in events}
+        if user_id is None and len(conversation_ids) == 1:
+            past = _PAST.rows(conversation_id=min(conversation_ids), after=after)
+        else:
+            past = PastParticipant.objects.filter(
+                conversation_id__in=conversation_ids, last_event_id__gt=after
+            ).values(*COLUMNS)
+            past = past if user_id is None else past.filter(user_id=user_id)
+        for row in past:
+            key = row["conversation_id"], row["user_id"]
+            self._ends.setdefault(key, []).append(row["last_event_id"])
 
     def _find_changes(self, events: Sequence[Event]) -> None:
         left = {conversation_id for conversation_id, _ in self._ends}
@@ -58,3 +65,12 @@ class Endings:
         )
         in_order = changes.order_by("pk").values_list("message_id", "pk")
         self._changed_at.update(in_order.exclude(type=Type.MESSAGE_CREATED))
+
+
+# Asked with nearly every event: those of one conversation, as soon as committed.
+_PAST = Prepared(
+    lambda: PastParticipant.objects.filter(
+        conversation_id=Param("conversation_id", UUIDField()),
+        last_event_id__gt=Param("after", BigIntegerField()),
+    ).values(*COLUMNS)
+)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, connection
+from django.db.models import BigIntegerField, QuerySet
 
 from chats import doorbell
 from chats.events import presence
@@ -22,6 +23,7 @@ from chats.events.people import Audience, Person, Span, Subscription, spans_of
 from chats.events.rendering import Type, event_frame, frame, render
 from chats.events.wakeups import Listener, OtherWriters
 from chats.models import Event, Participant, PastParticipant
+from chats.prepared import Param, Prepared
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +66,7 @@ class Hub:
         self._whispers: deque[tuple[UUID, UUID]] = deque()
         self.audience = Audience()
         self.position: int | None = None  # the last event dispatched; None when idle
+        self._newer = Prepared(_newer)
         # Events read and not dispatched yet, each with those it reaches.
         self._reached: list[tuple[Event, list[Person]]] = []
         self._recent: deque[Recent] = deque(maxlen=RECENT)
@@ -172,7 +175,8 @@ class Hub:
         self._reached = []
 
     def _start_anew(self) -> None:
-        self._end(self.audience.streams(), "restart")
+        self._end([*self.audience.streams(), *self._joiners], "restart")
+        self._joiners.clear()
         self.audience = Audience()
         self.position = None
 
@@ -191,8 +195,8 @@ class Hub:
     def _read_log(self) -> None:
         while True:
             if not self._reached:
-                newer = Event.objects.filter(pk__gt=self.position).order_by("pk")
-                self._follow(list(newer[:BATCH]))
+                newer = self._newer.rows(position=self.position)
+                self._follow([Event(**row) for row in newer])
             count = len(self._reached)
             if count:
                 self._dispatch()
@@ -285,9 +289,9 @@ class Hub:
             return
         oldest = min(stream.position for stream in self._joiners)
         spans = spans_of({stream.user_id for stream in self._joiners}, oldest)
-        joiners, self._joiners = self._joiners, {}
-        for stream in joiners:
+        for stream in list(self._joiners):
             self._admit(stream, spans[stream.user_id])
+            del self._joiners[stream]
 
     def _admit(self, stream: Subscription, spans: list[Span]) -> None:
         missed = self._missed(stream, spans)
@@ -339,6 +343,11 @@ class Hub:
         frames = self._watch.changes_for(self.audience)
         if frames:
             self._post(frames)
+
+
+def _newer() -> QuerySet[Event]:
+    newer = Event.objects.filter(pk__gt=Param("position", BigIntegerField()))
+    return newer.order_by("pk")[:BATCH]
 
 
 def _frames_for(

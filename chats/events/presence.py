@@ -77,14 +77,15 @@ def refresh(user_ids: Iterable[UUID]) -> None:
     now = timezone.now()
     stale = now - timedelta(seconds=REFRESH_EVERY)
     for chunk in chunks(user_ids):
-        people = User.objects.filter(pk__in=chunk).exclude(last_seen_at__gte=stale)
+        people = User.objects.active().filter(pk__in=chunk)
+        people = people.exclude(last_seen_at__gte=stale)
         if ids := list(people.order_by().values_list("pk", flat=True)):
             with suppress(OperationalError), _impatience(), transaction.atomic():
                 _note_seen(ids, now)
 
 
 def _note_seen(user_ids: list[UUID], now: datetime) -> None:
-    people = User.objects.filter(pk__in=user_ids).order_by("pk")
+    people = User.objects.active().filter(pk__in=user_ids).order_by("pk")
     free = people.select_for_update(no_key=True, skip_locked=True)
     ids = list(free.values_list("pk", flat=True))
     User.objects.filter(pk__in=ids).update(last_seen_at=now)

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db.models import UUIDField
+
 from chats import rows
 from chats.encoding import to_json
 from chats.events import cursors
 from chats.models import Conversation, Event, Message, Participant, User
-
-PREVIEW_SIZE = 10  # participants shown of a conversation
+from chats.prepared import Param, Prepared
 
 Payload = dict[str, Any]
 Type = Event.Type
@@ -47,17 +48,29 @@ class Sources:
         pairs = {
             (e.conversation_id, e.user_id) for e in events if e.type in OF_PARTICIPANTS
         }
-        self.messages = _by_key(Message, "message_id", messages, rows.MESSAGE)
+        self.messages = _messages(messages)
         self.conversations = _by_key(
             Conversation, "conversation_id", conversations, rows.CONVERSATION
         )
-        self.previews = (
-            rows.previews(self.conversations, PREVIEW_SIZE)
-            if self.conversations
-            else {}
-        )
+        self.previews = rows.previews(self.conversations) if self.conversations else {}
         self.users = _by_key(User, "user_id", users, rows.PUBLIC_USER)
         self.participants = _participants(pairs)
+
+
+def _messages(ids: set[UUID]) -> dict[UUID, rows.Row]:
+    if len(ids) != 1:
+        return _by_key(Message, "message_id", ids, rows.MESSAGE)
+    # As for nearly every event, since it is rendered as soon as it is committed.
+    return {row["message_id"]: row for row in _MESSAGE.rows(message_id=min(ids))}
+
+
+_MESSAGE = Prepared(
+    lambda: (
+        Message.objects.filter(pk=Param("message_id", UUIDField()))
+        .values(*rows.MESSAGE)
+        .order_by()
+    )
+)
 
 
 def _by_key(model, key: str, values: set, fields: tuple[str, ...]) -> dict:

@@ -273,7 +273,12 @@ class PastParticipant(models.Model):
 
     class Meta:
         indexes = [
-            # A person's backlog of events.
+            # A person's backlog of events: was this event within one of the spans?
+            models.Index(
+                fields=["user", "conversation_id", "last_event_id"],
+                name="past_participant_span",
+            ),
+            # The spans of those who open a stream.
             models.Index(
                 fields=["user", "last_event_id"], name="past_participant_user"
             ),

@@ -89,7 +89,8 @@ class User(AbstractUser):
     username = models.CharField(
         max_length=150,
         unique=True,
-        help_text="Letters, digits and . + - _ only; unique whatever the case.",
+        help_text="Letters, digits and . + - _ only; unique whatever the case (on "
+        "SQLite, of the letters A to Z).",
         validators=[AbstractUser.username_validator, validate_no_at_sign],
         error_messages={"unique": "A user with that username already exists."},
     )

@@ -1,14 +1,16 @@
 """Changes to an account that reach beyond its row."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from chats.exceptions import ChatError, NotFound
-from chats.models import Conversation, Participant, User
+from chats.exceptions import ChatError, NotFound, SignedOut
+from chats.models import AccessToken, Conversation, Participant, User
 from chats.services.conversations import end_participations
 
 
@@ -58,10 +60,38 @@ def change_password(user: User, new_password: str | None) -> None:
     """Set the password; every session and token of the person ends.
 
     A view that wants to keep its own session calls ``update_session_auth_hash``.
+    Raises NotFound for a person deleted meanwhile.
     """
+    if not _lock(user).filter(deleted_at=None).exists():
+        raise NotFound
     user.set_password(new_password)
     user.save(update_fields=["password", "updated_at"])
     user.access_tokens.all().delete()
+
+
+@transaction.atomic
+def issue_token(
+    user: User, *, name: str, expires_at: datetime | None
+) -> tuple[AccessToken, str]:
+    """Make an access token; return it with its secret, which is not kept.
+
+    Under the person's lock: had the password been changed, or the person been
+    deactivated, since ``user`` was read and found entitled, SignedOut is raised;
+    else the token would outlive what ends all tokens.
+    """
+    unchanged = _lock(user).filter(
+        password=user.password, sessions_ended_at=user.sessions_ended_at, is_active=True
+    )
+    if not unchanged.exists():
+        raise SignedOut("Sign in again.")
+    return AccessToken.objects.issue(user, name, expires_at)
+
+
+def _lock(user: User) -> QuerySet[User]:
+    """Lock the person's row until the commit; return the set of just them."""
+    row = User.objects.filter(pk=user.pk)
+    list(row.select_for_update(no_key=True).values_list("pk"))
+    return row
 
 
 @transaction.atomic
@@ -92,9 +122,11 @@ def delete_user(user: User, *, actor: User) -> None:
     """Take the person out of every conversation and anonymise the row.
 
     Ownership passes on; messages stay, from "Deleted user". The person's row is
-    locked first, so nobody can add them anywhere meanwhile.
+    locked first, so nobody can add them anywhere meanwhile. Again is harmless.
     """
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    if user.deleted_at is not None:
+        return
     participations = Participant.objects.filter(user=user)
     conversations = list(
         Conversation.objects.filter(pk__in=participations.values("conversation_id"))

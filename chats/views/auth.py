@@ -178,8 +178,8 @@ class TokenViewSet(
         serializer.is_valid(raise_exception=True)
         fields = serializer.validated_data
         user = self._owner(request, fields)
-        token, secret = AccessToken.objects.issue(
-            user, fields["name"], fields.get("expires_at")
+        token, secret = users.issue_token(
+            user, name=fields["name"], expires_at=fields.get("expires_at")
         )
         token.token = secret
         return Response(NewTokenSerializer(token).data, 201)

@@ -24,7 +24,6 @@ from chats.services import conversations
 from chats.services.typing import announce_typing
 from chats.views.base import ChatsViewSet
 
-PREVIEW_SIZE = 10  # participants of a conversation in a list
 DETAIL_PARTICIPANTS = 200
 DETAIL_MESSAGES = 50
 
@@ -44,7 +43,7 @@ class ConversationViewSet(ChatsViewSet):
     def list(self, request: Request) -> Response:
         """List my conversations, latest activity first."""
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        shown = rows.previews((row["conversation_id"] for row in page), PREVIEW_SIZE)
+        shown = rows.previews(row["conversation_id"] for row in page)
         return self.get_paginated_response(
             [
                 rows.conversation_for(
@@ -142,15 +141,21 @@ class ConversationViewSet(ChatsViewSet):
         return Response(self._detail())
 
     def _detail(self) -> rows.Row:
-        """Return the conversation in the path, or raise Http404."""
-        row, reader_id = self.get_object(), self.request.user.pk
-        key = {"conversation_id": row["conversation_id"]}
+        """Return the conversation in the path, or raise Http404.
+
+        Participation is asked last: somebody removed meanwhile gets nothing.
+        """
+        key = {"conversation_id": self.kwargs[self.lookup_field]}
         people = Participant.objects.filter(**key).values(*rows.PARTICIPANT)
         newest = Message.objects.filter(**key).order_by("-seq").values(*rows.MESSAGE)
-        detail = rows.conversation_for(reader_id, row, people[:DETAIL_PARTICIPANTS])
-        return detail | {
+        people, newest = (
+            list(people[:DETAIL_PARTICIPANTS]),
+            list(newest[:DETAIL_MESSAGES]),
+        )
+        row, reader_id = self.get_object(), self.request.user.pk
+        return rows.conversation_for(reader_id, row, people) | {
             "messages": [
                 rows.message_for(reader_id, row["last_read_seq"], message)
-                for message in newest[:DETAIL_MESSAGES]
+                for message in newest
             ]
         }
