@@ -21,15 +21,12 @@ from urllib.parse import urlsplit
 
 import psycopg
 
+from bench.replay import Person
+
 ROOT = Path(__file__).resolve().parent.parent
 LIMITS = ("THROTTLE_ANON", "THROTTLE_USER", "THROTTLE_SEND", "THROTTLE_SIGNUP")
 KEPT = ("HOME", "LANG", "PATH", "TMPDIR")  # of this process's environment
 APPLICATION = "messaging_app.asgi:application"
-
-
-class Person(NamedTuple):
-    user_id: str
-    token: str
 
 
 def environment(database_url: str = "", **settings: str) -> dict[str, str]:
@@ -96,7 +93,7 @@ def make_people(database_url: str, count: int) -> list[Person]:
 
 
 def print_new_people(count: int) -> None:
-    """Make people in the database of the environment; print their ids and tokens."""
+    """Make people in the database of the environment; print what a Person holds."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "messaging_app.settings"
     import django
 
@@ -111,7 +108,7 @@ def print_new_people(count: int) -> None:
     )
     for person in people:
         _, secret = AccessToken.objects.issue(person, "bench", None)
-        print(person.pk, secret)
+        print(person.username, person.pk, secret)
 
 
 # --- Servers ------------------------------------------------------------------
@@ -164,9 +161,12 @@ class Server:
         until(self._answers)
 
     def stop(self) -> None:
-        """Terminate it as an operator would; return when it is gone."""
+        """Terminate it as an operator would; TimeoutExpired if it does not go."""
         self._process.terminate()
-        self._process.wait(timeout=15)
+        try:
+            self._process.wait(timeout=15)
+        finally:
+            self._process.kill()  # harmless to one that is gone
 
     def _answers(self) -> bool:
         if self._process.poll() is not None:
@@ -236,10 +236,15 @@ class Reader:
         self._raw += data
         if not self.status and not self._take_head():
             return []
-        self._take_chunks()
+        if self.status == http.HTTPStatus.OK:
+            self._take_chunks()
         *blocks, self._text = self._text.split(b"\n\n")
         events = [self._event(block) for block in blocks]
         return [event for event in events if event]
+
+    @property
+    def is_inside_an_event(self) -> bool:
+        return bool(self._text.strip())
 
     def _take_head(self) -> bool:
         head, found, rest = self._raw.partition(b"\r\n\r\n")

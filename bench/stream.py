@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import os
+import random
 import resource
 import select
 import socket
@@ -25,8 +26,8 @@ from urllib.parse import urlsplit
 import psycopg
 from tqdm import tqdm
 
+from bench.replay import Person
 from bench.servers import (
-    Person,
     Server,
     call,
     default_postgres,
@@ -41,6 +42,7 @@ OPENING = 32  # streams asked for at a time
 WARM = 20  # streams open before the cost of the others is measured
 SETTLE = 8.0  # seconds in which the hub does all it does at intervals
 MISSED = 1000  # events to catch up with
+PAUSE = 0.04  # seconds at most between messages
 
 Figures = dict[str, float]
 
@@ -91,6 +93,13 @@ class Floor:
             return
         self.queues.add(queue := asyncio.Queue())
         await send({"type": "http.response.start", "status": 200, "headers": []})
+        feeding = asyncio.ensure_future(self.feed(queue, send))
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        feeding.cancel()
+        self.queues.discard(queue)
+
+    async def feed(self, queue: asyncio.Queue[bytes], send) -> None:
         await send(self.part(b"event: ready\ndata: {}\n\n"))
         while True:
             await send(self.part(await queue.get()))
@@ -200,6 +209,7 @@ def rounds(listening: Streams, sender: Sender, count: int, what: str) -> list[fl
     """Send one message after the other; return the milliseconds until all had it."""
     taken = []
     for number in tqdm(range(count), desc=what, leave=False):
+        time.sleep(random.uniform(0, PAUSE))  # else sends fall in step with polls
         listening.expect()
         began = time.perf_counter()
         sender.send(f"message-{number}.")
@@ -318,7 +328,7 @@ def catch_up(url: str, people: list[Person]) -> tuple[float, float]:
 
 
 def measure_floor(options: argparse.Namespace) -> Figures:
-    people = [Person(str(number), "none") for number in range(options.streams)]
+    people = [Person("", "", "none")] * options.streams
     figures: Figures = {}
     with Server(application=FLOOR) as server:
         figures |= idle(server, "", people)
@@ -399,6 +409,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     options = arguments()
+    print(f"{os.cpu_count()} processors; load before: {os.getloadavg()[0]:.1f}")
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     databases = {"SQLite": sqlite, "PostgreSQL": lambda: postgres(options.postgres)}

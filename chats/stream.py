@@ -218,6 +218,7 @@ class Shell:
             except TimeoutError:
                 stream.cut()
                 stream.end("gone")
+                await asyncio.sleep(0)  # so that the server knows first
         return not stream.is_over
 
     def the_hub(self) -> Hub:

@@ -17,9 +17,10 @@ from django.test import Client
 from chats import stream as shell_module
 from chats.events import hub, log, presence, streams, wakeups
 from chats.events.people import Credential
+from chats.exceptions import Gone
 from chats.models import AccessToken, Conversation, Event, Message, User
 from chats.services import conversations, messages, users
-from chats.stream import Offer, Shell, Stream, environ_of
+from chats.stream import Offer, Shell, Stream, environ_of, next_piece
 from messaging_app.wsgi import application
 from tests.factories import PASSWORD, UserFactory, start
 from tests.servers import (
@@ -32,6 +33,7 @@ from tests.servers import (
     token_of,
     wait_until,
 )
+from tests.test_hub import credential_of
 
 live = pytest.mark.django_db(transaction=True)
 
@@ -40,8 +42,9 @@ CLOSE = {"Connection": "close"}
 
 
 @pytest.fixture(autouse=True)
-def _short_intervals(monkeypatch):
-    monkeypatch.setattr(hub, "TIMER", 0.05)
+def _intervals(monkeypatch):
+    """Short ones, but for the timer: what arrives does so since the bell rang."""
+    monkeypatch.setattr(hub, "TIMER", 3600)
     monkeypatch.setattr(hub, "CREDENTIALS_EVERY", 0.05)
     monkeypatch.setattr(presence, "EVERY", 0.05)
     monkeypatch.setattr(wakeups, "RECONNECT_EVERY", 0.05)
@@ -460,12 +463,14 @@ def loop_of(server: Server) -> asyncio.AbstractEventLoop:
 class SlowReader:
     """A client with a small window that reads nothing until it is told to."""
 
-    def __init__(self, server: Server, user: User):
+    def __init__(self, server: Server, user: User, **headers: str):
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        named |= token_of(user) | CLOSE
         self.socket = socket.socket()
         self.socket.settimeout(PATIENCE)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32_768)
         self.socket.connect(server.address)
-        self.socket.sendall(request("GET", "/api/events/", token_of(user) | CLOSE))
+        self.socket.sendall(request("GET", "/api/events/", named))
 
     def read(self) -> bytes:
         """Read to the end, or to where the connection was broken off."""
@@ -490,14 +495,19 @@ def request(
 
 @pytest.fixture
 def _small_queue(monkeypatch):
-    monkeypatch.setattr(shell_module, "MAX_QUEUED", 300_000)
+    monkeypatch.setattr(shell_module, "MAX_QUEUED", 1_000_000)
 
 
 def overrun(server: Server, actor: User, conversation: Conversation) -> int:
-    """Send until the one stream is cut; return how many messages that took."""
+    """Send until the one stream is cut; return how many messages that took.
+
+    One at a time: what fills the queue is the socket that takes no more.
+    """
     [stream] = server.shell.streams
     for count in range(1, 1000):
         send(actor, conversation, "😀" * 10_000)
+        end = Event.objects.last_id()
+        wait_until(lambda end=end: stream.position >= end)
         if stream.ended:
             return count
     raise AssertionError("The slow reader was never cut.")
@@ -534,6 +544,35 @@ def test_reader_who_takes_nothing_is_broken_off(server, alice, bob, conversation
 
     wait_until_empty(server)
     assert not reader.read().endswith(b"0\r\n\r\n")
+
+
+@live
+def test_reader_who_takes_nothing_of_its_backlog_is_broken_off(
+    server, alice, bob, conversation, monkeypatch
+):
+    monkeypatch.setattr(streams, "PAGE", 20)
+    monkeypatch.setattr(shell_module, "PIECE_TIMEOUT", 0.2)
+    for _ in range(200):
+        send(alice, conversation, "😀" * 10_000)
+
+    reader = SlowReader(server, bob, last_event_id="1-0")
+
+    wait_until(lambda: server.shell.streams)
+    wait_until_empty(server)
+    assert not reader.read().endswith(b"0\r\n\r\n")
+
+
+@live
+def test_backlog_ends_with_the_credentials(transactional_db, alice, bob, conversation):
+    send(alice, conversation)
+    stream = Stream(bob.pk, 0, credential_of(bob))
+    while_signed_in = next_piece(stream)
+
+    AccessToken.objects.filter(user=bob).delete()
+
+    assert b"event: message.created" in while_signed_in.body
+    with pytest.raises(Gone):
+        next_piece(stream)
 
 
 @live

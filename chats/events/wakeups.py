@@ -11,10 +11,12 @@ from uuid import UUID
 
 import psycopg
 from django.db import DatabaseError, connection
+from django.db.models import BigIntegerField
 
 from chats.doorbell import PROCESS_ID
 from chats.models import TypingSignal
 from chats.models.events import TYPING_CHANNEL, WAKE_CHANNEL
+from chats.prepared import Param, Prepared
 
 if TYPE_CHECKING:
     from chats.events.hub import Hub
@@ -56,16 +58,24 @@ class OtherWriters:
         """Return who types where, as other processes wrote it."""
         if connection.vendor != "sqlite":
             return []
-        signals = list(
-            TypingSignal.objects.filter(pk__gt=self._last_signal).order_by("pk")
-        )
+        signals = _SIGNALS.rows(last=self._last_signal)
         if signals:
-            self._last_signal = signals[-1].pk
+            self._last_signal = signals[-1]["id"]
         return [
-            (signal.conversation_id, signal.user_id)
+            (signal["conversation_id"], signal["user_id"])
             for signal in signals
-            if signal.process_id != PROCESS_ID
+            if signal["process_id"] != PROCESS_ID
         ]
+
+
+# Asked at every turn, by whatever the hub was woken.
+_SIGNALS = Prepared(
+    lambda: (
+        TypingSignal.objects.filter(pk__gt=Param("last", BigIntegerField()))
+        .values()
+        .order_by("pk")
+    )
+)
 
 
 class Listener:
