@@ -32,10 +32,8 @@ class RateThrottle(BaseThrottle):
         if rate is None:
             return True
         limit, window = rate
-        now = time.time()
-        self.seconds_left = window - now % window
-        key = f"throttle:{scope}:{caller(request)}:{int(now // window)}"
-        return count(key, window) <= limit
+        self.seconds_left = window - time.time() % window
+        return count(f"throttle:{scope}:{caller(request)}", window) <= limit
 
     def wait(self) -> float:
         return self.seconds_left
@@ -68,12 +66,13 @@ def caller(request: Request) -> str:
 
 
 def count(key: str, seconds: int) -> int:
-    """Count one more under ``key`` and return the count so far.
+    """Count one more under ``key`` and return the count in this window of time.
 
-    0 when the shared cache is not answering: a limit is no reason to fail a call.
+    Windows follow this process's clock, not the cache's; what is over expires. 0
+    when the shared cache is not answering: a limit is no reason to fail a call.
     """
     try:
-        return _count(key, seconds)
+        return _count(f"{key}:{int(time.time() // seconds)}", seconds)
     except RedisError as error:
         logger.warning("Throttles are off, the cache is not answering: %s", error)
         return 0
