@@ -425,7 +425,7 @@ def send_at_once(send: Send) -> None:
     """
     transport = transport_of(send)
     connection = transport and transport.get_extra_info("socket")
-    if connection is not None and connection.family != socket.AF_UNIX:
+    if connection is not None:
         with contextlib.suppress(OSError):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
