@@ -28,7 +28,9 @@ class KeysetPagination(BasePagination):
 
     def paginate_queryset(self, queryset: QuerySet, request: Request, view=None):
         self.url = request.build_absolute_uri()
-        size = page_size_of(request)
+        size = size_of(
+            request, "page_size", default=DEFAULT_PAGE_SIZE, maximum=MAX_PAGE_SIZE
+        )
         ordering = [str(key) for key in queryset.query.order_by]
         ordering = ordering or list(queryset.model._meta.ordering)
         self.ordering = ordering
@@ -105,14 +107,12 @@ class KeysetPagination(BasePagination):
         ]
 
 
-def page_size_of(request: Request) -> int:
-    """Return the size asked for, or raise ValidationError on ``page_size``."""
-    text = request.query_params.get("page_size", str(DEFAULT_PAGE_SIZE))
+def size_of(request: Request, name: str, *, default: int, maximum: int) -> int:
+    """Return the size asked for by the parameter, or raise ValidationError on it."""
+    text = request.query_params.get(name, str(default))
     is_number = text.isascii() and text.isdecimal() and len(text) < 10
-    if not is_number or not 1 <= int(text) <= MAX_PAGE_SIZE:
-        raise ValidationError(
-            {"page_size": [f"Must be a whole number from 1 to {MAX_PAGE_SIZE}."]}
-        )
+    if not is_number or not 1 <= int(text) <= maximum:
+        raise ValidationError({name: [f"Must be a whole number from 1 to {maximum}."]})
     return int(text)
 
 

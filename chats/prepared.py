@@ -32,7 +32,7 @@ class Param(Expression):
 class Compiled(NamedTuple):
     sql: str
     params: tuple
-    converters: dict[int, list[Callable]]
+    converters: dict[int, tuple[list[Callable], Expression]]
     names: tuple[str, ...]
 
 

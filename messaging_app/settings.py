@@ -71,7 +71,7 @@ def scheme_of(url: str) -> str:
 
 def env_rate(name: str, default: str) -> tuple[int, int] | None:
     """Read a rate such as ``600/min`` as (requests, seconds); empty means no limit."""
-    value = os.environ.get(name, default).strip()
+    value = env_str(name, default)
     if not value:
         return None
     match = re.fullmatch(r"([1-9]\d{0,8})/(s|sec|min|hour|day)", value)

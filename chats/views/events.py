@@ -11,8 +11,8 @@ from chats.events import cursors, log
 from chats.events.people import Credential
 from chats.events.presence import fingerprint
 from chats.events.streams import opening
-from chats.exceptions import ChatError
 from chats.models import AccessToken, Event
+from chats.pagination import size_of
 from chats.renderers import EventStreamRenderer, JSONRenderer
 from chats.serializers.events import EventPageSerializer
 
@@ -53,7 +53,7 @@ class EventsView(APIView):
         after = None if cursor is None else cursors.decode(cursor)
         if isinstance(request.accepted_renderer, EventStreamRenderer):
             return self._stream(request, after)
-        limit = limit_of(request)
+        limit = size_of(request, "limit", default=DEFAULT_LIMIT, maximum=MAX_LIMIT)
         if after is None:
             position = Event.objects.last_id()
             page = log.Page(payloads=[], position=position, has_more=False)
@@ -89,15 +89,6 @@ class EventsView(APIView):
             content_type="text/event-stream",
             headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"},
         )
-
-
-def limit_of(request: Request) -> int:
-    """Return the limit asked for, or raise ChatError on ``limit``."""
-    text = request.query_params.get("limit", str(DEFAULT_LIMIT))
-    is_number = text.isascii() and text.isdecimal() and len(text) < 10
-    if not is_number or not 1 <= int(text) <= MAX_LIMIT:
-        raise ChatError(f"Must be a whole number from 1 to {MAX_LIMIT}.", field="limit")
-    return int(text)
 
 
 def credential_of(request: Request) -> Credential:
