@@ -3,7 +3,7 @@
 import base64
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from django.core.exceptions import ValidationError as FieldError
 from django.db.models import Model, Q, QuerySet
@@ -18,40 +18,65 @@ DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
 
 
+class Pages(Protocol):
+    """A list that gives its own pages."""
+
+    model: type[Model]
+    ordering: list[str]
+
+    def page(self, edge: list | None, *, backward: bool, limit: int) -> list[Any]:
+        """Return up to ``limit`` rows past the edge, the values of ``ordering`` there;
+        backward, those before it, the nearest first."""
+
+
+class SlicedPages:
+    """The pages of a queryset in its own order."""
+
+    def __init__(self, queryset: QuerySet):
+        self._queryset, self.model = queryset, queryset.model
+        ordering = queryset.query.order_by or queryset.model._meta.ordering
+        self.ordering = [str(key) for key in ordering]
+
+    def page(self, edge: list | None, *, backward: bool, limit: int) -> list[Any]:
+        queryset = self._queryset
+        if edge:
+            is_falling = self.ordering[0].startswith("-")
+            names = [key.lstrip("-") for key in self.ordering]
+            queryset = queryset.filter(
+                beyond(names, edge, lower=is_falling != backward)
+            )
+        if backward:
+            queryset = queryset.reverse()
+        return list(queryset[:limit])
+
+
 class KeysetPagination(BasePagination):
-    """Pages through a queryset in its own order, by the values at the page's edge.
+    """Pages through a list in its own order, by the values at the page's edge.
 
     The order must be total and of one direction, such as ``-sent_at, -message_id``,
     and have an index. DRF's own cursors compare the first column only and skip
     over ties by offset; these compare all of it.
     """
 
-    def paginate_queryset(self, queryset: QuerySet, request: Request, view=None):
+    def paginate_queryset(self, queryset: "QuerySet | Pages", request, view=None):
         self.url = request.build_absolute_uri()
         size = size_of(
             request, "page_size", default=DEFAULT_PAGE_SIZE, maximum=MAX_PAGE_SIZE
         )
-        ordering = [str(key) for key in queryset.query.order_by]
-        ordering = ordering or list(queryset.model._meta.ordering)
-        self.ordering = ordering
-        self.names = [key.lstrip("-") for key in ordering]
-        descending = ordering[0].startswith("-")
+        pages = SlicedPages(queryset) if isinstance(queryset, QuerySet) else queryset
+        self.ordering = pages.ordering
         cursor = request.query_params.get("cursor")
-        backward, values = (
-            decode_cursor(cursor, queryset.model, ordering) if cursor else (False, None)
+        backward, edge = (
+            decode_cursor(cursor, pages.model, self.ordering)
+            if cursor
+            else (False, None)
         )
-        if values:
-            queryset = queryset.filter(
-                beyond(self.names, values, lower=descending != backward)
-            )
-        if backward:
-            queryset = queryset.reverse()
-        rows = list(queryset[: size + 1])
+        rows = pages.page(edge, backward=backward, limit=size + 1)
         has_more, rows = len(rows) > size, rows[:size]
         if backward:
             rows.reverse()
         self.has_next = bool(rows) and (has_more or backward)
-        self.has_previous = bool(rows) and (has_more if backward else bool(values))
+        self.has_previous = bool(rows) and (has_more if backward else bool(edge))
         self.rows = rows
         return rows
 
@@ -66,7 +91,7 @@ class KeysetPagination(BasePagination):
 
     def link(self, *, backward: bool) -> str:
         edge = self.rows[0 if backward else -1]
-        values = [value_of(edge, name) for name in self.names]
+        values = [value_of(edge, key.lstrip("-")) for key in self.ordering]
         cursor = encode_cursor(backward, self.ordering, values)
         url = remove_query_param(self.url, "cursor")
         return replace_query_param(url, "cursor", cursor)

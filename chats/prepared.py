@@ -5,13 +5,14 @@ hot paths that is done once for each: the ORM still writes the SQL, for either
 database, and only the values change from call to call.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.models import Field, Model, QuerySet
 from django.db.models.expressions import Expression
-from django.db.models.sql import InsertQuery, UpdateQuery
+from django.db.models.sql import InsertQuery, Query, UpdateQuery
 
 
 class Param(Expression):
@@ -27,6 +28,15 @@ class Param(Expression):
     def adapt(self, value: Any) -> Any:
         """Return the value as the database's driver takes it."""
         return self.output_field.get_db_prep_value(value, connection)
+
+
+class Keys(Param):
+    """Primary keys to come, for SQL that takes them as one value: PostgreSQL an
+    array, SQLite a list in JSON."""
+
+    def adapt(self, value: Iterable[Any]) -> Any:
+        keys = [super(Keys, self).adapt(key) for key in value]
+        return keys if connection.vendor == "postgresql" else json.dumps(keys)
 
 
 class Compiled(NamedTuple):
@@ -48,15 +58,18 @@ class Prepared:
         self._build = build
         self._compiled: Compiled | None = None
 
-    def rows(self, **values: Any) -> list[dict[str, Any]]:
-        """Run the query; return its rows as ``QuerySet.values()`` gives them."""
+    def rows(self, limit: int | None = None, **values: Any) -> list[dict[str, Any]]:
+        """Run the query; return its rows, ``limit`` at most, as
+        ``QuerySet.values()`` gives them."""
         compiled = self._compiled or self._compile()
-        with connection.cursor() as cursor:
-            cursor.execute(compiled.sql, _bind(compiled, values))
-            found = cursor.fetchall()
+        sql, params = compiled.sql, _bind(compiled, values)
+        if limit is not None:
+            sql, params = f"{sql} LIMIT %s", [*params, limit]
+        found = _execute(sql, params, lambda cursor: cursor.fetchall())
         if compiled.converters:
             found = [_convert(row, compiled.converters) for row in found]
-        return [dict(zip(compiled.names, row, strict=True)) for row in found]
+        names = compiled.names
+        return [dict(zip(names, row, strict=True)) for row in found]
 
     def row(self, **values: Any) -> dict[str, Any] | None:
         """Run the query; return its first row, or None."""
@@ -70,18 +83,17 @@ class Prepared:
     def run(self, **values: Any) -> int:
         """Run an update; return how many rows it touched."""
         compiled = self._compiled or self._compile()
-        with connection.cursor() as cursor:
-            cursor.execute(compiled.sql, _bind(compiled, values))
-            return cursor.rowcount
+        params = _bind(compiled, values)
+        return _execute(compiled.sql, params, lambda cursor: cursor.rowcount)
 
     def store(self, instance: Model) -> None:
         """Run an insert with the values of an instance, which is saved then: what
         ``save(force_insert=True)`` does, but for fields that set themselves."""
         compiled = self._compiled or self._compile()
-        with connection.cursor() as cursor:
-            cursor.execute(compiled.sql, _bind(compiled, columns(instance)))
-            if cursor.description:  # the database gave the id
-                instance.pk = cursor.fetchone()[0]
+        params = _bind(compiled, columns(instance))
+        given = _execute(compiled.sql, params, _returned)
+        if given:  # the database gave the id
+            instance.pk = given[0]
         instance._state.adding = False
         instance._state.db = connection.alias
 
@@ -101,6 +113,29 @@ class Prepared:
             names = (*query.values_select, *query.annotation_select)
             names = names or tuple(f.attname for f in query.model._meta.concrete_fields)
         self._compiled = Compiled(sql, tuple(params), converters, names)
+        return self._compiled
+
+
+class PreparedSQL(Prepared):
+    """A statement in SQL by hand, for what the ORM has no words for.
+
+    ``sql`` by the database's vendor; ``params`` in the order of its placeholders;
+    ``fields`` by the names of the columns it returns, in their order.
+    """
+
+    def __init__(self, sql: dict[str, str], params: list, fields: dict[str, Field]):
+        self._sql, self._params, self._fields = sql, tuple(params), fields
+        self._compiled = None
+
+    def _compile(self) -> Compiled:
+        compiler = Query(None).get_compiler(connection=connection)
+        columns = [field.get_col("") for field in self._fields.values()]
+        self._compiled = Compiled(
+            sql=self._sql[connection.vendor],
+            params=self._params,
+            converters=compiler.get_converters(columns),
+            names=tuple(self._fields),
+        )
         return self._compiled
 
 
@@ -130,6 +165,29 @@ def columns(instance: Model) -> dict[str, Any]:
         field.attname: getattr(instance, field.attname)
         for field in instance._meta.concrete_fields
     }
+
+
+def _execute(sql: str, params: list, read: Callable[[Any], Any]) -> Any:
+    """Run a statement; return what ``read`` makes of the cursor.
+
+    By the driver's own cursor, since to make Django's costs as much as a small query
+    does; by Django's where somebody wants to see the queries.
+    """
+    wrapper = connections[DEFAULT_DB_ALIAS]
+    if wrapper.queries_logged or wrapper.execute_wrappers:
+        with wrapper.cursor() as cursor:
+            cursor.execute(sql, params)
+            return read(cursor)
+    wrapper.ensure_connection()
+    wrapper.validate_no_broken_transaction()
+    if wrapper.vendor == "sqlite":
+        sql = sql.replace("%s", "?").replace("%%", "%")
+    with wrapper.wrap_database_errors:
+        return read(wrapper.connection.execute(sql, params))
+
+
+def _returned(cursor: Any) -> tuple | None:
+    return cursor.fetchone() if cursor.description else None
 
 
 def _bind(compiled: Compiled, values: dict[str, Any]) -> list:

@@ -12,9 +12,9 @@ from chats.views.users import UserViewSet
 
 router = DefaultRouter()
 router.include_format_suffixes = False
-router.register("users", UserViewSet)
+router.register("messages", MessageViewSet)  # first what is asked for most
 router.register("conversations", ConversationViewSet)
-router.register("messages", MessageViewSet)
+router.register("users", UserViewSet)
 router.register("auth/tokens", auth.TokenViewSet)
 
 auth_urls = [
@@ -30,8 +30,8 @@ auth_urls = [
 ]
 
 urlpatterns = [
-    path("events/", EventsView.as_view(), name="events"),
     path("", include(router.urls)),
+    path("events/", EventsView.as_view(), name="events"),
     path("auth/", include(auth_urls)),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(metadata_class=None), name="docs"),

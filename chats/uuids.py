@@ -4,6 +4,9 @@ import secrets
 import time
 import uuid
 
+# The form with hyphens, which is the one the API writes.
+UUID_REGEX = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+
 
 def uuid7() -> uuid.UUID:
     """Return a new UUID of version 7 (RFC 9562, section 5.7).

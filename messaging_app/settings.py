@@ -114,6 +114,14 @@ SQLITE_OPTIONS = {
     ),
 }
 
+POSTGRESQL_OPTIONS = {
+    "connect_timeout": 5,
+    # Statements are prepared from their fifth run on, and then neither parsed nor,
+    # as a rule, planned any more. A pooler in front has to keep them apart.
+    "server_side_binding": True,
+    "prepare_threshold": 5,
+}
+
 database = env_url(
     "DATABASE_URL",
     f"sqlite:///{BASE_DIR / 'db.sqlite3'}",
@@ -128,7 +136,8 @@ if USES_SQLITE:
         raise stop("DATABASE_URL", "a file in a directory that can be written")
     database["OPTIONS"] = SQLITE_OPTIONS | database.get("OPTIONS", {})
 else:
-    database["OPTIONS"] = {"connect_timeout": 5} | database.get("OPTIONS", {})
+    database["ENGINE"] = "chats.postgresql"
+    database["OPTIONS"] = POSTGRESQL_OPTIONS | database.get("OPTIONS", {})
 # Connections stay open between requests: each worker thread has one.
 DATABASES = {"default": {"CONN_MAX_AGE": None} | database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -336,6 +345,7 @@ REST_FRAMEWORK = {
         "chats.renderers.JSONRenderer",
         "rest_framework.renderers.BrowsableAPIRenderer",
     ],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "chats.negotiation.ContentNegotiation",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_PAGINATION_CLASS": "chats.pagination.KeysetPagination",
     "DEFAULT_SCHEMA_CLASS": "chats.schema.ChatsSchema",

@@ -47,20 +47,22 @@ LEVELS = {
     "permissions": 3,
     "filters": 3,
     "pagination": 3,
+    "pages": 4,
     "throttles": 3,
+    "negotiation": 3,
     "parsers": 3,
     "renderers": 3,
     "handlers": 3,
     "middleware": 3,
     "schema": 3,
     "mail": 3,
-    "views": 4,
-    "admin": 4,
-    "urls": 5,
-    "stream": 5,
+    "views": 5,
+    "admin": 5,
+    "urls": 6,
+    "stream": 6,
 }
 # These stand beside: they start the app or serve its operator.
-OUTSIDE = {"apps", "checks", "management", "migrations", "templates"}
+OUTSIDE = {"apps", "postgresql", "checks", "management", "migrations", "templates"}
 
 
 def sources() -> dict[str, str]:

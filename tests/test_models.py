@@ -397,19 +397,6 @@ def test_message_is_untouched_until_edited_or_deleted(stored):
     assert third.is_untouched is True
 
 
-def test_preview_ranks_each_conversation_by_itself(alice, bob, mallory):
-    one, two, other = start(alice, bob), start(mallory, alice, bob), start(bob)
-
-    shown = Participant.objects.preview([one.pk, two.pk], 2)
-
-    people = {}
-    for row in shown:
-        people.setdefault(row.conversation_id, []).append(row.user.username)
-    assert other.pk not in people
-    assert (people[one.pk], people[two.pk][0]) == (["alice", "bob"], "mallory")
-    assert len(people[two.pk]) == 2
-
-
 def test_visible_participants_are_those_of_mine(alice, bob, mallory):
     mine, _ = start(alice, bob), start(bob, mallory)
 

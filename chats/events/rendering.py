@@ -14,6 +14,7 @@ from chats.encoding import to_json
 from chats.events import cursors
 from chats.models import Conversation, Event, Message, Participant, User
 from chats.prepared import Param, Prepared
+from chats.rows.previews import previews
 
 Payload = dict[str, Any]
 Type = Event.Type
@@ -52,7 +53,7 @@ class Sources:
         self.conversations = _by_key(
             Conversation, "conversation_id", conversations, rows.CONVERSATION
         )
-        self.previews = rows.previews(self.conversations) if self.conversations else {}
+        self.previews = previews(self.conversations) if self.conversations else {}
         self.users = _by_key(User, "user_id", users, rows.PUBLIC_USER)
         self.participants = _participants(pairs)
 

@@ -1,6 +1,5 @@
 """Conversations and who takes part in them."""
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -170,18 +169,6 @@ class ParticipantQuerySet(models.QuerySet):
         """Those in conversations that ``user`` takes part in."""
         mine = Participant.objects.filter(user=user)
         return self.filter(conversation_id__in=mine.values("conversation_id"))
-
-    def preview(
-        self, conversation_ids: Iterable[UUID], size: int
-    ) -> "ParticipantQuerySet":
-        """The ``size`` longest-standing participants of each conversation."""
-        place = models.Window(
-            models.functions.RowNumber(),
-            partition_by=F("conversation_id"),
-            order_by=F("id").asc(),
-        )
-        ranked = self.filter(conversation_id__in=list(conversation_ids))
-        return ranked.annotate(place=place).filter(place__lte=size).order_by("id")
 
 
 class Participant(models.Model):

@@ -30,7 +30,7 @@ from chats.serializers.auth import (
 from chats.serializers.users import UserSerializer
 from chats.services import sign_in, users
 from chats.throttles import count
-from chats.views.base import UUID_REGEX
+from chats.uuids import UUID_REGEX
 
 RESETS_PER_HOUR = 5  # letters to one address
 

@@ -4,7 +4,7 @@ from django.db.models import QuerySet
 from rest_framework import viewsets
 from rest_framework.permissions import SAFE_METHODS
 
-UUID_REGEX = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+from chats.uuids import UUID_REGEX
 
 
 class ChatsViewSet(viewsets.ModelViewSet):

@@ -12,6 +12,8 @@ from rest_framework.serializers import Serializer
 from chats import rows
 from chats.filters import ConversationFilter
 from chats.models import Conversation, Message, Participant
+from chats.pages import conversation_pages
+from chats.rows.previews import previews
 from chats.serializers.conversations import (
     ConversationDetailSerializer,
     ConversationSerializer,
@@ -42,15 +44,13 @@ class ConversationViewSet(ChatsViewSet):
 
     def list(self, request: Request) -> Response:
         """List my conversations, latest activity first."""
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        shown = rows.previews(row["conversation_id"] for row in page)
+        pages = conversation_pages(request.user.pk, request.query_params)
+        if pages is None:
+            pages = self.filter_queryset(self.get_queryset())
+        page = self.paginate_queryset(pages)
+        shown = previews(row["conversation_id"] for row in page)
         return self.get_paginated_response(
-            [
-                rows.conversation_for(
-                    request.user.pk, row, shown.get(row["conversation_id"], [])
-                )
-                for row in page
-            ]
+            rows.conversations_for(request.user.pk, page, shown)
         )
 
     @extend_schema(responses=ConversationDetailSerializer)

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from chats import rows
 from chats.filters import MessageFilter, OneConversationFilter
 from chats.models import Message
+from chats.pages import message_pages
 from chats.serializers.messages import (
     MarkConversationSerializer,
     MarkedSerializer,
@@ -41,7 +42,12 @@ class MessageViewSet(ChatsViewSet):
 
     def list(self, request: Request) -> Response:
         """List my messages, newest first."""
-        return super().list(request)
+        reader_id = request.user.pk
+        pages = message_pages(reader_id, request.query_params)
+        if pages is None or self.action == "by_conversation":  # 404 to outsiders
+            pages = self.filter_queryset(self.get_queryset())
+        page = self.paginate_queryset(pages)
+        return self.get_paginated_response(rows.messages_for(reader_id, page))
 
     def retrieve(self, request: Request, message_id: str) -> Response:
         """Get a message."""
@@ -117,7 +123,7 @@ class MessageViewSet(ChatsViewSet):
     @action(detail=False, filterset_class=OneConversationFilter)
     def by_conversation(self, request: Request) -> Response:
         """List the messages of one conversation, newest first."""
-        return super().list(request)
+        return self.list(request)
 
     def _edit(self, request: Request, message_id: str, *, partial: bool) -> Response:
         serializer = MessageEditSerializer(data=request.data, partial=partial)

@@ -11,10 +11,7 @@ from uuid import UUID
 
 from django.db.models import Model
 
-from chats.models import Participant
 from chats.models.users import is_online
-
-PREVIEW_SIZE = 10  # participants shown of a conversation in a list or an event
 
 Row = dict[str, Any]
 
@@ -91,19 +88,35 @@ def private_user(row: Row) -> Row:
     }
 
 
-def participant(row: Row) -> Row:
-    return public_user(row, "user__") | {
+class People:
+    """The public part of people, each rendered once in an answer."""
+
+    def __init__(self) -> None:
+        self._rendered: dict[str, Row] = {}
+
+    def of(self, row: Row, at: str) -> Row:
+        """Return what ``public_user`` does, the same dict for the same person."""
+        name = row[f"{at}username"]  # as unique as the id, and hashed far faster
+        person = self._rendered.get(name)
+        if person is None:
+            person = self._rendered[name] = public_user(row, at)
+        return person
+
+
+def participant(row: Row, people: People | None = None) -> Row:
+    return {
+        **(people or People()).of(row, "user__"),
         "joined_at": row["joined_at"],
         "last_read_seq": row["last_read_seq"],
     }
 
 
-def message(row: Row, at: str = "") -> Row:
+def message(row: Row, at: str = "", people: People | None = None) -> Row:
     """A message as it is the same for every reader."""
     return {
         "message_id": row[f"{at}message_id"],
         "conversation": row[f"{at}conversation_id"],
-        "sender": public_user(row, f"{at}sender__"),
+        "sender": (people or People()).of(row, f"{at}sender__"),
         "seq": row[f"{at}seq"],
         "message_body": row[f"{at}message_body"],
         "sent_at": row[f"{at}sent_at"],
@@ -114,45 +127,78 @@ def message(row: Row, at: str = "") -> Row:
 
 
 def message_for(
-    reader_id: UUID, last_read_seq: int | None, row: Row, at: str = ""
+    reader_id: UUID,
+    last_read_seq: int | None,
+    row: Row,
+    at: str = "",
+    people: People | None = None,
 ) -> Row:
     """A message as one reader sees it: with ``is_read``, always true for one's own."""
-    rendered = message(row, at)
+    rendered = message(row, at, people)
     rendered["is_read"] = rendered["sender"]["user_id"] == reader_id or rendered[
         "seq"
     ] <= (last_read_seq or 0)
     return rendered
 
 
-def conversation(row: Row, participants: Iterable[Row]) -> Row:
+def messages_for(reader_id: UUID, found: Iterable[Row]) -> list[Row]:
+    """Messages as one reader sees them, each row with their ``last_read_seq``."""
+    people = People()
+    return [
+        message_for(reader_id, row["last_read_seq"], row, people=people)
+        for row in found
+    ]
+
+
+def conversation(
+    row: Row, participants: Iterable[Row], people: People | None = None
+) -> Row:
     """A conversation as it is the same for every participant.
 
     ``participants`` are rows of those to show, the longest-standing first.
     """
+    people = people or People()
     has_message = row["last_message_id"] is not None
     return {
         "conversation_id": row["conversation_id"],
         "title": row["title"],
         "owner": row["owner_id"],
-        "participants": [participant(item) for item in participants],
+        "participants": [participant(item, people) for item in participants],
         "participant_count": row["participant_count"],
-        "last_message": message(row, "last_message__") if has_message else None,
+        "last_message": message(row, "last_message__", people) if has_message else None,
         "last_seq": row["last_seq"],
         "created_at": row["created_at"],
         "updated_at": row["updated_at"],
     }
 
 
-def conversation_for(reader_id: UUID, row: Row, participants: Iterable[Row]) -> Row:
+def conversation_for(
+    reader_id: UUID,
+    row: Row,
+    participants: Iterable[Row],
+    people: People | None = None,
+) -> Row:
     """A conversation as one participant sees it, ``last_read_seq`` being theirs."""
-    rendered = conversation(row, participants)
-    cursor = row["last_read_seq"]
-    if rendered["last_message"]:
-        rendered["last_message"] = message_for(reader_id, cursor, row, "last_message__")
+    rendered = conversation(row, participants, people)
+    cursor, last = row["last_read_seq"], rendered["last_message"]
+    if last:
+        is_own = last["sender"]["user_id"] == reader_id
+        last["is_read"] = is_own or last["seq"] <= cursor
     rendered["last_read_seq"] = cursor
     rendered["unread_count"] = row["last_seq"] - cursor
     rendered["can"] = capabilities(row, reader_id)
     return rendered
+
+
+def conversations_for(
+    reader_id: UUID, found: Iterable[Row], shown: dict[UUID, list[Row]]
+) -> list[Row]:
+    """Conversations as one participant sees them, ``shown`` of each by its id."""
+    people = People()
+    return [
+        conversation_for(reader_id, row, shown.get(row["conversation_id"], ()), people)
+        for row in found
+    ]
 
 
 def capabilities(row: Row, reader_id: UUID) -> dict[str, bool]:
@@ -165,13 +211,3 @@ def capabilities(row: Row, reader_id: UUID) -> dict[str, bool]:
         "remove": is_owner,
         "delete": is_owner,
     }
-
-
-def previews(conversation_ids: Iterable[UUID]) -> dict[UUID, list[Row]]:
-    """Return rows of the first participants of each conversation, by its id."""
-    shown: dict[UUID, list[Row]] = {}
-    for row in Participant.objects.preview(conversation_ids, PREVIEW_SIZE).values(
-        *PARTICIPANT
-    ):
-        shown.setdefault(row["conversation_id"], []).append(row)
-    return shown

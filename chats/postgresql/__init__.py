@@ -1,0 +1,1 @@
+"""Django's PostgreSQL backend, leaner: the ENGINE that ``DATABASE_URL`` gets."""
