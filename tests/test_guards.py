@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from itertools import pairwise
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.apps import apps
@@ -16,6 +17,7 @@ from django.core.management import call_command
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from chats import rows
+from chats.models.rules import capabilities
 from chats.serializers.conversations import (
     CapabilitiesSerializer,
     ConversationSerializer,
@@ -377,10 +379,7 @@ def blank(fields: tuple[str, ...]) -> rows.Row:
             rows.conversation_for(None, blank(rows.CONVERSATION), []),
             ConversationSerializer,
         ),
-        (
-            rows.capabilities(blank(rows.CONVERSATION), None),
-            CapabilitiesSerializer,
-        ),
+        (capabilities(None, uuid4()), CapabilitiesSerializer),
     ],
     ids=lambda value: getattr(value, "__name__", "row"),
 )

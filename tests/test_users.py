@@ -656,11 +656,14 @@ def test_user_patch_takes_as_many_queries_with_many_people(
             as_alice.patch("/api/users/me/", {"email": f"a{count}@example.org"})
 
 
-def test_user_patch_of_a_deleted_person_is_404(as_admin, alice):
+def test_user_patch_of_a_deleted_person_is_409(as_admin, alice):
     as_admin.delete(url_of(alice))
     response = as_admin.patch(url_of(alice), {"first_name": "Back"})
-    assert response.status_code == 404
-    assert response.json() == NOT_FOUND
+    assert response.status_code == 409
+    assert response.json() == {
+        "detail": "This account has been deleted.",
+        "code": "conflict",
+    }
     assert User.objects.get(pk=alice.pk).first_name == "Deleted"
 
 

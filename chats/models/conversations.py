@@ -8,6 +8,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from chats.exceptions import ChatError, NotFound
+from chats.models.rules import require
 from chats.models.users import User
 from chats.prepared import Param, Prepared, columns, update
 from chats.uuids import uuid7
@@ -43,7 +44,7 @@ class ConversationQuerySet(models.QuerySet):
         return self.filter(Q(title__icontains=text) | models.Exists(people))
 
     def locked(
-        self, conversation_id: UUID, *, seen_by: User, field: str = ""
+        self, conversation_id: UUID, *, seen_by: User, field: str = "", to: str = ""
     ) -> "Conversation":
         """Return the conversation with its row locked until the commit.
 
@@ -51,13 +52,16 @@ class ConversationQuerySet(models.QuerySet):
         membership, ownership. Participation is read after it is held, so nobody
         acts on a membership that has ended; the actor's row is
         ``conversation.participation``. Raises NotFound to outsiders, or ChatError
-        on ``field`` where a body named the conversation.
+        on ``field`` where a body named the conversation; NotAllowed to participants
+        who may not do what it is locked ``to``, an act of ``chats.models.rules``.
         """
         conversation = _LOCK.instance(Conversation, conversation_id=conversation_id)
         participation = conversation and _PARTICIPATION.instance(
             Participant, conversation_id=conversation_id, user_id=seen_by.pk
         )
         if participation:
+            if to:
+                require(to, conversation.owner_id, seen_by.pk)
             conversation.participation = participation
             return conversation
         if not field:
@@ -141,9 +145,6 @@ class Conversation(models.Model):
 
     def __str__(self) -> str:
         return self.title or f"Conversation {self.pk}"
-
-    def is_owned_by(self, user: User) -> bool:
-        return self.owner_id == user.pk
 
     def note_message(self, message: models.Model) -> None:
         """Make a new message the last one, under the lock."""

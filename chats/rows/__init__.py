@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.db.models import Model
 
+from chats.models.rules import capabilities
 from chats.models.users import is_online
 
 Row = dict[str, Any]
@@ -186,7 +187,7 @@ def conversation_for(
         last["is_read"] = is_own or last["seq"] <= cursor
     rendered["last_read_seq"] = cursor
     rendered["unread_count"] = row["last_seq"] - cursor
-    rendered["can"] = capabilities(row, reader_id)
+    rendered["can"] = capabilities(row["owner_id"], reader_id)
     return rendered
 
 
@@ -199,15 +200,3 @@ def conversations_for(
         conversation_for(reader_id, row, shown.get(row["conversation_id"], ()), people)
         for row in found
     ]
-
-
-def capabilities(row: Row, reader_id: UUID) -> dict[str, bool]:
-    """What a participant may do in the conversation."""
-    is_owner = row["owner_id"] == reader_id
-    return {
-        "send": True,
-        "rename": True,
-        "add": True,
-        "remove": is_owner,
-        "delete": is_owner,
-    }

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
-from chats.exceptions import ChatError, NotAllowed
+from chats.exceptions import ChatError
 from chats.models import Conversation, Event, Participant, PastParticipant, User
 from chats.services.announce import announce
 
@@ -48,7 +48,9 @@ def start_conversation(
 @transaction.atomic
 def rename_conversation(actor: User, conversation_id: UUID, *, title: str) -> None:
     """Give the conversation another title; the same again changes nothing."""
-    conversation = Conversation.objects.locked(conversation_id, seen_by=actor)
+    conversation = Conversation.objects.locked(
+        conversation_id, seen_by=actor, to="rename"
+    )
     if conversation.title == title:
         return
     conversation.title = title
@@ -58,11 +60,20 @@ def rename_conversation(actor: User, conversation_id: UUID, *, title: str) -> No
 
 
 @transaction.atomic
+def require_allowed(actor: User, conversation_id: UUID, act: str = "") -> None:
+    """Raise what the act itself would raise to outsiders and to those who may not.
+
+    An act of ``chats.models.rules``, or none: then only NotFound, to outsiders.
+    """
+    Conversation.objects.locked(conversation_id, seen_by=actor, to=act)
+
+
+@transaction.atomic
 def delete_conversation(actor: User, conversation_id: UUID) -> None:
     """Delete it for everyone, messages too. Only the owner may (NotAllowed)."""
-    conversation = Conversation.objects.locked(conversation_id, seen_by=actor)
-    if not conversation.is_owned_by(actor):
-        raise NotAllowed("Only its owner deletes a conversation; others leave it.")
+    conversation = Conversation.objects.locked(
+        conversation_id, seen_by=actor, to="delete"
+    )
     _erase(conversation, actor)
 
 
@@ -82,7 +93,7 @@ def add_participant(actor: User, conversation_id: UUID, *, user_id: UUID) -> boo
     Raises ChatError on ``user_id``: unknown or inactive, or no room.
     """
     person = next(iter(_locked_people([user_id])), None)
-    conversation = Conversation.objects.locked(conversation_id, seen_by=actor)
+    conversation = Conversation.objects.locked(conversation_id, seen_by=actor, to="add")
     if conversation.participations.filter(user_id=user_id).exists():
         return False
     if person is None:
@@ -101,9 +112,8 @@ def remove_participant(actor: User, conversation_id: UUID, *, user_id: UUID) -> 
     When the owner goes, the longest-standing participant becomes owner. Raises
     ChatError on ``user_id`` when that person does not take part.
     """
-    conversation = Conversation.objects.locked(conversation_id, seen_by=actor)
-    if user_id != actor.pk and not conversation.is_owned_by(actor):
-        raise NotAllowed("Only the owner removes others.")
+    act = "" if user_id == actor.pk else "remove"  # anybody may leave
+    conversation = Conversation.objects.locked(conversation_id, seen_by=actor, to=act)
     leaving = Participant.objects.filter(conversation=conversation, user_id=user_id)
     if not leaving.exists():
         raise ChatError(

@@ -27,7 +27,7 @@ def send_message(
     ``conversation`` to outsiders.
     """
     conversation = Conversation.objects.locked(
-        conversation_id, seen_by=actor, field="conversation"
+        conversation_id, seen_by=actor, field="conversation", to="send"
     )
     if client_id and (first := _first_sent(conversation, actor, client_id)):
         if first.is_untouched and first.message_body != message_body:
@@ -54,9 +54,7 @@ def edit_message(actor: User, message_id: UUID, *, message_body: str) -> Message
 
     Only the sender may (NotAllowed); a deleted message raises Conflict.
     """
-    message = _locked_message(actor, message_id)
-    if message.sender_id != actor.pk:
-        raise NotAllowed("Only its sender edits a message.")
+    message = _editable(actor, message_id)
     if message.is_deleted:
         raise Conflict("This message has been deleted.")
     if message.message_body != message_body:
@@ -65,6 +63,12 @@ def edit_message(actor: User, message_id: UUID, *, message_body: str) -> Message
         message.save(update_fields=["message_body", "edited_at"])
         announce(_event(Event.Type.MESSAGE_UPDATED, message, actor))
     return message
+
+
+@transaction.atomic
+def require_editable(actor: User, message_id: UUID) -> None:
+    """Raise what an edit would raise to outsiders and to those who may not."""
+    _editable(actor, message_id)
 
 
 @transaction.atomic
@@ -158,6 +162,13 @@ def _locked_message(actor: User, message_id: UUID) -> Message:
     if message is None:
         raise NotFound
     message.conversation = conversation
+    return message
+
+
+def _editable(actor: User, message_id: UUID) -> Message:
+    message = _locked_message(actor, message_id)
+    if not message.can_be_edited_by(actor):
+        raise NotAllowed("Only its sender edits a message.")
     return message
 
 

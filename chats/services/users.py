@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from chats.exceptions import ChatError, NotFound, SignedOut
+from chats.exceptions import ChatError, Conflict, NotFound, SignedOut
 from chats.models import AccessToken, Conversation, Participant, User
 from chats.services.conversations import end_participations
 
@@ -26,14 +26,14 @@ def register_user(*, password: str, **fields: Any) -> User:
 def update_user(user: User, changes: dict[str, Any]) -> User:
     """Change these fields of the account, and no others.
 
-    Under the row's lock: a deletion that came between is not undone (NotFound).
+    Under the row's lock: a deletion is not undone (Conflict).
     Raises ChatError on an e-mail just taken.
     """
     try:
         with transaction.atomic():
             user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
             if user.deleted_at is not None:
-                raise NotFound
+                raise Conflict("This account has been deleted.")
             for field, value in changes.items():
                 setattr(user, field, value)
             user.save(update_fields=[*changes, "updated_at"])

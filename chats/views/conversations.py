@@ -1,5 +1,6 @@
 """Conversations: starting, listing, renaming, joining, leaving."""
 
+from functools import partial
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -7,7 +8,6 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 
 from chats import rows
 from chats.filters import ConversationFilter
@@ -64,7 +64,7 @@ class ConversationViewSet(ChatsViewSet):
     )
     def create(self, request: Request) -> Response:
         """Start a conversation, which I own."""
-        fields = self._validated(StartConversationSerializer)
+        fields = self.validated(StartConversationSerializer)
         conversation = conversations.start_conversation(request.user, **fields)
         self.kwargs[self.lookup_field] = conversation.pk
         return Response(self._detail(), 201)
@@ -72,12 +72,12 @@ class ConversationViewSet(ChatsViewSet):
     @extend_schema(request=RenameSerializer, responses=ConversationDetailSerializer)
     def update(self, request: Request, conversation_id: str) -> Response:
         """Rename a conversation."""
-        return self._rename(conversation_id, partial=False)
+        return self._rename(UUID(conversation_id))
 
     @extend_schema(request=RenameSerializer, responses=ConversationDetailSerializer)
     def partial_update(self, request: Request, conversation_id: str) -> Response:
         """Rename a conversation."""
-        return self._rename(conversation_id, partial=True)
+        return self._rename(UUID(conversation_id), is_partial=True)
 
     def destroy(self, request: Request, conversation_id: str) -> Response:
         """Delete a conversation of mine for everyone, messages too."""
@@ -90,10 +90,9 @@ class ConversationViewSet(ChatsViewSet):
     @action(detail=True, methods=["post"])
     def add_participant(self, request: Request, conversation_id: str) -> Response:
         """Add a person; again is harmless."""
-        user_id = self._validated(ParticipantIdSerializer)["user_id"]
-        conversations.add_participant(
-            request.user, UUID(conversation_id), user_id=user_id
-        )
+        key = UUID(conversation_id)
+        user_id = self._person_named(key, "add")
+        conversations.add_participant(request.user, key, user_id=user_id)
         return Response(self._detail())
 
     @extend_schema(
@@ -103,10 +102,9 @@ class ConversationViewSet(ChatsViewSet):
     @action(detail=True, methods=["post"])
     def remove_participant(self, request: Request, conversation_id: str) -> Response:
         """Leave (204), or remove somebody as the owner (200)."""
-        user_id = self._validated(ParticipantIdSerializer)["user_id"]
-        conversations.remove_participant(
-            request.user, UUID(conversation_id), user_id=user_id
-        )
+        key = UUID(conversation_id)
+        user_id = self._person_named(key)
+        conversations.remove_participant(request.user, key, user_id=user_id)
         if user_id == request.user.pk:
             return Response(status=204)
         return Response(self._detail())
@@ -127,18 +125,21 @@ class ConversationViewSet(ChatsViewSet):
         page = self.paginate_queryset(everybody.values(*rows.PARTICIPANT))
         return self.get_paginated_response([rows.participant(row) for row in page])
 
-    def _validated(self, serializer_class: type[Serializer], **kwargs) -> dict:
-        serializer = serializer_class(data=self.request.data, **kwargs)
-        serializer.is_valid(raise_exception=True)
-        return serializer.validated_data
+    def _person_named(self, conversation_id: UUID, act: str = "") -> UUID:
+        check = partial(self._require, conversation_id, act)
+        return self.validated(ParticipantIdSerializer, check=check)["user_id"]
 
-    def _rename(self, conversation_id: str, *, partial: bool) -> Response:
-        fields = self._validated(RenameSerializer, partial=partial)
+    def _rename(self, conversation_id: UUID, *, is_partial: bool = False) -> Response:
+        check = partial(self._require, conversation_id, "rename")
+        fields = self.validated(RenameSerializer, check=check, partial=is_partial)
         if fields:
             conversations.rename_conversation(
-                self.request.user, UUID(conversation_id), **fields
+                self.request.user, conversation_id, **fields
             )
         return Response(self._detail())
+
+    def _require(self, conversation_id: UUID, act: str) -> None:
+        conversations.require_allowed(self.request.user, conversation_id, act)
 
     def _detail(self) -> rows.Row:
         """Return the conversation in the path, or raise Http404.

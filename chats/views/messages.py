@@ -1,5 +1,6 @@
 """Messages: sending, paging, editing, reading."""
 
+from functools import partial
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -63,9 +64,7 @@ class MessageViewSet(ChatsViewSet):
         With a `client_id` a retry is safe: the same one again answers 200 and the
         first message.
         """
-        serializer = SendSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        fields = serializer.validated_data
+        fields = self.validated(SendSerializer)
         message, is_new = messages.send_message(
             request.user,
             fields["conversation"],
@@ -77,12 +76,12 @@ class MessageViewSet(ChatsViewSet):
     @extend_schema(request=MessageEditSerializer, responses=MessageSerializer)
     def update(self, request: Request, message_id: str) -> Response:
         """Edit a message of mine."""
-        return self._edit(request, message_id, partial=False)
+        return self._edit(request, message_id)
 
     @extend_schema(request=MessageEditSerializer, responses=MessageSerializer)
     def partial_update(self, request: Request, message_id: str) -> Response:
         """Edit a message of mine."""
-        return self._edit(request, message_id, partial=True)
+        return self._edit(request, message_id, is_partial=True)
 
     def destroy(self, request: Request, message_id: str) -> Response:
         """Delete a message: a tombstone stays in its place."""
@@ -105,9 +104,7 @@ class MessageViewSet(ChatsViewSet):
     @action(detail=False, methods=["post"])
     def mark_conversation_as_read(self, request: Request) -> Response:
         """Move my read cursor to the end of a conversation."""
-        serializer = MarkConversationSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        conversation_id = serializer.validated_data["conversation_id"]
+        conversation_id = self.validated(MarkConversationSerializer)["conversation_id"]
         cursor, marked = messages.mark_conversation_as_read(
             request.user, conversation_id
         )
@@ -125,15 +122,15 @@ class MessageViewSet(ChatsViewSet):
         """List the messages of one conversation, newest first."""
         return self.list(request)
 
-    def _edit(self, request: Request, message_id: str, *, partial: bool) -> Response:
-        serializer = MessageEditSerializer(data=request.data, partial=partial)
-        serializer.is_valid(raise_exception=True)
-        if not serializer.validated_data:
+    def _edit(
+        self, request: Request, message_id: str, *, is_partial: bool = False
+    ) -> Response:
+        actor, key = request.user, UUID(message_id)
+        check = partial(messages.require_editable, actor, key)
+        fields = self.validated(MessageEditSerializer, check=check, partial=is_partial)
+        if not fields:
             return self.retrieve(request, message_id)
-        message = messages.edit_message(
-            request.user, UUID(message_id), **serializer.validated_data
-        )
-        return self._answer(message)
+        return self._answer(messages.edit_message(actor, key, **fields))
 
     def _answer(self, message: Message, status: int = 200) -> Response:
         return Response(self.get_serializer(message).data, status)
