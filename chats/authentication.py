@@ -47,6 +47,11 @@ class UsernameOrEmailBackend(ModelBackend):
 class SessionAuthentication(authentication.SessionAuthentication):
     """Django's session, with CSRF; notes that the person was seen."""
 
+    def enforce_csrf(self, request: Request) -> None:
+        """Refuse writes without the token, before the body is parsed: DRF's request
+        would look for the token in it, and answer for its form."""
+        super().enforce_csrf(request._request)
+
     def authenticate(self, request: Request):
         found = super().authenticate(request)
         if found:

@@ -4,6 +4,7 @@ import uuid
 from itertools import chain
 
 import pytest
+from django.db import connection
 
 from chats.models import (
     Conversation,
@@ -372,3 +373,21 @@ def test_participants_with_a_malformed_page_size_names_it(as_alice, conversation
 
     assert response.status_code == 400
     assert response.json() == {"page_size": ["Must be a whole number from 1 to 200."]}
+
+
+def test_participants_tells_nothing_to_one_removed_meanwhile(
+    as_bob, alice, bob, conversation
+):
+    removed = []
+
+    def removing(execute, *args):
+        found = execute(*args)
+        if not removed:  # right after the first statement: does bob take part?
+            removed.append(bob)
+            conversations.remove_participant(alice, conversation.pk, user_id=bob.pk)
+        return found
+
+    with connection.execute_wrapper(removing):
+        response = as_bob.get(f"{url_of(conversation)}participants/")
+
+    assert response.json() == {"next": None, "previous": None, "results": []}

@@ -5,7 +5,11 @@ from functools import wraps
 from uuid import UUID
 
 from django.contrib import admin, messages
-from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.core.exceptions import (
+    ObjectDoesNotExist,
+    PermissionDenied,
+    ValidationError,
+)
 from django.db import IntegrityError
 from django.db.models import UUIDField
 from django.http import HttpResponseRedirect
@@ -38,7 +42,18 @@ def tell_refusals(view: Callable) -> Callable:
     return telling
 
 
-class StaffAdmin(admin.ModelAdmin):
+class HistoryOfVisible(admin.ModelAdmin):
+    """A page whose history gives nothing away to those who may not see it."""
+
+    def history_view(self, request, object_id, extra_context=None):
+        """Ask for the permission first: Django looks first, and so tells which ids
+        exist."""
+        if not self.has_view_or_change_permission(request):
+            raise PermissionDenied
+        return super().history_view(request, object_id, extra_context)
+
+
+class StaffAdmin(HistoryOfVisible):
     """A page that is quick over large tables and changes rows through services."""
 
     list_per_page = 50

@@ -9,7 +9,7 @@ from django.db.models import prefetch_related_objects
 from django.urls import reverse
 from django.utils.html import format_html_join
 
-from chats.admin.base import StaffAdmin
+from chats.admin.base import HistoryOfVisible, StaffAdmin
 from chats.admin.links import link_to_list
 from chats.admin.user_forms import AddUserForm, EditUserForm, UserPasswordForm
 from chats.models import AccessToken, Conversation, Message, Participant, User
@@ -179,7 +179,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(Group)
-class GroupAdmin(auth_admin.GroupAdmin):
+class GroupAdmin(HistoryOfVisible, auth_admin.GroupAdmin):
     """Groups, for superusers to change: to fill one's own is to take powers."""
 
     def has_add_permission(self, request):

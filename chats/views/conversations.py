@@ -121,7 +121,9 @@ class ConversationViewSet(ChatsViewSet):
     def participants(self, request: Request, conversation_id: str) -> Response:
         """List the participants, the longest-standing first."""
         self.get_object()
-        everybody = Participant.objects.filter(conversation_id=conversation_id)
+        # Asked again by the page's own query: a removal may have come between.
+        seen = Participant.objects.visible_to(request.user)
+        everybody = seen.filter(conversation_id=conversation_id)
         page = self.paginate_queryset(everybody.values(*rows.PARTICIPANT))
         return self.get_paginated_response([rows.participant(row) for row in page])
 
