@@ -1,0 +1,352 @@
+"""The tables of docs/permissions.md, the people they speak of, and their calls."""
+
+import json
+import random
+import re
+import string
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from django.apps import apps
+from django.contrib.auth.models import Group
+from django.contrib.auth.tokens import default_token_generator
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection, transaction
+from django.http import HttpResponse
+from django.utils import timezone
+from django.utils.encoding import force_bytes
+from django.utils.http import urlencode, urlsafe_base64_encode
+from rest_framework.test import APIClient
+
+from chats.events import cursors
+from chats.models import Event, SignInAttempts, User
+from chats.services import conversations, messages, users
+from tests.factories import PASSWORD, UserFactory, start
+
+PAGE = Path(__file__).parents[1] / "docs/permissions.md"
+CSRF = "c" * 32
+# One for all clients: each one's own would load the middleware anew.
+HANDLER = APIClient(enforce_csrf_checks=True).handler
+# What a marked answer would tell somebody who does not take part.
+TITLE, TEXT = "xyzzy-title", "xyzzy-text"
+OF_CONVERSATION = {"conversation", "mine", "theirs", "tombstone"}
+INSIDE = ("participant", "owner")
+
+# --- The page -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table: a call, and what everybody gets for it."""
+
+    section: str
+    method: str
+    path: str
+    body: str
+    cells: dict[str, str] = field(hash=False)
+    changes: frozenset[str]
+    is_stream: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} {self.body}".strip()
+
+    def takes(self, way: str) -> bool:
+        """Tell whether one may sign in this way: the admin knows no tokens."""
+        return way != "token" or self.section != "The admin"
+
+    @property
+    def names(self) -> set[str]:
+        """The things the call names, other than by the caller's own knowledge."""
+        names = set(re.findall("<(.+?)>", f"{self.path} {self.body}"))
+        return names - {"me", "password", "start"}
+
+
+def tables() -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """Yield the heading of each section with the lines of its table, by column."""
+    for section in PAGE.read_text().split("\n## ")[1:]:
+        lines = [line for line in section.splitlines() if line.startswith("|")]
+        head, _, *rest = ([cell.strip() for cell in x[1:-1].split("|")] for x in lines)
+        yield (
+            section.partition("\n")[0],
+            [dict(zip(head, line, strict=True)) for line in rest],
+        )
+
+
+def columns() -> dict[str, list[str]]:
+    """Return the names of the callers in each column."""
+    return {row["column"]: row["who"].split(", ") for row in dict(tables())["Callers"]}
+
+
+def rows() -> list[Row]:
+    """Return the rows of all tables, each name in braces as a row of its own."""
+    return [
+        row
+        for section, lines in tables()
+        if section != "Callers"
+        for line in lines
+        for row in rows_of(section, dict(line))
+    ]
+
+
+def rows_of(section: str, line: dict[str, str]) -> Iterator[Row]:
+    method, path = line.pop("call").replace("`", "").split(" ", 1)
+    body = line.pop("body").strip("`")
+    changes = frozenset(filter(None, line.pop("changes").split(", ")))
+    stream = path.endswith(" as a stream")
+    names = re.search(r"\{(.+)\}", path)
+    for name in names[1].split(",") if names else [""]:
+        filled = path.removesuffix(" as a stream").replace(
+            names[0] if names else "\0", name
+        )
+        yield Row(
+            section,
+            method,
+            filled.replace("<row>", f"<{name} row>"),
+            body.replace("<row>", f"<{name} row>"),
+            line,
+            changes,
+            stream,
+        )
+
+
+# --- The people ---------------------------------------------------------------
+
+ROLES = {
+    "guest": {},
+    "host": {"role": "host"},
+    "role-admin": {"role": "admin"},
+    "staff": {"is_staff": True},
+    "superuser": {"role": "admin", "is_staff": True, "is_superuser": True},
+}
+
+
+@dataclass
+class Caller:
+    """Somebody of the page, with a session and a token, and what they call things."""
+
+    name: str
+    user: User | None = None
+    session: str = ""
+    secret: str = ""
+    things: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ways(self) -> list[str]:
+        return ["session", "token"] if self.user else [""]
+
+    def client(self, way: str, *, csrf: bool = True) -> APIClient:
+        client = APIClient()
+        client.handler = HANDLER
+        if way == "token":
+            client.credentials(HTTP_AUTHORIZATION=f"Token {self.secret}")
+        else:
+            client.cookies["csrftoken"] = CSRF
+            client.cookies["sessionid"] = self.session
+            client.credentials(**{"HTTP_X_CSRFTOKEN": CSRF} if csrf else {})
+        return client
+
+
+def person(name: str, **fields) -> Caller:
+    """Make somebody; to have been seen in an hour spares each call the note of it."""
+    soon = timezone.now() + timedelta(hours=1)
+    user = UserFactory(username=name.replace(" ", "-"), last_seen_at=soon, **fields)
+    client = APIClient()
+    client.force_login(user)
+    token, secret = users.issue_token(user, name="script", expires_at=None)
+    token.last_used_at = soon
+    token.save(update_fields=["last_used_at"])
+    session = client.cookies["sessionid"].value
+    things = {"me": str(user.pk), "my token": str(token.pk)}
+    return Caller(name, user, session, secret, things)
+
+
+class World:
+    """A conversation of which outsiders must not know, and everybody of the page.
+
+    Who is removed, suspended or deleted was there before; all that is marked was
+    written after.
+    """
+
+    def __init__(self) -> None:
+        first = cursors.encode(Event.objects.last_id())
+        inside = {f"{role} inside": fields for role, fields in ROLES.items()}
+        ended = {name: {} for name in ("removed", "suspended", "deleted")}
+        cast = {**ROLES, **inside, **ended, "owner": {}}
+        people = {name: person(name, **fields) for name, fields in cast.items()}
+        nobodys = {"me": str(uuid4()), "my token": str(uuid4())}
+        self.callers = [Caller("anonymous", things=nobodys), *people.values()]
+        self.owner, self.member = people["owner"].user, person("bob")
+        friend, shut, gone = (person(name) for name in ("fay", "shut", "gone"))
+        clerk, boss = UserFactory(is_staff=True), UserFactory(**ROLES["superuser"])
+        others = [people[name].user for name in (*inside, *ended)]
+        self.conversation = start(self.owner, self.member.user, *others, title="Plans")
+        for caller in people.values():
+            if caller.user in (self.owner, *others):
+                self._write(caller)
+        self._end(people, shut.user, gone.user)
+        mine, tombstone = self._mark()
+        theirs, _ = messages.send_message(
+            self.member.user, self.conversation.pk, message_body=TEXT
+        )
+        self.things = {
+            "conversation": str(self.conversation.pk),
+            "title": TITLE,
+            "text": TEXT,
+            "mine": str(mine.pk),
+            "tombstone": str(tombstone.pk),
+            "theirs": str(theirs.pk),
+            "start": first,
+            "password": PASSWORD,
+            "owner": str(self.owner.pk),
+            "member": str(self.member.user.pk),
+            "member name": self.member.user.username,
+            "member email": self.member.user.email,
+            "their token": self.member.things["my token"],
+            "friend": str(friend.user.pk),
+            "suspended": str(shut.user.pk),
+            "suspended name": shut.user.username,
+            "suspended email": shut.user.email,
+            "deleted": str(gone.user.pk),
+            "clerk": str(clerk.pk),
+            "boss": str(boss.pk),
+            "boss name": boss.username,
+            "reset uid": urlsafe_base64_encode(force_bytes(self.member.user.pk)),
+            "reset token": default_token_generator.make_token(self.member.user),
+            **self._admin_rows(theirs),
+        }
+        self.before = snapshot()
+
+    def _write(self, caller: Caller) -> None:
+        for name in ("mine", "tombstone"):
+            message, _ = messages.send_message(
+                caller.user, self.conversation.pk, message_body="Mine"
+            )
+            caller.things[name] = str(message.pk)
+        messages.delete_message(caller.user, message.pk)
+
+    def _end(self, people: dict[str, Caller], shut: User, gone: User) -> None:
+        removed = people["removed"].user
+        conversations.remove_participant(
+            self.owner, self.conversation.pk, user_id=removed.pk
+        )
+        for user in (people["suspended"].user, shut):
+            users.deactivate_user(user)
+        for user in (people["deleted"].user, gone):
+            users.delete_user(user, actor=user)
+
+    def _mark(self) -> list:
+        key = self.conversation.pk
+        conversations.rename_conversation(self.owner, key, title=TITLE)
+        sent = [
+            messages.send_message(self.member.user, key, message_body=TEXT)[0]
+            for _ in range(2)
+        ]
+        messages.delete_message(self.member.user, sent[1].pk)
+        return sent
+
+    def _admin_rows(self, message) -> dict[str, str]:
+        participation = self.conversation.participations.get(user=self.member.user)
+        attempts = SignInAttempts.objects.create(
+            key="k" * 64, attempts=1, window_ends_at=message.sent_at
+        )
+        rows = {
+            "user": self.member.user.pk,
+            "conversation": self.conversation.pk,
+            "participant": participation.pk,
+            "message": message.pk,
+            "event": Event.objects.last_id(),
+            "accesstoken": self.member.things["my token"],
+            "signinattempts": attempts.pk,
+            "group": Group.objects.create(name="Crew").pk,
+        }
+        found = {f"{name} row": str(pk) for name, pk in rows.items()}
+        return {
+            **found,
+            "user type": str(ContentType.objects.get_for_model(User).pk),
+        }
+
+
+# --- The database, before and after -------------------------------------------
+
+VOLATILE = {"last_seen_at", "last_used_at"}  # written because somebody calls at all
+UNWATCHED = {"typing signal", "sign in attempts", "content type", "permission"}
+
+
+def snapshot() -> dict[str, list]:
+    """Return all rows of all tables, by the model's name in lower case."""
+    found = {}
+    with connection.cursor() as cursor:
+        for name, sql in watched():
+            cursor.execute(sql)
+            found[name] = cursor.fetchall()
+    return found
+
+
+@cache
+def watched() -> list[tuple[str, str]]:
+    """Return the query for all rows of each table, by name."""
+    found = []
+    for model in apps.get_models(include_auto_created=True):
+        name = str(model._meta.verbose_name)
+        fields = [f.column for f in model._meta.concrete_fields]
+        quoted = ", ".join(f'"{f}"' for f in fields if f not in VOLATILE)
+        if name not in UNWATCHED:
+            table = model._meta.db_table
+            found.append((name, f'SELECT {quoted} FROM "{table}" ORDER BY 1'))
+    return found
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """Undo what is done to the database within."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+# --- The calls ----------------------------------------------------------------
+
+
+def call(
+    client: APIClient, row: Row, things: dict[str, str], accept: str = ""
+) -> HttpResponse:
+    path, body = filled(row.path, things), filled(row.body, things)
+    content_type = "application/json"
+    if row.section == "The admin":
+        body = urlencode(json.loads(body or "{}"))
+        content_type = "application/x-www-form-urlencoded"
+    accept = accept or ("text/event-stream" if row.is_stream else "")
+    headers = {"HTTP_ACCEPT": accept} if accept else {}
+    return client.generic(row.method, path, body, content_type, **headers)
+
+
+def filled(text: str, things: dict[str, str]) -> str:
+    return re.sub("<(.+?)>", lambda name: things[name[1]], text)
+
+
+def unknown(value: str) -> str:
+    """Return what looks like this id, name or text, and was never given."""
+    try:
+        UUID(value)
+        return str(uuid4())
+    except ValueError:
+        pass
+    if value.isdecimal():
+        return f"9{value}"
+    letters = iter(lambda: random.choice(string.ascii_lowercase), "")
+    return re.sub("[a-z0-9]", lambda _: next(letters), value.lower())
+
+
+def told(response: HttpResponse, things: dict[str, str], names: set[str]) -> str:
+    """Return all of an answer, less the names that the caller has given."""
+    headers = sorted(response.headers.items()), sorted(response.cookies)
+    text = f"{response.status_code} {headers} {response.content.decode()}"
+    for name in names:
+        text = re.sub(rf"(?<!\w){re.escape(things[name])}(?!\w)", name, text)
+    # Masked anew in every answer: the form's CSRF token.
+    return re.sub("[A-Za-z0-9]{64}", "", text)
