@@ -126,6 +126,7 @@ def converse(people: list, number: int) -> tuple[str, list[str]]:
     from django.utils import timezone
 
     from chats.models import Conversation, Message, Participant
+    from chats.models.participants import hour_of
 
     present = [people[(number + n) % PEOPLE] for n in range(PARTICIPANTS)]
     place = Conversation(title=f"Conversation {number}", owner=present[0])
@@ -144,7 +145,13 @@ def converse(people: list, number: int) -> tuple[str, list[str]]:
     place.last_message_id, place.updated_at = messages[-1].pk, messages[-1].sent_at
     Conversation.objects.bulk_create([place])
     Participant.objects.bulk_create(
-        Participant(conversation=place, user=who) for who in present
+        Participant(
+            conversation=place,
+            user=who,
+            active_hour=hour_of(place.updated_at),
+            has_unread=True,
+        )
+        for who in present
     )
     Message.objects.bulk_create(messages, batch_size=500)
     return str(place.pk), [str(message.pk) for message in messages]

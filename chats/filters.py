@@ -118,6 +118,9 @@ class ConversationFilter(LeanFilterSet):
         model = Conversation
         fields = ()
 
+    def filter_queryset(self, queryset: QuerySet) -> QuerySet:
+        return super().filter_queryset(queryset).latest_first()
+
     def filter_participant(self, queryset: QuerySet, name: str, value) -> QuerySet:
         return queryset.with_participant(value)
 

@@ -12,6 +12,7 @@ from django.db import models
 from django.http import QueryDict
 
 from chats.models import Conversation, Message
+from chats.models.participants import hour_of
 from chats.pagination import beyond
 from chats.prepared import Param, Prepared
 from chats.rows import CONVERSATION, MESSAGE, Row
@@ -20,6 +21,7 @@ from chats.uuids import UUID_REGEX
 MAX_SEQ = 2**63 - 1
 KEY, SEQ, TIME = models.UUIDField(), models.BigIntegerField(), models.DateTimeField()
 READER = Param("reader_id", KEY)  # in the place of a user
+HOUR = Param("hour", models.IntegerField())
 
 ANYTHING = re.compile(".*", re.DOTALL)
 A_SEQ = re.compile("[0-9]{1,18}")
@@ -97,12 +99,12 @@ def message_pages(reader_id: UUID, asked: QueryDict) -> MessagePages | None:
 
 def _conversations(*, beyond_edge: bool, backward: bool) -> Prepared:
     def build() -> models.QuerySet:
-        mine = Conversation.objects.visible_to(READER)
+        mine = Conversation.objects.visible_to(READER).latest_first()
         if beyond_edge:
             names = ["updated_at", "conversation_id"]
             edge = [Param("updated_at", TIME), Param("conversation_id", KEY)]
-            mine = mine.filter(beyond(names, edge, lower=not backward))
-        mine = mine.order_by(*Conversation._meta.ordering)
+            within = {f"active_hour__{'gte' if backward else 'lte'}": HOUR}
+            mine = mine.filter(beyond(names, edge, lower=not backward), **within)
         mine = mine.reverse() if backward else mine
         return mine.values(*CONVERSATION, "last_read_seq")
 
@@ -132,6 +134,7 @@ class ConversationPages:
         return (_NEWER if backward else _OLDER).rows(
             limit=limit,
             reader_id=self._reader_id,
+            hour=hour_of(updated_at),
             updated_at=updated_at,
             conversation_id=conversation_id,
         )

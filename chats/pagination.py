@@ -30,20 +30,27 @@ class Pages(Protocol):
 
 
 class SlicedPages:
-    """The pages of a queryset in its own order."""
+    """The pages of a queryset in its own order.
+
+    A column that the queryset says is ``implied`` by another is no part of the edge.
+    """
 
     def __init__(self, queryset: QuerySet):
         self._queryset, self.model = queryset, queryset.model
+        self._implied = getattr(queryset, "implied", {})
         ordering = queryset.query.order_by or queryset.model._meta.ordering
-        self.ordering = [str(key) for key in ordering]
+        self.ordering = [
+            str(key) for key in ordering if key.lstrip("-") not in self._implied
+        ]
 
     def page(self, edge: list | None, *, backward: bool, limit: int) -> list[Any]:
         queryset = self._queryset
         if edge:
-            is_falling = self.ordering[0].startswith("-")
+            lower = self.ordering[0].startswith("-") != backward
             names = [key.lstrip("-") for key in self.ordering]
             queryset = queryset.filter(
-                beyond(names, edge, lower=is_falling != backward)
+                within(self._implied, names, edge, lower=lower),
+                beyond(names, edge, lower=lower),
             )
         if backward:
             queryset = queryset.reverse()
@@ -158,6 +165,21 @@ def beyond(names: list[str], values: list, *, lower: bool) -> Q:
         tied = Q(**{name: value}) & condition
         condition = further | tied if condition else further
     return Q(**{f"{names[0]}__{side}e": values[0]}) & condition
+
+
+def within(implied: dict, names: list[str], values: list, *, lower: bool) -> Q:
+    """Return what follows for implied columns, each by a function of another one.
+
+    The other rises with it, so this leaves out no row that is beyond the edge.
+    """
+    side = "lte" if lower else "gte"
+    edge = dict(zip(names, values, strict=True))
+    return Q(
+        **{
+            f"{name}__{side}": function(edge[source])
+            for name, (source, function) in implied.items()
+        }
+    )
 
 
 def encode_cursor(backward: bool, ordering: list[str], values: list) -> str:

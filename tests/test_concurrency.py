@@ -11,7 +11,7 @@ from threading import Event as Signal
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connections
+from django.db import connection, connections, transaction
 
 from chats.exceptions import ChatError
 from chats.models import (
@@ -22,6 +22,7 @@ from chats.models import (
     PastParticipant,
     User,
 )
+from chats.models.participants import hour_of
 from chats.services import conversations, messages, staff, users
 from tests.factories import UserFactory, start
 
@@ -67,7 +68,8 @@ def check_invariants() -> None:
     """Check what must be true of any database between transactions."""
     for conversation in Conversation.objects.all():
         rows = list(conversation.messages.order_by("seq"))
-        people = dict(conversation.participations.values_list("user", "last_read_seq"))
+        participants = list(conversation.participations.all())
+        people = {row.user_id: row.last_read_seq for row in participants}
         times = [row.sent_at for row in rows]
         assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
         assert times == sorted(set(times))
@@ -77,6 +79,9 @@ def check_invariants() -> None:
         assert (conversation.owner_id in people) == bool(people)
         assert (conversation.owner_id is None) == (not people)
         assert all(0 <= cursor <= len(rows) for cursor in people.values())
+        for row in participants:
+            assert row.has_unread == (row.last_read_seq < len(rows))
+            assert row.active_hour == hour_of(conversation.updated_at)
         created = Event.objects.filter(
             type="message.created", conversation_id=conversation.pk
         )
@@ -446,8 +451,44 @@ def test_reading_to_the_end_while_messages_arrive_stays_within_them():
     check_invariants()
 
 
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer")
+def test_reading_while_a_message_is_being_sent_leaves_that_one_unread():
+    """The send finds the reader's row unread already, and does not write it."""
+    alice, bob = UserFactory(), UserFactory()
+    conversation = start(alice, bob)
+    first, _ = messages.send_message(bob, conversation.pk, message_body="Hello")
+    sent = Signal()
+
+    def send_and_wait() -> None:
+        with transaction.atomic():
+            messages.send_message(bob, conversation.pk, message_body="Again")
+            sent.set()
+            while not somebody_waits():
+                pass
+
+    def read() -> None:
+        sent.wait(timeout=60)
+        messages.mark_as_read(alice, first.pk)
+
+    together([send_and_wait, read])
+
+    check_invariants()
+    mine = Participant.objects.get(user=alice)
+    assert (mine.last_read_seq, mine.has_unread) == (1, True)
+
+
+def somebody_waits() -> bool:
+    """Tell whether a transaction in this database waits for a lock of another."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock')"
+        )
+        return cursor.fetchone()[0]
+
+
 def test_staff_may_remove_many_who_are_reading():
-    """A reader waits for the log with their row locked: the staff lock rows first."""
+    """Each waits for the conversation first, and only then for the log."""
     operator, owner, *readers = (UserFactory() for _ in range(THREADS))
     conversation = start(owner, *readers)
     sent = [

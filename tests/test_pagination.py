@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from chats.models import Conversation, Message, Participant, User
+from chats.models.participants import hour_of
 from chats.services import conversations
 from tests.factories import UserFactory, start
 from tests.test_conversations import crowd
@@ -60,7 +61,8 @@ def conversation_list(alice: User, bob: User) -> tuple[str, str]:
         for number in range(ROWS + 20)
     )
     Participant.objects.bulk_create(
-        Participant(user=alice, conversation=item) for item in made[:ROWS]
+        Participant(user=alice, conversation=item, active_hour=hour_of(item.updated_at))
+        for item in made[:ROWS]
     )
     return "/api/conversations/", "conversation_id"
 

@@ -186,7 +186,8 @@ def test_send(busy, signed_in, django_assert_num_queries):
     data = {"conversation": str(busy.pk), "message_body": "Hello"}
 
     # Lock the conversation; the caller's participation; move the conversation on;
-    # store the message; move the cursor; the event.
+    # store the message; move the cursor, and tell who has something unread now;
+    # the event.
     with django_assert_num_queries(ATOMIC + 6 + LOCK):
         response = signed_in.post("/api/messages/", data)
 
@@ -237,7 +238,7 @@ def test_delete_message(busy, signed_in, django_assert_num_queries):
 def test_mark_as_read(busy, signed_in, django_assert_num_queries):
     url = f"/api/messages/{busy.last_message_id}/mark_as_read/"
 
-    # The message; move the cursor; the event.
+    # The message, with its conversation locked; move the cursor; the event.
     with django_assert_num_queries(ATOMIC + 3 + LOCK):
         response = signed_in.post(url)
 
@@ -269,9 +270,9 @@ def test_start_conversation(count, signed_in, django_assert_num_queries):
 
 @BUSY
 def test_rename(busy, signed_in, django_assert_num_queries):
-    # Lock the conversation; the caller's participation; store the title; the
-    # event; and the answer.
-    with django_assert_num_queries(ATOMIC + 4 + LOCK + DETAIL):
+    # Lock the conversation; the caller's participation; store the title; the hour
+    # of it; the event; and the answer.
+    with django_assert_num_queries(ATOMIC + 5 + LOCK + DETAIL):
         response = signed_in.patch(f"/api/conversations/{busy.pk}/", {"title": "New"})
 
     assert response.status_code == 200
@@ -293,9 +294,9 @@ def test_add_participant(busy, signed_in, mallory, django_assert_num_queries):
     url = f"/api/conversations/{busy.pk}/add_participant/"
 
     # Lock the person, then the conversation; the caller's participation; whether
-    # the person takes part; count them; the participation; the event; which event
-    # is their first; and the answer.
-    with django_assert_num_queries(ATOMIC + 8 + LOCK + DETAIL):
+    # the person takes part; count them; the hour of it; the participation; the
+    # event; which event is their first; and the answer.
+    with django_assert_num_queries(ATOMIC + 9 + LOCK + DETAIL):
         response = signed_in.post(url, {"user_id": str(mallory.pk)})
 
     assert response.status_code == 200
@@ -306,9 +307,9 @@ def test_remove_participant(busy, signed_in, bob, django_assert_num_queries):
     url = f"/api/conversations/{busy.pk}/remove_participant/"
 
     # Lock the conversation; the caller's participation; whether the other takes
-    # part; their row; delete it; count them; the event; the span that reached
-    # them; and the answer.
-    with django_assert_num_queries(ATOMIC + 8 + LOCK + DETAIL):
+    # part; their row; delete it; count them; the hour of it; the event; the span
+    # that reached them; and the answer.
+    with django_assert_num_queries(ATOMIC + 9 + LOCK + DETAIL):
         response = signed_in.post(url, {"user_id": str(bob.pk)})
 
     assert response.status_code == 200
@@ -319,7 +320,7 @@ def test_leave_as_owner(busy, signed_in, alice, django_assert_num_queries):
     url = f"/api/conversations/{busy.pk}/remove_participant/"
 
     # As a removal, and the next owner; no answer.
-    with django_assert_num_queries(ATOMIC + 9 + LOCK):
+    with django_assert_num_queries(ATOMIC + 10 + LOCK):
         response = signed_in.post(url, {"user_id": str(alice.pk)})
 
     assert response.status_code == 204

@@ -1,8 +1,9 @@
 """The database schema: tables, constraints, indexes and their querysets."""
 
-from chats.models.conversations import Conversation, Participant, PastParticipant
+from chats.models.conversations import Conversation
 from chats.models.events import Event, EventLog, TypingSignal
 from chats.models.messages import Message
+from chats.models.participants import Participant, PastParticipant
 from chats.models.sign_in import AccessToken, SignInAttempts
 from chats.models.users import User
 

@@ -1,4 +1,4 @@
-"""Conversations and who takes part in them."""
+"""Conversations: what orders everything in them, and a person's list of them."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -8,6 +8,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from chats.exceptions import ChatError, NotFound
+from chats.models.participants import Participant, hour_of
 from chats.models.rules import require
 from chats.models.users import User
 from chats.prepared import Param, Prepared, columns, update
@@ -17,19 +18,32 @@ from chats.uuids import uuid7
 class ConversationQuerySet(models.QuerySet):
     """Sets of conversations; chain freely."""
 
+    # For pagination: the columns of an order that follow from another of it.
+    implied = {"active_hour": ("updated_at", hour_of)}
+
     def visible_to(self, user: User) -> "ConversationQuerySet":
         """Those ``user`` takes part in, with ``last_read_seq`` being theirs."""
         return self.filter(participations__user=user).annotate(
-            last_read_seq=F("participations__last_read_seq")
+            last_read_seq=F("participations__last_read_seq"),
+            has_unread=F("participations__has_unread"),
+            active_hour=F("participations__active_hour"),
         )
+
+    def latest_first(self) -> "ConversationQuerySet":
+        """Of ``visible_to``: sorted by activity, the first few without the rest.
+
+        ``active_hour`` changes nothing in the order: it is what there is an index
+        for, by which the database sorts no more than it needs, an hour at a time.
+        """
+        return self.order_by("-active_hour", *Conversation._meta.ordering)
 
     def unread(self) -> "ConversationQuerySet":
         """Of ``visible_to``: those with messages past the reader's cursor."""
-        return self.filter(last_seq__gt=F("last_read_seq"))
+        return self.filter(has_unread=True)
 
     def read(self) -> "ConversationQuerySet":
         """Of ``visible_to``: those with nothing past the reader's cursor."""
-        return self.filter(last_seq__lte=F("last_read_seq"))
+        return self.filter(has_unread=False)
 
     def with_participant(self, user_id: UUID) -> "ConversationQuerySet":
         """Those in which ``user_id`` takes part (too)."""
@@ -163,71 +177,11 @@ class Conversation(models.Model):
         return self.updated_at
 
 
-class ParticipantQuerySet(models.QuerySet):
-    """Sets of participations; chain freely."""
-
-    def visible_to(self, user: User) -> "ParticipantQuerySet":
-        """Those in conversations that ``user`` takes part in."""
-        mine = Participant.objects.filter(user=user)
-        return self.filter(conversation_id__in=mine.values("conversation_id"))
-
-
-class Participant(models.Model):
-    """One person's part in one conversation; ``id`` rises in the order of joining."""
-
-    conversation = models.ForeignKey(
-        Conversation,
-        on_delete=models.CASCADE,
-        related_name="participations",
-        db_index=False,
-    )
-    user = models.ForeignKey(
-        User, on_delete=models.PROTECT, related_name="participations", db_index=False
-    )
-    joined_at = models.DateTimeField(default=timezone.now, editable=False)
-    last_read_seq = models.PositiveBigIntegerField(default=0, editable=False)
-    # The id of the event by which they joined, the first one that reaches them.
-    first_event_id = models.PositiveBigIntegerField(default=0, editable=False)
-
-    objects = ParticipantQuerySet.as_manager()
-
-    class Meta:
-        ordering = ("id",)
-        constraints = [
-            # visible_to: who takes part where, from the person's side.
-            models.UniqueConstraint(
-                fields=["user", "conversation"], name="participant_unique"
-            ),
-        ]
-        indexes = [
-            # Previews, the participants page, the next owner: by order of joining.
-            models.Index(fields=["conversation", "id"], name="participant_joined"),
-        ]
-
-    def __str__(self) -> str:
-        return str(self.user)
-
-    def move_cursor(self, seq: int) -> bool:
-        """Move the read cursor up to ``seq``, never back; tell whether it moved."""
-        self.last_read_seq = max(self.last_read_seq, seq)
-        return bool(_MOVE_CURSOR.run(**columns(self)))
-
-
 _LOCK = Prepared(
     lambda: (
         Conversation.objects.filter(pk=Param("conversation_id", models.UUIDField()))
         .order_by()
         .select_for_update(no_key=True)
-    )
-)
-_MOVE_CURSOR = Prepared(
-    lambda: update(
-        Participant.objects.filter(
-            conversation_id=Param("conversation_id", models.UUIDField()),
-            user_id=Param("user_id", models.UUIDField()),
-            last_read_seq__lt=Param("last_read_seq", models.BigIntegerField()),
-        ),
-        last_read_seq=Param("last_read_seq", models.BigIntegerField()),
     )
 )
 _NOTE_MESSAGE = Prepared(
@@ -244,35 +198,3 @@ _PARTICIPATION = Prepared(
         user_id=Param("user_id", models.UUIDField()),
     ).order_by()
 )
-
-
-class PastParticipant(models.Model):
-    """The span of events that reached somebody who is no longer a participant.
-
-    So one who was away still learns of the removal, and of nothing after it.
-    Rows go when the log is pruned past them; there is no link to the
-    conversation, which may itself be gone.
-    """
-
-    user = models.ForeignKey(User, on_delete=models.CASCADE, db_index=False)
-    conversation_id = models.UUIDField()
-    first_event_id = models.PositiveBigIntegerField()
-    last_event_id = models.PositiveBigIntegerField()
-
-    class Meta:
-        indexes = [
-            # A person's backlog of events: was this event within one of the spans?
-            models.Index(
-                fields=["user", "conversation_id", "last_event_id"],
-                name="past_participant_span",
-            ),
-            # The spans of those who open a stream.
-            models.Index(
-                fields=["user", "last_event_id"], name="past_participant_user"
-            ),
-            # Pruning.
-            models.Index(fields=["last_event_id"], name="past_participant_end"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.user_id} in {self.conversation_id} until {self.last_event_id}"

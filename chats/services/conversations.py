@@ -8,6 +8,7 @@ from django.db import transaction
 
 from chats.exceptions import ChatError
 from chats.models import Conversation, Event, Participant, PastParticipant, User
+from chats.models.participants import hour_of
 from chats.services.announce import announce
 
 
@@ -35,7 +36,10 @@ def start_conversation(
     owner_first = sorted(people, key=lambda person: person.pk != actor.pk)
     Participant.objects.bulk_create(
         Participant(
-            conversation=conversation, user=person, joined_at=conversation.created_at
+            conversation=conversation,
+            user=person,
+            joined_at=conversation.created_at,
+            active_hour=hour_of(conversation.updated_at),
         )
         for person in owner_first
     )
@@ -56,6 +60,7 @@ def rename_conversation(actor: User, conversation_id: UUID, *, title: str) -> No
     conversation.title = title
     conversation.touch()
     conversation.save(update_fields=["title", "updated_at"])
+    Participant.objects.note_activity([conversation])
     announce(_event(Event.Type.CONVERSATION_UPDATED, conversation, actor))
 
 
@@ -179,6 +184,7 @@ def end_participations(
             changes.append(_event(Event.Type.CONVERSATION_UPDATED, conversation, actor))
     fields = ["participant_count", "owner", "updated_at"]
     Conversation.objects.bulk_update(conversations, fields, batch_size=200)
+    Participant.objects.note_activity(conversations)
     announce(*removals, *changes)
     _note_past(
         (rows[event.conversation_id] for event in removals),
@@ -191,10 +197,12 @@ def _admit(conversation: Conversation, person: User, actor: User) -> None:
     conversation.owner_id = conversation.owner_id or person.pk
     conversation.touch()
     conversation.save(update_fields=["participant_count", "owner", "updated_at"])
+    Participant.objects.note_activity([conversation])
     participant = conversation.participations.create(
         user=person,
         last_read_seq=conversation.last_seq,
         joined_at=conversation.updated_at,
+        active_hour=hour_of(conversation.updated_at),
     )
     event = _event(Event.Type.PARTICIPANT_ADDED, conversation, actor, user_id=person.pk)
     announce(event)

@@ -20,8 +20,9 @@ def send_message(
 ) -> tuple[Message, bool]:
     """Store a message at the end of the conversation.
 
-    Under the conversation's lock: ``seq`` is allotted, the message stored and the
-    sender's own cursor moved to it. Returns the message and whether it is new: a
+    Under the conversation's lock: ``seq`` is allotted, the message stored, the
+    sender's own cursor moved to it, and the others' rows say that there is something
+    unread. Returns the message and whether it is new: a
     ``client_id`` already used by this sender here returns the first message, and
     raises Conflict if that one, untouched, has another body. Raises ChatError on
     ``conversation`` to outsiders.
@@ -43,7 +44,7 @@ def send_message(
     )
     conversation.note_message(message)
     Message.objects.insert(message)
-    conversation.participation.move_cursor(message.seq)
+    conversation.participation.note_sent(message)
     announce(_event(Event.Type.MESSAGE_CREATED, message, actor))
     return message, True
 
@@ -98,17 +99,18 @@ def redact_message(message: Message, *, actor: User) -> None:
 def mark_as_read(actor: User, message_id: UUID) -> Message:
     """Move the actor's cursor up to this message, never back.
 
-    Takes no lock but the actor's own row, so readers do not queue behind senders.
+    Under the conversation's lock, as of which the cursor is at the end or is not.
     """
     message = (
         Message.objects.visible_to(actor)
-        .select_related("sender")
+        .select_related("sender", "conversation")
+        .select_for_update(of=("conversation",), no_key=True)
         .filter(pk=message_id)
         .first()
     )
     if message is None:
         raise NotFound
-    _move_cursor(actor, message.conversation_id, message.seq)
+    _move_cursor(actor, message.conversation, message.seq)
     message.last_read_seq = max(message.last_read_seq, message.seq)
     return message
 
@@ -124,17 +126,18 @@ def mark_conversation_as_read(actor: User, conversation_id: UUID) -> tuple[int, 
     )
     marked = conversation.last_seq - conversation.participation.last_read_seq
     if marked > 0:
-        _move_cursor(actor, conversation_id, conversation.last_seq)
+        _move_cursor(actor, conversation, conversation.last_seq)
     return conversation.last_seq, max(marked, 0)
 
 
-def _move_cursor(actor: User, conversation_id: UUID, seq: int) -> None:
-    behind = Participant(conversation_id=conversation_id, user=actor)
-    if behind.move_cursor(seq):
+def _move_cursor(actor: User, conversation: Conversation, seq: int) -> None:
+    """Move the actor's cursor, with the conversation's lock held."""
+    behind = Participant(conversation=conversation, user=actor)
+    if behind.move_cursor(seq, last_seq=conversation.last_seq):
         announce(
             Event(
                 type=Event.Type.READ_UPDATED,
-                conversation_id=conversation_id,
+                conversation_id=conversation.pk,
                 user_id=actor.pk,
                 actor_id=actor.pk,
             )

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import transaction
 
 from chats.exceptions import ChatError
-from chats.models import Conversation, Event, User
+from chats.models import Conversation, Event, Participant, User
 from chats.services.announce import announce
 from chats.services.conversations import add_as_staff, remove_as_staff
 
@@ -62,10 +62,7 @@ def change_participants(
     list(people.select_for_update(no_key=True))
     conversation = Conversation.objects.locked_for_staff(conversation.pk)
     standing = conversation.participations.filter(user_id__in=[*leaving])
-    # All rows before the first event: from then on the log's lock is held, for which
-    # somebody who reads on waits with their row locked.
-    rows = list(standing.order_by("id").select_for_update())
-    for user_id in [row.user_id for row in rows]:
+    for user_id in list(standing.order_by("id").values_list("user_id", flat=True)):
         remove_as_staff(conversation, user_id=user_id, actor=actor)
     for user_id in joining:
         add_as_staff(conversation, user_id=user_id, actor=actor)
@@ -74,6 +71,7 @@ def change_participants(
 def _save_and_announce(conversation: Conversation, field: str, actor: User) -> None:
     conversation.touch()
     conversation.save(update_fields=[field, "updated_at"])
+    Participant.objects.note_activity([conversation])
     announce(
         Event(
             type=Event.Type.CONVERSATION_UPDATED,
