@@ -9,9 +9,12 @@ from django_filters import rest_framework as filters
 from django_filters.fields import IsoDateTimeField
 
 from chats.models import Conversation, Message, Participant, User
+from chats.models.inbox import Inbox
+from chats.models.messages import EVER
 
 MAX_BIGINT = 2**63 - 1
 MAX_SEARCH_LENGTH = 200  # SQLite fails on patterns of 50,000 bytes
+TIMES = ("sent_after", "sent_before")
 FLAGS = (("true", "true"), ("false", "false"))
 
 
@@ -178,13 +181,26 @@ class MessageFilter(LeanFilterSet):
 
         return RangeForm
 
-    def filter_queryset(self, queryset: QuerySet) -> QuerySet:
-        queryset = super().filter_queryset(queryset)
-        forward = self.form.cleaned_data.get("ordering") == "seq"
-        names = ["sent_at", "message_id"]
-        if self.form.cleaned_data.get("conversation_id"):
-            names = ["seq"]
-        return queryset.order_by(*(name if forward else f"-{name}" for name in names))
+    def filter_queryset(self, queryset: QuerySet) -> QuerySet | Inbox:
+        """Sort by ``seq`` where there is an index for it with the filters, else by
+        time: in one conversation that is the same."""
+        asked = self.form.cleaned_data
+        in_one, searched = asked.get("conversation_id"), asked.get("search")
+        by_time = any(asked.get(name) for name in ("sender", *TIMES))
+        names = ["seq"] if in_one and not by_time else ["sent_at", "message_id"]
+        order = [
+            name if asked.get("ordering") == "seq" else f"-{name}" for name in names
+        ]
+        if in_one or searched:
+            return super().filter_queryset(queryset).order_by(*order)
+        narrow = super().filter_queryset
+        return Inbox(
+            self.request.user,
+            rows=narrow(queryset.by_conversation()).order_by(*order),
+            probe=narrow(Message.objects.of_opened()),
+            is_unread=asked.get("unread") == "true",
+            since=asked.get("sent_after") or EVER,
+        )
 
     def filter_unread(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
         return queryset.unread() if value == "true" else queryset.read()

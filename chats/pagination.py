@@ -14,6 +14,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import remove_query_param, replace_query_param
 
+from chats.models.inbox import Inbox
+
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
 
@@ -35,7 +37,7 @@ class SlicedPages:
     A column that the queryset says is ``implied`` by another is no part of the edge.
     """
 
-    def __init__(self, queryset: QuerySet):
+    def __init__(self, queryset: QuerySet | Inbox):
         self._queryset, self.model = queryset, queryset.model
         self._implied = getattr(queryset, "implied", {})
         ordering = queryset.query.order_by or queryset.model._meta.ordering
@@ -52,6 +54,8 @@ class SlicedPages:
                 within(self._implied, names, edge, lower=lower),
                 beyond(names, edge, lower=lower),
             )
+            if isinstance(queryset, Inbox) and not lower:
+                queryset = queryset.sent_since(edge[0])
         if backward:
             queryset = queryset.reverse()
         return list(queryset[:limit])
@@ -65,12 +69,15 @@ class KeysetPagination(BasePagination):
     over ties by offset; these compare all of it.
     """
 
-    def paginate_queryset(self, queryset: "QuerySet | Pages", request, view=None):
+    def paginate_queryset(
+        self, queryset: "QuerySet | Inbox | Pages", request, view=None
+    ):
         self.url = request.build_absolute_uri()
         size = size_of(
             request, "page_size", default=DEFAULT_PAGE_SIZE, maximum=MAX_PAGE_SIZE
         )
-        pages = SlicedPages(queryset) if isinstance(queryset, QuerySet) else queryset
+        is_sliced = isinstance(queryset, QuerySet | Inbox)
+        pages = SlicedPages(queryset) if is_sliced else queryset
         self.ordering = pages.ordering
         cursor = request.query_params.get("cursor")
         backward, edge = (

@@ -38,6 +38,9 @@ def fill(conversation: Conversation, sender: User, count: int, first: int = 1) -
         )
         for number in range(first, first + count)
     )
+    conversation.updated_at = max(tied(number) for number in range(7))
+    conversation.save(update_fields=["updated_at"])
+    Participant.objects.note_activity([conversation])
 
 
 def messages_in_two(alice: User, bob: User) -> tuple[str, str]:

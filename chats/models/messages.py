@@ -1,8 +1,10 @@
 """Messages: numbered text in a conversation."""
 
+from datetime import UTC, datetime
+
 from django.db import models
-from django.db.models import F, Q
-from django.db.models.functions import Length
+from django.db.models import ExpressionWrapper, F, OuterRef, Q, Subquery, Value
+from django.db.models.functions import Coalesce, Length
 from django.db.models.lookups import LessThanOrEqual
 
 from chats.models.conversations import Conversation
@@ -11,6 +13,14 @@ from chats.prepared import Prepared, insert
 from chats.uuids import uuid7
 
 MAX_BODY_LENGTH = 10_000  # characters
+EVER = datetime.min.replace(tzinfo=UTC)
+
+
+def _read_until(conversation_id: OuterRef, seq: OuterRef) -> Coalesce:
+    """Return when the message of this ``seq`` was sent, or the beginning of time."""
+    last_read = Message.objects.filter(conversation_id=conversation_id, seq=seq)
+    never = Value(EVER, models.DateTimeField())
+    return Coalesce(Subquery(last_read.values("sent_at")), never)
 
 
 class MessageQuerySet(models.QuerySet):
@@ -26,13 +36,37 @@ class MessageQuerySet(models.QuerySet):
             last_read_seq=F("conversation__participations__last_read_seq")
         )
 
+    def by_conversation(self) -> "MessageQuerySet":
+        """Of ``visible_to``: as the outer query of ``of_opened``."""
+        return self.annotate(
+            opened_id=F("conversation__participations__conversation_id"),
+            read_until=_read_until(OuterRef("opened_id"), OuterRef("last_read_seq")),
+        )
+
+    def of_opened(self) -> "MessageQuerySet":
+        """Those of one conversation of an outer query, for use within that only.
+
+        It has the conversation's ``opened_id``, and the reader's ``last_read_seq``.
+        """
+        opened_id, last_read_seq = OuterRef("opened_id"), OuterRef("last_read_seq")
+        return self.filter(conversation_id=opened_id).annotate(
+            last_read_seq=ExpressionWrapper(last_read_seq, models.BigIntegerField()),
+            read_until=_read_until(OuterRef(opened_id), OuterRef(last_read_seq)),
+        )
+
     def unread(self) -> "MessageQuerySet":
         """Of ``visible_to``: those past the reader's cursor (never one's own)."""
-        return self.filter(seq__gt=F("last_read_seq"))
+        return self._beyond_cursor("gt")
 
     def read(self) -> "MessageQuerySet":
         """Of ``visible_to``: those up to the reader's cursor."""
-        return self.filter(seq__lte=F("last_read_seq"))
+        return self._beyond_cursor("lte")
+
+    def _beyond_cursor(self, side: str) -> "MessageQuerySet":
+        rows = self.filter(**{f"seq__{side}": F("last_read_seq")})
+        if "read_until" in self.query.annotations:  # the same, for an index by time
+            rows = rows.filter(**{f"sent_at__{side}": F("read_until")})
+        return rows
 
     def search(self, text: str) -> "MessageQuerySet":
         """Those with ``text`` in the body."""
@@ -83,10 +117,16 @@ class Message(models.Model):
             ),
         ]
         indexes = [
-            # Messages across conversations, newest first; the admin's date hierarchy.
+            # All messages, newest first, in the admin; its date hierarchy.
             models.Index(fields=["-sent_at", "-message_id"], name="message_newest"),
-            # The sender filter; a person's messages in the admin.
+            # A person's messages in the admin.
             models.Index(fields=["sender", "-sent_at"], name="message_sender"),
+            # A conversation's part of its participants' messages; its times.
+            models.Index(fields=["conversation", "sent_at"], name="message_time"),
+            # The same by one sender.
+            models.Index(
+                fields=["conversation", "sender", "sent_at"], name="message_sender_time"
+            ),
         ]
 
     def __str__(self) -> str:

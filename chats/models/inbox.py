@@ -1,0 +1,123 @@
+"""A person's messages across their conversations, a page at a time."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import DateTimeField, F, Q, Subquery, Value
+from django.db.models.functions import Coalesce
+
+from chats.models.conversations import Conversation
+from chats.models.messages import EVER, Message, MessageQuerySet
+from chats.models.participants import hour_of
+from chats.models.users import User
+
+NEVER = datetime.max.replace(tzinfo=UTC)
+SPARE = 13  # conversations looked at besides one for each row
+GROWTH = 16  # how many times more, when those were too few
+
+Head = tuple[UUID, datetime]  # a conversation, and when the first of its rows was sent
+
+
+@dataclass(frozen=True)
+class Inbox:
+    """What pagination takes for a queryset: sorted by time, filtered, sliced.
+
+    Indexes sort the messages of one conversation by time, none those of a person. So
+    a slice looks for the newest one in each of their conversations, the latest active
+    first, until all others must be older than the slice; then it reads its rows, from
+    no more conversations than there are rows. Its cost follows the conversations that
+    are looked at, never what was said in them or elsewhere.
+    """
+
+    reader: User
+    rows: MessageQuerySet  # what the slices are of, as ``visible_to`` the reader
+    probe: MessageQuerySet  # with the same filters, ``of_opened`` conversations
+    is_unread: bool = False  # whether the filters leave only what is unread
+    since: datetime = EVER  # whether they leave nothing from before
+
+    model = Message
+
+    @property
+    def query(self) -> Any:
+        return self.rows.query
+
+    def filter(self, *conditions: Q) -> "Inbox":
+        rows, probe = self.rows.filter(*conditions), self.probe.filter(*conditions)
+        return replace(self, rows=rows, probe=probe)
+
+    def reverse(self) -> "Inbox":
+        return replace(self, rows=self.rows.reverse())
+
+    def sent_since(self, moment: datetime) -> "Inbox":
+        """Say that the filters leave nothing from before a time."""
+        return replace(self, since=max(self.since, moment))
+
+    def __getitem__(self, part: slice) -> list:
+        """Return the first rows."""
+        heads = self._heads(part.stop)[: part.stop]
+        return list(self._rows_of(heads, part.stop)) if heads else []
+
+    @property
+    def _is_newest_first(self) -> bool:
+        by_time_down = self.rows.query.order_by[0] == "-sent_at"
+        return by_time_down == self.rows.query.standard_ordering
+
+    def _heads(self, limit: int) -> list[Head]:
+        """Return the conversations that may have a part in the first rows, in order.
+
+        Backwards in time, what is not looked at was last active before the last row.
+        Forwards nothing is known of it, so all are looked at.
+        """
+        opened = self._opened()
+        if not self._is_newest_first:
+            return sorted(_present(opened), key=_time_of)
+        size = limit + SPARE
+        while True:
+            looked_at = list(opened[:size])
+            heads = sorted(_present(looked_at), key=_time_of, reverse=True)
+            if len(looked_at) < size:
+                return heads
+            if len(heads) >= limit and heads[limit - 1][1] > looked_at[-1][2]:
+                return heads
+            size *= GROWTH
+
+    def _opened(self) -> Any:
+        mine = Conversation.objects.visible_to(self.reader)
+        mine = mine.unread() if self.is_unread else mine
+        if self.since > EVER:
+            mine = mine.filter(active_hour__gte=hour_of(self.since))
+        order = "-sent_at" if self._is_newest_first else "sent_at"
+        first = Subquery(self.probe.order_by(order).values("sent_at")[:1])
+        opened = mine.annotate(opened_id=F("participations__conversation_id"))
+        return opened.latest_first().values_list("opened_id", first, "updated_at")
+
+    def _rows_of(self, heads: list[Head], limit: int) -> MessageQuerySet:
+        """Return the first rows of these conversations, in which they begin.
+
+        Of each only those not past its own ``limit`` first ones, nor past the last of
+        as many heads: a bound by which an index finds them, and no others.
+        """
+        down = self._is_newest_first
+        side, order, end = ("gte", "-", EVER) if down else ("lte", "", NEVER)
+        if len(heads) == limit:
+            end = heads[-1][1]
+        in_reach = self.probe.filter(**{f"sent_at__{side}": end})
+        last = in_reach.order_by(f"{order}sent_at").values("sent_at")[limit - 1 : limit]
+        bound = Coalesce(Subquery(last), Value(end, DateTimeField()))
+        rows = self.rows.filter(
+            Q(**{f"sent_at__{side}": bound}),
+            # What came in after the look is for the next one: it was not everywhere.
+            Q(**{f"sent_at__{'lte' if down else 'gte'}": heads[0][1]}),
+            opened_id__in=[conversation_id for conversation_id, _ in heads],
+        )
+        return rows[:limit]
+
+
+def _present(opened: Any) -> list[Head]:
+    return [(key, time) for key, time, _ in opened if time is not None]
+
+
+def _time_of(head: Head) -> datetime:
+    return head[1]

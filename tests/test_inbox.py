@@ -1,0 +1,150 @@
+"""The lists of a person's conversations and messages are those of a plain query."""
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
+
+import pytest
+
+from chats.models import Conversation, Message, Participant, User
+from chats.models.participants import hour_of
+from tests.factories import UserFactory
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+SEEDS = pytest.mark.parametrize("seed", range(6))
+MINUTES = 600  # ten hours, in which all of it happens
+
+
+class World:
+    """Conversations of random people, with random messages; alice in many of them."""
+
+    def __init__(self, alice: User, seed: int):
+        self.draw = random.Random(seed)
+        self.alice = alice
+        self.people = [alice, *(UserFactory() for _ in range(4))]
+        for _ in range(self.draw.choice([0, 3, 25, 60])):
+            self.converse()
+
+    def converse(self) -> None:
+        draw = self.draw
+        present = draw.sample(self.people, draw.randint(1, 4))
+        moments = sorted(draw.sample(range(MINUTES), draw.choice([0, 1, 2, 9])))
+        times = [START + timedelta(minutes=minute) for minute in moments]
+        active_at = times[-1] if times else START
+        if draw.random() < 0.3:  # a rename
+            active_at += timedelta(minutes=draw.randrange(MINUTES))
+        made = Conversation(owner=present[0], updated_at=active_at)
+        said = [
+            # Of anybody: they may have left since.
+            Message(
+                conversation=made,
+                seq=seq,
+                sender=draw.choice(self.people),
+                message_body="Hello",
+                sent_at=sent_at,
+            )
+            for seq, sent_at in enumerate(times, start=1)
+        ]
+        made.participant_count, made.last_seq = len(present), len(said)
+        made.last_message = said[-1] if said else None
+        made.save(force_insert=True)
+        Message.objects.bulk_create(said)
+        for person in present:
+            read = draw.choice([0, len(said), draw.randint(0, len(said))])
+            Participant.objects.create(
+                conversation=made,
+                user=person,
+                last_read_seq=read,
+                has_unread=read < len(said),
+                active_hour=hour_of(active_at),
+            )
+
+    def cursors(self) -> dict:
+        mine = Participant.objects.filter(user=self.alice)
+        return dict(mine.values_list("conversation_id", "last_read_seq"))
+
+    def some_time(self) -> datetime:
+        return START + timedelta(minutes=self.draw.randrange(MINUTES))
+
+
+def ids_of(call: Callable, url: str, key: str) -> list[list[str]]:
+    """Return the ids on each page, from the first to the last."""
+    pages = []
+    while url:
+        body = call(url).json()
+        pages.append([row[key] for row in body["results"]])
+        last, url = body, body["next"]
+    backwards = [pages[-1]]
+    while url := last["previous"]:
+        last = call(url).json()
+        backwards.append([row[key] for row in last["results"]])
+    assert [row for page in reversed(backwards) for row in page] == sum(pages, [])
+    return pages
+
+
+def question(world: World) -> tuple[dict, list[Message]]:
+    """Return some filters of messages, and what they leave of alice's."""
+    draw, cursors = world.draw, world.cursors()
+    asked, kept = {}, Message.objects.filter(conversation__in=cursors)
+    kept = list(kept.order_by("-sent_at", "-message_id"))
+    if draw.random() < 0.3:
+        sender = draw.choice(world.people)
+        asked["sender"] = sender.pk
+        kept = [row for row in kept if row.sender_id == sender.pk]
+    if draw.random() < 0.4:
+        flag = draw.choice(["true", "false"])
+        asked["unread"] = flag
+        unread = flag == "true"
+        kept = [r for r in kept if (r.seq > cursors[r.conversation_id]) == unread]
+    if draw.random() < 0.3:
+        moment = world.some_time()
+        asked["sent_after"] = moment.isoformat()
+        kept = [row for row in kept if row.sent_at > moment]
+    if draw.random() < 0.3:
+        moment = world.some_time()
+        asked["sent_before"] = moment.isoformat()
+        kept = [row for row in kept if row.sent_at < moment]
+    if cursors and draw.random() < 0.3:
+        conversation_id = draw.choice(list(cursors))
+        asked["conversation_id"] = conversation_id
+        kept = [row for row in kept if row.conversation_id == conversation_id]
+    if draw.random() < 0.4:
+        asked["ordering"] = "seq"
+        kept.reverse()
+    return asked, kept
+
+
+def in_pages(rows: list, size: int) -> list[list[str]]:
+    ids = [str(row.pk) for row in rows]
+    return [ids[at : at + size] for at in range(0, len(ids), size)] or [[]]
+
+
+@SEEDS
+def test_messages_are_those_of_a_plain_query(seed, alice, as_alice):
+    world = World(alice, seed)
+
+    for _ in range(12):
+        asked, wanted = question(world)
+        size = world.draw.choice([1, 4, 50]) if len(wanted) < 20 else 11
+        query = urlencode(asked | {"page_size": size})
+        pages = ids_of(as_alice.get, f"/api/messages/?{query}", "message_id")
+        assert pages == in_pages(wanted, size), query
+
+
+@SEEDS
+def test_conversations_are_those_of_a_plain_query(seed, alice, as_alice):
+    world = World(alice, seed)
+    cursors = world.cursors()
+    mine = list(Conversation.objects.filter(pk__in=cursors))
+
+    for unread in (None, "true", "false"):
+        wanted = [
+            row
+            for row in mine
+            if unread in (None, str(row.last_seq > cursors[row.pk]).lower())
+        ]
+        size = world.draw.choice([3, 7, 50])
+        query = urlencode({"page_size": size} | ({"unread": unread} if unread else {}))
+        pages = ids_of(as_alice.get, f"/api/conversations/?{query}", "conversation_id")
+        assert pages == in_pages(wanted, size), query
