@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from urllib.parse import urlencode
 
 import pytest
@@ -79,7 +80,7 @@ def ids_of(call: Callable, url: str, key: str) -> list[list[str]]:
     while url := last["previous"]:
         last = call(url).json()
         backwards.append([row[key] for row in last["results"]])
-    assert [row for page in reversed(backwards) for row in page] == sum(pages, [])
+    assert list(chain(*reversed(backwards))) == list(chain(*pages))
     return pages
 
 

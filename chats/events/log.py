@@ -1,14 +1,34 @@
 """Reading the log for one person: who gets what, and pages of it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import (
+    BigIntegerField,
+    Exists,
+    Expression,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+)
+from django.db.models.functions import Greatest
 
 from chats.events import cursors
 from chats.events.endings import Endings
 from chats.events.rendering import Payload, render
 from chats.models import Event, Participant, PastParticipant
+
+# How many of everybody's events are looked at before all of a person's conversations
+# are. Clients that follow the log are seldom further behind.
+SCANNED = 2_000
+MAX_ID = 2**63 - 1
+
+# A conversation, the first and last event of a span of it, and one that was asked for.
+Span = tuple[UUID, int, int, int | None]
 
 
 @dataclass(frozen=True)
@@ -41,6 +61,64 @@ def visible_to(user_id: UUID, after: int) -> QuerySet[Event]:
     return reaching.order_by("pk")
 
 
+def first_of(user_id: UUID, after: int, count: int, *, end: int) -> list[Event]:
+    """Return the first events past ``after`` that reach this person.
+
+    ``end`` is the newest in the log. Whatever others did meanwhile, the cost is
+    bounded: by ``SCANNED``, or by the person's conversations.
+    """
+    reaching = visible_to(user_id, after)
+    found = list(reaching.filter(pk__lte=after + SCANNED)[:count])
+    if len(found) == count or end <= after + SCANNED:
+        return found
+    # Sorted here: to the database a LIMIT may be a reason to walk the whole log.
+    few = reaching.filter(_bounds(user_id, after, count)).order_by()
+    return sorted(few, key=lambda event: event.pk)[:count]
+
+
+def _bounds(user_id: UUID, after: int, count: int) -> Q:
+    """Return bounds within which the first events are, and only few others.
+
+    The first event of each span of participation tells which spans may have one of
+    the first ``count``, and up to where; a span that has as many by itself, too.
+    """
+    spans = [span for span in _spans(user_id, after, place=0) if span[3]]
+    spans = sorted(spans, key=lambda span: span[3])[:count]
+    ids = {conversation_id for conversation_id, *_ in spans}
+    ends = [span[3] for span in _spans(user_id, after, place=count - 1, within=ids)]
+    if len(spans) == count:
+        ends.append(spans[-1][3])
+    end = min((end for end in ends if end), default=MAX_ID)
+    whole = [key for key, first, last, _ in spans if first <= after and last == MAX_ID]
+    bounds = Q(conversation_id__in=whole)
+    for key, first, last, _ in spans:
+        if key not in whole:
+            bounds |= Q(conversation_id=key, pk__range=(first, last))
+    return Q(pk__lte=end) & bounds
+
+
+def _spans(
+    user_id: UUID, after: int, *, place: int, within: Iterable[UUID] | None = None
+) -> QuerySet[Participant, Span]:
+    """Return the person's spans, each with the id of its n-th event past ``after``."""
+
+    def with_event(rows: QuerySet, last: Expression) -> QuerySet:
+        events = Event.objects.filter(
+            conversation_id=OuterRef("conversation_id"),
+            pk__gte=Greatest(Value(after + 1), OuterRef("first_event_id")),
+            pk__lte=OuterRef("last"),
+        )
+        ids = events.order_by("pk").values("pk")[place : place + 1]
+        rows = rows.filter(user_id=user_id).annotate(last=last).order_by()
+        rows = rows if within is None else rows.filter(conversation_id__in=within)
+        names = ("conversation_id", "first_event_id", "last")
+        return rows.values_list(*names, Subquery(ids))
+
+    past = PastParticipant.objects.filter(last_event_id__gt=after)
+    present = with_event(Participant.objects.all(), Value(MAX_ID, BigIntegerField()))
+    return present.union(with_event(past, F("last_event_id")), all=True)
+
+
 def page(user_id: UUID, after: int, limit: int) -> Page:
     """Return up to ``limit`` of the person's events past ``after``.
 
@@ -48,7 +126,7 @@ def page(user_id: UUID, after: int, limit: int) -> Page:
     """
     # Read before the events: what commits in between is then after the position.
     end = Event.objects.last_id()
-    found = list(visible_to(user_id, after)[: limit + 1])
+    found = first_of(user_id, after, limit + 1, end=end)
     cursors.require_kept(after, end)
     has_more, found = len(found) > limit, found[:limit]
     last = found[-1].pk if found else after

@@ -90,7 +90,7 @@ class Inbox:
             mine = mine.filter(active_hour__gte=hour_of(self.since))
         order = "-sent_at" if self._is_newest_first else "sent_at"
         first = Subquery(self.probe.order_by(order).values("sent_at")[:1])
-        opened = mine.annotate(opened_id=F("participations__conversation_id"))
+        opened = mine.alias(opened_id=F("participations__conversation_id"))
         return opened.latest_first().values_list("opened_id", first, "updated_at")
 
     def _rows_of(self, heads: list[Head], limit: int) -> MessageQuerySet:

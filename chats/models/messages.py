@@ -18,9 +18,9 @@ EVER = datetime.min.replace(tzinfo=UTC)
 
 def _read_until(conversation_id: OuterRef, seq: OuterRef) -> Coalesce:
     """Return when the message of this ``seq`` was sent, or the beginning of time."""
-    last_read = Message.objects.filter(conversation_id=conversation_id, seq=seq)
+    rows = Message.objects.filter(conversation_id=conversation_id, seq=seq)
     never = Value(EVER, models.DateTimeField())
-    return Coalesce(Subquery(last_read.values("sent_at")), never)
+    return Coalesce(Subquery(rows.order_by().values("sent_at")), never)
 
 
 class MessageQuerySet(models.QuerySet):
@@ -38,7 +38,7 @@ class MessageQuerySet(models.QuerySet):
 
     def by_conversation(self) -> "MessageQuerySet":
         """Of ``visible_to``: as the outer query of ``of_opened``."""
-        return self.annotate(
+        return self.alias(
             opened_id=F("conversation__participations__conversation_id"),
             read_until=_read_until(OuterRef("opened_id"), OuterRef("last_read_seq")),
         )
@@ -49,7 +49,7 @@ class MessageQuerySet(models.QuerySet):
         It has the conversation's ``opened_id``, and the reader's ``last_read_seq``.
         """
         opened_id, last_read_seq = OuterRef("opened_id"), OuterRef("last_read_seq")
-        return self.filter(conversation_id=opened_id).annotate(
+        return self.filter(conversation_id=opened_id).alias(
             last_read_seq=ExpressionWrapper(last_read_seq, models.BigIntegerField()),
             read_until=_read_until(OuterRef(opened_id), OuterRef(last_read_seq)),
         )
