@@ -191,9 +191,10 @@ class MessageFilter(LeanFilterSet):
         order = [
             name if asked.get("ordering") == "seq" else f"-{name}" for name in names
         ]
-        if in_one or searched:
-            return super().filter_queryset(queryset).order_by(*order)
         narrow = super().filter_queryset
+        if in_one or searched:
+            queryset = queryset.by_conversation() if by_time else queryset
+            return narrow(queryset).order_by(*order)
         return Inbox(
             self.request.user,
             rows=narrow(queryset.by_conversation()).order_by(*order),

@@ -6,8 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 from django.apps import apps
+from django.core.management import call_command
 from django.db import connection
 
+from chats.management.commands import repair_participants
 from chats.models import Conversation, Participant, User
 from chats.models.participants import hour_of
 from chats.services import conversations, messages, staff, users
@@ -179,3 +181,19 @@ def test_rows_from_before_are_filled_in(batch, alice, bob, monkeypatch):
     migration.fill(apps, SimpleNamespace(connection=connection))
 
     assert list(rows.values_list("active_hour", "has_unread")) == wanted
+
+
+@pytest.mark.parametrize("batch", [1, 500])
+def test_wrong_rows_are_mended(batch, alice, bob, monkeypatch, capsys):
+    monkeypatch.setattr(repair_participants, "BATCH", batch)
+    first, second = start(alice, bob), start(alice, bob)
+    send(bob, first)
+    rows = Participant.objects.order_by("pk")
+    wanted = list(rows.values_list("active_hour", "has_unread"))
+    rows.filter(conversation=first, user=alice).update(has_unread=False)
+    rows.filter(conversation=second, user=alice).update(has_unread=True, active_hour=1)
+
+    for mended in (3, 0):
+        call_command("repair_participants", verbosity=0)
+        assert capsys.readouterr().out == f"{mended} rows mended.\n"
+        assert list(rows.values_list("active_hour", "has_unread")) == wanted

@@ -42,18 +42,21 @@ class ParticipantQuerySet(models.QuerySet):
         ranked = self.filter(conversation_id__in=list(conversation_ids))
         return ranked.annotate(place=place).filter(place__lte=size).order_by("id")
 
-    def note_activity(self, conversations: Iterable[models.Model]) -> None:
+    def note_activity(self, conversations: Iterable[models.Model]) -> int:
         """Bring ``active_hour`` in line with conversations that were touched.
 
-        Under their locks. A row is written only when a new hour has begun.
+        Under their locks. A row is written only when a new hour has begun. Returns
+        how many were.
         """
         hours: dict[int, list[UUID]] = {}
         for conversation in conversations:
             hour = hour_of(conversation.updated_at)
             hours.setdefault(hour, []).append(conversation.pk)
+        written = 0
         for hour, ids in hours.items():
             behind = self.filter(conversation_id__in=ids).exclude(active_hour=hour)
-            behind.update(active_hour=hour)
+            written += behind.update(active_hour=hour)
+        return written
 
 
 class Participant(models.Model):
