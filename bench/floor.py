@@ -60,7 +60,11 @@ def statement(sql: str) -> str:
     """Return the statement for the database: SQLite's transaction is its lock."""
     if not IS_SQLITE:
         return sql
-    sql = sql.replace("%s", "?").replace(" FOR NO KEY UPDATE", "")
+    sql = (
+        sql.replace("%s", "?")
+        .replace(" FOR NO KEY UPDATE OF c", "")
+        .replace(" FOR NO KEY UPDATE", "")
+    )
     return sql.replace(" FOR UPDATE", "")
 
 
@@ -228,7 +232,7 @@ LOCK = statement(
     " WHERE conversation_id = %s FOR NO KEY UPDATE"
 )
 TAKES_PART = statement(
-    "SELECT last_read_seq FROM chats_participant"
+    "SELECT id, active_hour FROM chats_participant"
     " WHERE conversation_id = %s AND user_id = %s"
 )
 NOTE = statement(
@@ -240,8 +244,17 @@ INSERT = statement(
     " message_body, sent_at, edited_at, deleted_at, client_id)"
     " VALUES (%s, %s, %s, %s, %s, %s, NULL, NULL, NULL)"
 )
+SENT_IN_NEW_HOUR = statement(
+    "UPDATE chats_participant SET"
+    " last_read_seq = CASE WHEN id = %s THEN %s ELSE last_read_seq END,"
+    " has_unread = CASE WHEN id = %s THEN %s ELSE %s END, active_hour = %s"
+    " WHERE conversation_id = %s"
+)
+SENT = SENT_IN_NEW_HOUR + statement(
+    " AND id = %s OR conversation_id = %s AND NOT has_unread"
+)
 MOVE = statement(
-    "UPDATE chats_participant SET last_read_seq = %s"
+    "UPDATE chats_participant SET last_read_seq = %s, has_unread = %s"
     " WHERE conversation_id = %s AND last_read_seq < %s AND user_id = %s"
 )
 EVENT = statement(
@@ -269,18 +282,30 @@ def store(db: Sqlite | Postgres, body: str, key: Any, place: Any, me: Any) -> tu
     """Store a message as ``services.send_message`` does; return seq and time."""
     with db.transaction():
         conversation = db.execute(LOCK, [place]).fetchone()
-        if not conversation or not db.execute(TAKES_PART, [place, me]).fetchone():
+        part = conversation and db.execute(TAKES_PART, [place, me]).fetchone()
+        if not part:
             raise Refused("400 Bad Request")
         seq = conversation[0] + 1
         sent_at = max(db.at(datetime.now(UTC)), conversation[1])
         at = db.stored(sent_at)
         db.execute(NOTE, [seq, key, at, place])
         db.execute(INSERT, [key, place, seq, me, body, at])
-        db.execute(MOVE, [seq, place, seq, me])
+        note_sent(db, *part, seq, sent_at, place)
         db.lock_log()
         event = ["message.created", place, key, None, me, at]
         db.execute(EVENT, event).fetchone()
     return seq, sent_at
+
+
+def note_sent(db, own: int, active_hour: int, seq: int, sent_at, place) -> None:
+    """Tell the participants' rows of a message."""
+    moment = datetime.fromisoformat(str(sent_at)).replace(tzinfo=UTC)
+    hour = int(moment.timestamp() // 3600)
+    values = [own, seq, own, False, True, hour, place]
+    if hour == active_hour:
+        db.execute(SENT, [*values, own, place])
+    else:
+        db.execute(SENT_IN_NEW_HOUR, values)
 
 
 PAGE = statement(
@@ -313,7 +338,7 @@ LIST = statement(
     " JOIN chats_participant p ON c.conversation_id = p.conversation_id"
     " LEFT JOIN chats_message m ON c.last_message_id = m.message_id"
     " LEFT JOIN chats_user s ON m.sender_id = s.user_id WHERE p.user_id = %s"
-    " ORDER BY c.updated_at DESC, c.conversation_id DESC LIMIT %s"
+    " ORDER BY p.active_hour DESC, c.updated_at DESC, c.conversation_id DESC LIMIT %s"
 )
 PREVIEWS = (
     "SELECT user_id, username, first_name, last_name, role, last_seen_at,"
@@ -374,11 +399,11 @@ def conversation(row: tuple, reader_id: Any, people: list, since: Any) -> dict:
 
 
 ONE = statement(
-    f"SELECT {MESSAGE}, p.last_read_seq FROM chats_message m"
+    f"SELECT {MESSAGE}, p.last_read_seq, c.last_seq FROM chats_message m"
     " JOIN chats_conversation c ON m.conversation_id = c.conversation_id"
     " JOIN chats_participant p ON c.conversation_id = p.conversation_id"
     " JOIN chats_user s ON m.sender_id = s.user_id"
-    " WHERE p.user_id = %s AND m.message_id = %s"
+    " WHERE p.user_id = %s AND m.message_id = %s FOR NO KEY UPDATE OF c"
 )
 
 
@@ -391,12 +416,13 @@ def mark_as_read(environ: dict, db: Sqlite | Postgres) -> Answer:
         if row is None:
             raise Refused("404 Not Found")
         place, seq = db.key(row[7]), row[8]
-        if db.execute(MOVE, [seq, place, seq, me]).rowcount:
+        has_unread = max(row[-2], seq) < row[-1]
+        if db.execute(MOVE, [seq, has_unread, place, seq, me]).rowcount:
             db.lock_log()
             at = db.stored(db.at(datetime.now(UTC)))
             event = ["read.updated", place, None, me, me, at]
             db.execute(EVENT, event).fetchone()
-    cursor = max(row[-1], seq)
+    cursor = max(row[-2], seq)
     return "200 OK", message(row, caller.user_id, cursor, online_since(db))
 
 
