@@ -91,7 +91,7 @@ class Inbox:
         order = "-sent_at" if self._is_newest_first else "sent_at"
         first = Subquery(self.probe.order_by(order).values("sent_at")[:1])
         opened = mine.alias(opened_id=F("participations__conversation_id"))
-        return opened.latest_first().values_list("opened_id", first, "updated_at")
+        return opened.latest_first().values_list("pk", first, "updated_at")
 
     def _rows_of(self, heads: list[Head], limit: int) -> MessageQuerySet:
         """Return the first rows of these conversations, in which they begin.
