@@ -1,7 +1,9 @@
 """How often one caller may call: counters in the cache, atomic and constant in cost."""
 
 import logging
+import threading
 import time
+from collections.abc import Callable
 
 from django.conf import settings
 from django.core.cache import cache
@@ -12,6 +14,52 @@ from rest_framework.throttling import BaseThrottle
 from chats.addresses import client_address
 
 logger = logging.getLogger(__name__)
+
+OUTAGE_PAUSE = 5.0  # seconds a cache that failed is left alone
+
+
+class Breaker:
+    """Leaves a service that failed alone for a pause; then one call at a time tries.
+
+    A service that hangs costs every call its timeout; behind this it costs one call
+    in each pause. Any thread may call any method.
+    """
+
+    def __init__(self, pause: float, *, clock: Callable[[], float] = time.monotonic):
+        self._pause, self._clock = pause, clock
+        self._lock = threading.Lock()
+        self._closed_until: float | None = None  # None: the service answers
+
+    def may_ask(self) -> bool:
+        """Tell whether to ask the service; whoever asks reports how it went."""
+        if self._closed_until is None:
+            return True
+        with self._lock:
+            now = self._clock()
+            if self._closed_until is not None and now < self._closed_until:
+                return False
+            if self._closed_until is not None:
+                self._closed_until = now + self._pause  # the others wait for this try
+            return True
+
+    def fail(self) -> bool:
+        """Note a failure; return whether an outage begins with it."""
+        with self._lock:
+            begins = self._closed_until is None
+            self._closed_until = self._clock() + self._pause
+            return begins
+
+    def succeed(self) -> bool:
+        """Note an answer; return whether an outage ends with it."""
+        if self._closed_until is None:
+            return False
+        with self._lock:
+            ends = self._closed_until is not None
+            self._closed_until = None
+            return ends
+
+
+breaker = Breaker(OUTAGE_PAUSE)
 
 
 class RateThrottle(BaseThrottle):
@@ -69,13 +117,20 @@ def count(key: str, seconds: int) -> int:
     """Count one more under ``key`` and return the count in this window of time.
 
     Windows follow this process's clock, not the cache's; what is over expires. 0
-    when the shared cache is not answering: a limit is no reason to fail a call.
+    when the shared cache is not answering, and for ``OUTAGE_PAUSE`` after, without
+    asking it: a limit is no reason to fail a call or to have it wait.
     """
-    try:
-        return _count(f"{key}:{int(time.time() // seconds)}", seconds)
-    except RedisError as error:
-        logger.warning("Throttles are off, the cache is not answering: %s", error)
+    if not breaker.may_ask():
         return 0
+    try:
+        counted = _count(f"{key}:{int(time.time() // seconds)}", seconds)
+    except RedisError as error:
+        if breaker.fail():
+            logger.warning("Throttles are off, the cache is not answering: %s", error)
+        return 0
+    if breaker.succeed():
+        logger.warning("Throttles are on again: the cache answers.")
+    return counted
 
 
 def _count(key: str, seconds: int) -> int:

@@ -7,13 +7,15 @@ from django.core.cache import cache
 from rest_framework.test import APIClient
 
 from chats.models import Conversation, User
+from chats.throttles import breaker
 from tests.factories import UserFactory, start
 
 
 @pytest.fixture(autouse=True)
 def _empty_cache():
-    """Throttle counters do not outlive a test."""
+    """Neither throttle counters nor an outage of the cache outlive a test."""
     cache.clear()
+    breaker.succeed()
 
 
 @pytest.fixture

@@ -1,12 +1,16 @@
 """Throttles: so many calls a window, by person or address."""
 
+import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
 import time_machine
 from django.core.cache import cache
 
+from chats import throttles
 from chats.throttles import count
 from messaging_app.settings import REDIS_URL
 from tests.factories import PASSWORD
@@ -157,13 +161,116 @@ def test_counters_are_gone_after_their_window(as_alice, alice, rates, clock):
     assert cache.get(key) is None
 
 
-def test_calls_pass_while_redis_is_away(as_alice, rates, settings, caplog):
+# --- A cache that is away or hangs --------------------------------------------
+
+
+class Clock:
+    """A clock that stands until it is moved."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def outage_clock(monkeypatch) -> Clock:
+    """The clock of a new breaker, which the throttles use."""
+    clock = Clock()
+    monkeypatch.setattr(throttles, "breaker", throttles.Breaker(5, clock=clock))
+    return clock
+
+
+@pytest.fixture
+def hanging():
+    """A server that takes connections and never answers, as a list of them."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = []
+
+        def take():
+            with suppress(OSError):
+                while True:
+                    taken.append(server.accept()[0])
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        yield server.getsockname()[1], taken
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        for connection in taken:
+            connection.close()
+
+
+def use_redis(settings, port: int) -> None:
     settings.CACHES = {
         "default": {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
-            "LOCATION": "redis://127.0.0.1:1",
+            "LOCATION": f"redis://127.0.0.1:{port}",
+            "OPTIONS": {"socket_timeout": 0.2, "socket_connect_timeout": 0.2},
         }
     }
+
+
+def test_calls_pass_while_redis_is_away(as_alice, rates, settings, caplog):
+    use_redis(settings, port=1)
     rates["user"] = (1, 60)
     assert statuses(lambda: as_alice.get(ME), 3) == [200] * 3
-    assert {record.name for record in caplog.records} == {"chats.throttles"}
+    assert [record.name for record in caplog.records] == ["chats.throttles"]
+
+
+def test_hanging_redis_is_asked_once_in_a_pause(
+    as_alice, rates, settings, caplog, outage_clock, hanging
+):
+    port, taken = hanging
+    use_redis(settings, port)
+    rates["user"] = (1, 60)
+    assert statuses(lambda: as_alice.get(ME), 5) == [200] * 5
+    assert len(taken) == 1
+    outage_clock.now = 4.9
+    assert as_alice.get(ME).status_code == 200
+    assert len(taken) == 1
+    outage_clock.now = 5.0
+    assert statuses(lambda: as_alice.get(ME), 5) == [200] * 5
+    assert len(taken) == 2
+    assert [record.name for record in caplog.records] == ["chats.throttles"]
+
+
+def test_throttles_are_on_again_once_the_cache_answers(
+    as_alice, rates, caplog, outage_clock
+):
+    rates["user"] = (1, 3600)
+    throttles.breaker.fail()
+    assert statuses(lambda: as_alice.get(ME), 3) == [200] * 3
+    outage_clock.now = 5.0
+    assert statuses(lambda: as_alice.get(ME), 3) == [200, 429, 429]
+    assert caplog.messages == ["Throttles are on again: the cache answers."]
+
+
+def test_wrong_passwords_are_limited_while_redis_hangs(
+    anonymous, alice, settings, outage_clock, hanging
+):
+    port, _ = hanging
+    use_redis(settings, port)
+    body = {"username": "alice", "password": "wrong"}
+    answers = statuses(lambda: anonymous.post("/api/auth/login/", body), 6)
+    assert answers == [401] * 5 + [429]
+
+
+def test_breaker_lets_one_of_many_threads_try(outage_clock):
+    breaker = throttles.breaker
+    breaker.fail()
+    outage_clock.now = 5.0
+    with ThreadPoolExecutor(8) as pool:
+        asked = list(pool.map(lambda _: breaker.may_ask(), range(100)))
+    assert sorted(asked) == [False] * 99 + [True]
+
+
+def test_breaker_tells_where_an_outage_begins_and_ends():
+    breaker = throttles.Breaker(5, clock=Clock())
+    assert [breaker.succeed(), breaker.may_ask()] == [False, True]
+    assert [breaker.fail(), breaker.fail(), breaker.may_ask()] == [True, False, False]
+    assert [breaker.succeed(), breaker.succeed(), breaker.may_ask()] == [
+        True,
+        False,
+        True,
+    ]
