@@ -5,13 +5,15 @@ How many processes serve is known where uvicorn is told by WEB_CONCURRENCY.
 
 import os
 import sqlite3
+from contextlib import suppress
 
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
-from django.db import connections
+from django.db import Error, connections
 
-# Before it, two processes that write in WAL mode can corrupt the file
+# Before it, two connections that write in WAL mode can corrupt the file, be they of
+# one process or of two
 # (https://sqlite.org/wal.html, "The WAL-Reset Bug").
 SQLITE_SAFE_FROM = (3, 51, 3)
 
@@ -33,43 +35,76 @@ def check_shared_cache(app_configs, **kwargs) -> list[CheckMessage]:
 
 @register()
 def check_sqlite_version(app_configs, **kwargs) -> list[CheckMessage]:
-    """W002: an SQLite with the WAL bug, written by several processes."""
-    if processes() < 2 or not settings.USES_SQLITE:
+    """W002: an SQLite with the WAL bug, written over several connections."""
+    if not settings.USES_SQLITE or (processes() < 2 and settings.WEB_THREADS < 2):
         return []
     if sqlite3.sqlite_version_info >= SQLITE_SAFE_FROM:
         return []
     return [
         checks.Warning(
             f"SQLite {sqlite3.sqlite_version} can corrupt the database when several "
-            "processes write.",
-            hint="Run one process, use PostgreSQL, or use SQLite 3.51.3 or later.",
+            "processes or threads write.",
+            hint="Run one process with WEB_THREADS=1, use PostgreSQL, or use SQLite "
+            "3.51.3 or later.",
             id="chats.W002",
         )
     ]
 
 
+# What each setting of PostgreSQL's guards when the machine fails.
+DURABILITY = {
+    "fsync": "messages that were acknowledged can be lost, and the database corrupted",
+    "full_page_writes": "a page that was half written corrupts the database",
+    "synchronous_commit": "messages that were acknowledged can be lost",
+}
+
+
 @register(Tags.database)
 def check_durability(app_configs, databases=None, **kwargs) -> list[CheckMessage]:
-    """W003: PostgreSQL that acknowledges commits before they are on disk."""
+    """W003: PostgreSQL that does not keep through a crash what it acknowledged.
+
+    Says nothing of a database that does not answer: that is for readyz.
+    """
     found = []
     for alias in databases or ():
-        if connections[alias].vendor != "postgresql":
-            continue
-        with connections[alias].cursor() as cursor:
-            for name in ("fsync", "synchronous_commit"):
-                cursor.execute("SELECT current_setting(%s)", [name])
-                if cursor.fetchone()[0] == "off":
-                    found.append(_not_durable(name))
+        if connections[alias].vendor == "postgresql":
+            with suppress(Error):
+                found += [_not_durable(name) for name in _switched_off(alias)]
     return found
+
+
+def _switched_off(alias: str) -> list[str]:
+    with connections[alias].cursor() as cursor:
+        cursor.execute(
+            "SELECT name FROM pg_settings WHERE name = ANY(%s) AND setting = 'off'"
+            " ORDER BY name",
+            [list(DURABILITY)],
+        )
+        return [name for (name,) in cursor.fetchall()]
 
 
 def _not_durable(name: str) -> CheckMessage:
     return checks.Warning(
-        f"PostgreSQL has {name} off: messages that were acknowledged can be lost when "
-        "the machine fails.",
+        f"PostgreSQL has {name} off: {DURABILITY[name]} when the machine fails.",
         hint=f"Set {name} = on in postgresql.conf.",
         id="chats.W003",
     )
+
+
+@register(Tags.security, deploy=True)
+def check_email(app_configs, **kwargs) -> list[CheckMessage]:
+    """W004: letters that set passwords go to the log of a server in use."""
+    console = settings.EMAIL_BACKEND == "django.core.mail.backends.console.EmailBackend"
+    if settings.DEBUG or not console:
+        return []
+    return [
+        checks.Warning(
+            "Letters are printed to the log, with links that set passwords: whoever "
+            "reads the log can take an account over.",
+            hint="Set EMAIL_URL, such as smtp+tls://user:password@host:587.",
+            id="chats.W004",
+        )
+    ]
 
 
 def processes() -> int:

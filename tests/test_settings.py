@@ -27,6 +27,7 @@ PRODUCTION = {
     "DATABASE_URL": SERVER,
     "ALLOWED_HOSTS": "chat.example",
     "HTTPS": "1",
+    "EMAIL_URL": "smtp://mail.example:25",
 }
 
 
