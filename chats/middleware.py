@@ -6,6 +6,23 @@ from django.http import HttpRequest, HttpResponse
 
 from chats.exceptions import TooManyAttempts
 
+PROBES = {"/healthz", "/readyz"}
+
+
+class AnyHostForProbesMiddleware:
+    """Let health probes name any host: they come by address, and get no link back.
+
+    Comes before whatever asks for the host. Every other path is refused as ever.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path_info in PROBES:
+            request.get_host = lambda: request.META["SERVER_NAME"]
+        return self.get_response(request)
+
 
 class NoStoreMiddleware:
     """Keep personal answers out of every cache: all of ``/api/`` is personal."""

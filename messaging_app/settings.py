@@ -4,6 +4,7 @@ A wrong value ends the start with one line naming the variable. The table of
 variables is in README.md; a test keeps it complete.
 """
 
+import logging
 import os
 import re
 import secrets
@@ -189,6 +190,7 @@ INSTALLED_APPS = [
     "corsheaders",
 ]
 MIDDLEWARE = [
+    "chats.middleware.AnyHostForProbesMiddleware",
     "chats.middleware.NoStoreMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -374,11 +376,24 @@ SPECTACULAR_SETTINGS = {
 
 # --- Logging ------------------------------------------------------------------
 
+
+def without_traceback(record: logging.LogRecord) -> bool:
+    """Let the record pass as its one line."""
+    record.exc_info = record.exc_text = None
+    return True
+
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
         "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}
+    },
+    "filters": {
+        "no_traceback": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": without_traceback,
+        }
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
@@ -388,5 +403,7 @@ LOGGING = {
         # A 4xx is the client's matter: an answer, not a line in the log.
         "django.request": {"level": "ERROR"},
         "django.security.csrf": {"level": "ERROR"},
+        # Says which host name to allow; the traceback would say nothing more.
+        "django.security.DisallowedHost": {"filters": ["no_traceback"]},
     },
 }

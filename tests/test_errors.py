@@ -1,5 +1,7 @@
 """Errors: one shape for all, and 503 while the database is locked, full or gone."""
 
+import logging
+
 import pytest
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import SuspiciousOperation
@@ -35,6 +37,7 @@ UNAVAILABLE = {
     "detail": "The database is busy or not answering. Try again.",
     "code": "unavailable",
 }
+MALFORMED = {"detail": "The request is malformed.", "code": "parse_error"}
 NOT_FOUND = {"detail": "Not found.", "code": "not_found"}
 
 on_sqlite = pytest.mark.skipif(
@@ -303,3 +306,16 @@ def test_errors_have_one_shape(error, status, body):
 @pytest.mark.parametrize("error", [RuntimeError("a mistake"), DataError("a mistake")])
 def test_mistakes_are_left_to_the_server(error):
     assert exception_handler(error, {}) is None
+
+
+# --- A host name that is not served -------------------------------------------
+
+
+def test_foreign_host_is_400_and_one_line_in_the_log(client, caplog):
+    logger = logging.getLogger("django.security.DisallowedHost")
+    logger.addHandler(caplog.handler)
+    response = client.get("/api/users/", HTTP_HOST="foreign.example")
+    logger.removeHandler(caplog.handler)
+    assert (response.status_code, response.json()) == (400, MALFORMED)
+    [line] = caplog.text.splitlines()
+    assert "Invalid HTTP_HOST header: 'foreign.example'" in line

@@ -76,6 +76,20 @@ def test_readyz_is_503_while_the_database_is_away(client, monkeypatch):
     assert client.get("/readyz").status_code == 200
 
 
+@pytest.mark.parametrize("host", ["192.0.2.7:8001", "foreign.example", "a b", "", "é"])
+def test_probes_answer_whatever_the_host(client, db, settings, host):
+    settings.ALLOWED_HOSTS = ["chat.example"]
+    for url in ("/healthz", "/readyz"):
+        assert client.get(url, HTTP_HOST=host).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "url", ["/healthz/", "/readyz/", "/healthz/../api/users/", "/api/users/", "/admin/"]
+)
+def test_nothing_but_probes_answers_a_foreign_host(client, db, url):
+    assert client.get(url, HTTP_HOST="192.0.2.7").status_code == 400
+
+
 def test_probes_need_no_https(client, db, settings):
     settings.SECURE_SSL_REDIRECT = True
     assert client.get("/healthz").status_code == 200
