@@ -1,5 +1,7 @@
 """The lists' query parameters. An unknown value is a 400 that names the parameter."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from django import forms
@@ -8,6 +10,7 @@ from django.http import Http404
 from django_filters import rest_framework as filters
 from django_filters.fields import IsoDateTimeField
 
+from chats import rows, searching
 from chats.models import Conversation, Message, Participant, User
 from chats.models.inbox import Inbox
 from chats.models.messages import EVER
@@ -15,6 +18,7 @@ from chats.models.messages import EVER
 MAX_BIGINT = 2**63 - 1
 MAX_SEARCH_LENGTH = 200  # SQLite fails on patterns of 50,000 bytes
 TIMES = ("sent_after", "sent_before")
+SPAN = (*TIMES, "after_seq", "before_seq")
 FLAGS = (("true", "true"), ("false", "false"))
 
 
@@ -82,6 +86,12 @@ class LeanFilterSet(filters.FilterSet):
             }
         super().__init__(data, *args, request=request, **kwargs)
 
+    def bounded(self, queryset: QuerySet, stretch: Callable, *args) -> QuerySet:
+        """Note for the pagination how far a page of a search, if it is one, looks."""
+        if self.form.cleaned_data.get("search"):
+            queryset.stretch = stretch(*args)
+        return queryset
+
 
 class UserFilter(LeanFilterSet):
     """Search and filters of the list of people."""
@@ -95,6 +105,9 @@ class UserFilter(LeanFilterSet):
     class Meta:
         model = User
         fields = ()
+
+    def filter_queryset(self, queryset: QuerySet) -> QuerySet:
+        return self.bounded(super().filter_queryset(queryset), searching.among_people)
 
     def filter_search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
         return queryset.search(value, with_email=self.request.user.is_role_admin)
@@ -122,7 +135,8 @@ class ConversationFilter(LeanFilterSet):
         fields = ()
 
     def filter_queryset(self, queryset: QuerySet) -> QuerySet:
-        return super().filter_queryset(queryset).latest_first()
+        queryset = super().filter_queryset(queryset).latest_first()
+        return self.bounded(queryset, searching.among_conversations, self.request.user)
 
     def filter_participant(self, queryset: QuerySet, name: str, value) -> QuerySet:
         return queryset.with_participant(value)
@@ -185,16 +199,22 @@ class MessageFilter(LeanFilterSet):
         """Sort by ``seq`` where there is an index for it with the filters, else by
         time: in one conversation that is the same."""
         asked = self.form.cleaned_data
-        in_one, searched = asked.get("conversation_id"), asked.get("search")
+        in_one, stretch = asked.get("conversation_id"), self._stretch()
         by_time = any(asked.get(name) for name in ("sender", *TIMES))
         names = ["seq"] if in_one and not by_time else ["sent_at", "message_id"]
         order = [
             name if asked.get("ordering") == "seq" else f"-{name}" for name in names
         ]
         narrow = super().filter_queryset
-        if in_one or searched:
-            queryset = queryset.by_conversation() if by_time else queryset
-            return narrow(queryset).order_by(*order)
+        if in_one or asked.get("search"):
+            if stretch and not in_one:
+                mine = Message.objects.scanned_by(self.request.user)
+                queryset = mine.values(*rows.MESSAGE, "last_read_seq")
+            elif by_time:
+                queryset = queryset.by_conversation()
+            queryset = narrow(queryset).order_by(*order)
+            queryset.stretch = stretch
+            return queryset
         return Inbox(
             self.request.user,
             rows=narrow(queryset.by_conversation()).order_by(*order),
@@ -202,6 +222,20 @@ class MessageFilter(LeanFilterSet):
             is_unread=asked.get("unread") == "true",
             since=asked.get("sent_after") or EVER,
         )
+
+    def _stretch(self) -> searching.Stretch | None:
+        """Return how far a page of a search looks: only within the span asked for."""
+        data = self.form.cleaned_data
+        if not data.get("search"):
+            return None
+        stretch = searching.among_messages(
+            self.request.user, data.get("conversation_id")
+        )
+        for name in SPAN if stretch else ():
+            if name in self.filters:
+                span = self.filters[name].filter(stretch.rows, data[name])
+                stretch = replace(stretch, rows=span)
+        return stretch
 
     def filter_unread(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
         return queryset.unread() if value == "true" else queryset.read()

@@ -13,7 +13,7 @@ from django.http import QueryDict
 
 from chats.models import Conversation, Message
 from chats.models.participants import hour_of
-from chats.pagination import beyond
+from chats.pagination import Pages, beyond
 from chats.prepared import Param, Prepared
 from chats.rows import CONVERSATION, MESSAGE, Row
 from chats.uuids import UUID_REGEX
@@ -62,7 +62,7 @@ def _between(order: str) -> Prepared:
 _RISING, _FALLING = _between("seq"), _between("-seq")
 
 
-class MessagePages:
+class MessagePages(Pages):
     """The messages of one conversation between two ``seq``; to outsiders, none."""
 
     model = Message
@@ -117,7 +117,7 @@ _OLDER = _conversations(beyond_edge=True, backward=False)
 _NEWER = _conversations(beyond_edge=True, backward=True)
 
 
-class ConversationPages:
+class ConversationPages(Pages):
     """All conversations of a person, latest activity first."""
 
     model = Conversation

@@ -2,8 +2,9 @@
 
 import base64
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 from django.core.exceptions import ValidationError as FieldError
 from django.db.models import Model, Q, QuerySet
@@ -20,7 +21,16 @@ DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
 
 
-class Pages(Protocol):
+class Read(NamedTuple):
+    """Rows in the order they were read, whether more follow, and where a search that
+    found no more stopped to look, if that is not the end."""
+
+    rows: list[Any]
+    has_more: bool
+    stop: list | None = None
+
+
+class Pages:
     """A list that gives its own pages."""
 
     model: type[Model]
@@ -29,36 +39,80 @@ class Pages(Protocol):
     def page(self, edge: list | None, *, backward: bool, limit: int) -> list[Any]:
         """Return up to ``limit`` rows past the edge, the values of ``ordering`` there;
         backward, those before it, the nearest first."""
+        raise NotImplementedError
+
+    def read(self, edge: list | None, *, backward: bool, size: int) -> Read:
+        """Read a page of this size past the edge."""
+        rows = self.page(edge, backward=backward, limit=size + 1)
+        return Read(rows[:size], has_more=len(rows) > size)
 
 
-class SlicedPages:
+class SlicedPages(Pages):
     """The pages of a queryset in its own order.
 
     A column that the queryset says is ``implied`` by another is no part of the edge.
     """
 
     def __init__(self, queryset: QuerySet | Inbox):
-        self._queryset, self.model = queryset, queryset.model
-        self._implied = getattr(queryset, "implied", {})
+        self.queryset, self.model = queryset, queryset.model
+        self.implied = getattr(queryset, "implied", {})
         ordering = queryset.query.order_by or queryset.model._meta.ordering
+        self.sorting = [str(key) for key in ordering]
         self.ordering = [
-            str(key) for key in ordering if key.lstrip("-") not in self._implied
+            key for key in self.sorting if key.lstrip("-") not in self.implied
         ]
+        self.names = [key.lstrip("-") for key in self.ordering]
 
     def page(self, edge: list | None, *, backward: bool, limit: int) -> list[Any]:
-        queryset = self._queryset
+        return list(self.past(self.queryset, edge, backward=backward)[:limit])
+
+    def past(self, queryset: Any, edge: list | None, *, backward: bool) -> Any:
+        """Return the rows past the edge, in the order in which they are read."""
+        lower = self.is_lower(backward=backward)
         if edge:
-            lower = self.ordering[0].startswith("-") != backward
-            names = [key.lstrip("-") for key in self.ordering]
             queryset = queryset.filter(
-                within(self._implied, names, edge, lower=lower),
-                beyond(names, edge, lower=lower),
+                within(self.implied, self.names, edge, lower=lower),
+                beyond(self.names, edge, lower=lower),
             )
             if isinstance(queryset, Inbox) and not lower:
                 queryset = queryset.sent_since(edge[0])
-        if backward:
-            queryset = queryset.reverse()
-        return list(queryset[:limit])
+        return queryset.reverse() if backward else queryset
+
+    def is_lower(self, *, backward: bool) -> bool:
+        """Tell whether what is read has lower and lower values."""
+        return self.ordering[0].startswith("-") != backward
+
+
+class SearchedPages(SlicedPages):
+    """The pages of a search, whose queryset has a ``stretch``: how far each looks."""
+
+    def read(self, edge: list | None, *, backward: bool, size: int) -> Read:
+        """Read a page, which ends with the stretch, full or not."""
+        lower = self.is_lower(backward=backward)
+        found = self.past(self.queryset, edge, backward=backward)
+        for stop in self._stops(edge, backward=backward):
+            so_far = Q()
+            if stop:
+                so_far = beyond(self.names, stop, lower=not lower, or_at=True)
+            rows = list(found.filter(so_far)[: size + 1])
+            if len(rows) > size:
+                return Read(rows[:size], has_more=True)
+            if stop is None:
+                break
+        return Read(rows, has_more=False, stop=stop)
+
+    def _stops(self, edge: list | None, *, backward: bool) -> Iterator[list | None]:
+        """Yield where a search may stop to look, each further on; None is the end."""
+        stretch, lower = self.queryset.stretch, self.is_lower(backward=backward)
+        rows = stretch.rows.order_by(*self.sorting)
+        order = [f"-{name}" if lower else name for name in self.names]
+        return stretch.edges(order, self.past(rows, edge, backward=backward))
+
+
+def pages_of(queryset: QuerySet | Inbox) -> SlicedPages:
+    if getattr(queryset, "stretch", None):
+        return SearchedPages(queryset)
+    return SlicedPages(queryset)
 
 
 class KeysetPagination(BasePagination):
@@ -66,18 +120,16 @@ class KeysetPagination(BasePagination):
 
     The order must be total and of one direction, such as ``-sent_at, -message_id``,
     and have an index. DRF's own cursors compare the first column only and skip
-    over ties by offset; these compare all of it.
+    over ties by offset; these compare all of it. A search goes on from where it
+    stopped to look when the page is not full by then.
     """
 
-    def paginate_queryset(
-        self, queryset: "QuerySet | Inbox | Pages", request, view=None
-    ):
+    def paginate_queryset(self, queryset: QuerySet | Inbox | Pages, request, view=None):
         self.url = request.build_absolute_uri()
         size = size_of(
             request, "page_size", default=DEFAULT_PAGE_SIZE, maximum=MAX_PAGE_SIZE
         )
-        is_sliced = isinstance(queryset, QuerySet | Inbox)
-        pages = SlicedPages(queryset) if is_sliced else queryset
+        pages = queryset if isinstance(queryset, Pages) else pages_of(queryset)
         self.ordering = pages.ordering
         cursor = request.query_params.get("cursor")
         backward, edge = (
@@ -85,27 +137,33 @@ class KeysetPagination(BasePagination):
             if cursor
             else (False, None)
         )
-        rows = pages.page(edge, backward=backward, limit=size + 1)
-        has_more, rows = len(rows) > size, rows[:size]
-        if backward:
-            rows.reverse()
-        self.has_next = bool(rows) and (has_more or backward)
-        self.has_previous = bool(rows) and (has_more if backward else bool(edge))
-        self.rows = rows
-        return rows
+        read = pages.read(edge, backward=backward, size=size)
+        near, far = self._ends(read)
+        ahead = far if read.has_more or read.stop else None
+        behind = near if edge else None
+        self.next, self.previous = (behind, ahead) if backward else (ahead, behind)
+        return read.rows[::-1] if backward else read.rows
+
+    def _ends(self, read: Read) -> tuple[list | None, list | None]:
+        """Return the values at the page's near and far end, as it was read."""
+        if not read.rows:
+            return read.stop, read.stop
+        first, last = (
+            [value_of(row, key.lstrip("-")) for key in self.ordering]
+            for row in (read.rows[0], read.rows[-1])
+        )
+        return first, read.stop or last
 
     def get_paginated_response(self, data: list) -> Response:
         return Response(
             {
-                "next": self.link(backward=False) if self.has_next else None,
-                "previous": self.link(backward=True) if self.has_previous else None,
+                "next": self.next and self.link(self.next, backward=False),
+                "previous": self.previous and self.link(self.previous, backward=True),
                 "results": data,
             }
         )
 
-    def link(self, *, backward: bool) -> str:
-        edge = self.rows[0 if backward else -1]
-        values = [value_of(edge, key.lstrip("-")) for key in self.ordering]
+    def link(self, values: list, *, backward: bool) -> str:
         cursor = encode_cursor(backward, self.ordering, values)
         url = remove_query_param(self.url, "cursor")
         return replace_query_param(url, "cursor", cursor)
@@ -159,8 +217,8 @@ def value_of(row: Any, name: str) -> Any:
     return row[name] if isinstance(row, dict) else getattr(row, name)
 
 
-def beyond(names: list[str], values: list, *, lower: bool) -> Q:
-    """Return the condition for rows past ``values`` in lexicographic order.
+def beyond(names: list[str], values: list, *, lower: bool, or_at: bool = False) -> Q:
+    """Return the condition for rows past ``values`` (or at them), lexicographically.
 
     For (a, b) going down: a <= x AND (a < x OR (a = x AND b < y)). The first part
     is redundant, but it is what an index range scan starts from.
@@ -170,7 +228,8 @@ def beyond(names: list[str], values: list, *, lower: bool) -> Q:
     for name, value in reversed(list(zip(names, values, strict=True))):
         further = Q(**{f"{name}__{side}": value})
         tied = Q(**{name: value}) & condition
-        condition = further | tied if condition else further
+        last = Q(**{f"{name}__{side}e": value}) if or_at else further
+        condition = further | tied if condition else last
     return Q(**{f"{names[0]}__{side}e": values[0]}) & condition
 
 

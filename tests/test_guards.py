@@ -42,6 +42,7 @@ LEVELS = {
     "prepared": 0,
     "models": 1,
     "rows": 2,
+    "searching": 2,
     "services": 2,
     "events": 3,
     "authentication": 3,

@@ -10,7 +10,7 @@ from django.utils import timezone
 from chats.exceptions import ChatError, NotFound
 from chats.models.participants import Participant, hour_of
 from chats.models.rules import require
-from chats.models.users import User
+from chats.models.users import NAMES, User, any_contains
 from chats.prepared import Param, Prepared, columns, update
 from chats.uuids import uuid7
 
@@ -51,11 +51,16 @@ class ConversationQuerySet(models.QuerySet):
         return self.filter(pk__in=others.values("conversation_id"))
 
     def search(self, text: str) -> "ConversationQuerySet":
-        """Those with ``text`` in the title or in a participant's names."""
-        people = Participant.objects.filter(
-            conversation_id=models.OuterRef("pk"), user__in=User.objects.search(text)
-        )
-        return self.filter(Q(title__icontains=text) | models.Exists(people))
+        """Those with ``text`` in the title or in a participant's names.
+
+        By a subquery for one value: PostgreSQL would answer an EXISTS by collecting
+        everybody of that name and all their conversations first.
+        """
+        fields = [f"user__{name}" for name in NAMES]
+        people = Participant.objects.filter(conversation_id=models.OuterRef("pk"))
+        one = people.filter(any_contains(fields, text)).order_by().values("pk")[:1]
+        found = Q(title__icontains=text) | Q(one_named__isnull=False)
+        return self.alias(one_named=models.Subquery(one)).filter(found)
 
     def locked(
         self, conversation_id: UUID, *, seen_by: User, field: str = "", to: str = ""

@@ -1,5 +1,6 @@
 """People: the custom user model."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from django.utils.crypto import salted_hmac
 
 from chats.uuids import uuid7
 
+NAMES = ("username", "first_name", "last_name")  # by which one is found
 ONLINE_FOR = timedelta(seconds=60)  # how long one counts as online after being seen
 SEEN_PRECISION = timedelta(seconds=30)  # last_seen_at is written at most this often
 
@@ -27,6 +29,12 @@ validate_no_at_sign = RegexValidator(
 validate_phone_number = RegexValidator(
     r"^\+?[0-9][0-9 ()./-]{2,30}$", "Enter a phone number.", code="invalid_phone"
 )
+
+
+def any_contains(fields: Iterable[str], text: str) -> Q:
+    """Return the condition that one of the fields has ``text``, whatever the case."""
+    matches = [Q(**{f"{field}__icontains": text}) for field in fields]
+    return Q(*matches, _connector=Q.OR)
 
 
 class UserQuerySet(models.QuerySet):
@@ -54,10 +62,8 @@ class UserQuerySet(models.QuerySet):
 
     def search(self, text: str, *, with_email: bool = False) -> "UserQuerySet":
         """Those with ``text`` in the username, a name or, if asked, the e-mail."""
-        fields = ["username", "first_name", "last_name"]
-        fields += ["email"] if with_email else []
-        matches = [Q(**{f"{field}__icontains": text}) for field in fields]
-        return self.filter(Q(*matches, _connector=Q.OR))
+        fields = (*NAMES, "email") if with_email else NAMES
+        return self.filter(any_contains(fields, text))
 
 
 class ChatsUserManager(UserManager.from_queryset(UserQuerySet)):

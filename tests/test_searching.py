@@ -1,0 +1,214 @@
+"""Searches whose pages look through a stretch of rows: they miss nothing, and end."""
+
+from itertools import chain
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from chats import searching
+from chats.models import Conversation, Message, Participant
+from chats.pagination import decode_cursor
+from tests.factories import UserFactory, start
+from tests.test_pagination import fill
+from tests.test_services import send
+
+MESSAGES, CONVERSATIONS, USERS = "/api/messages/", "/api/conversations/", "/api/users/"
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Stretches of a few rows, so that a few dozen rows are many."""
+    for name in ("MESSAGES", "PEOPLE", "CONVERSATIONS"):
+        monkeypatch.setattr(searching, name, (2, 5))
+
+
+@pytest.fixture
+def history(alice, bob, conversation) -> Conversation:
+    """40 messages here, of which some share a time, among others alice cannot see."""
+    fill(conversation, bob, 40)
+    fill(start(bob), bob, 25)
+    return conversation
+
+
+def follow(client, url: str | None, link: str) -> list[dict]:
+    """Return the answers from ``url`` on, by one link."""
+    answers = []
+    while url:
+        answers.append(client.get(url).json())
+        url = answers[-1][link]
+        assert len(answers) < 100, "no end"
+    return answers
+
+
+def pages(client, url: str) -> list[list[dict]]:
+    """Follow ``next`` to the end; on the way back ``previous`` shows the same rows."""
+    forward = follow(client, url, "next")
+    there = [page["results"] for page in forward]
+    if forward[-1]["previous"]:
+        back = follow(client, forward[-1]["previous"], "previous")
+        again = [*(page["results"] for page in back[::-1]), there[-1]]
+        assert list(chain(*again)) == list(chain(*there))
+    return there
+
+
+def bodies(found: list[list[dict]]) -> list[str]:
+    return [message["message_body"] for message in chain(*found)]
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("place", ["", "&conversation_id={}"])
+@pytest.mark.parametrize("ordering", ["-seq", "seq"])
+@pytest.mark.parametrize("text", ["MESSAGE", "7", "message 33", "nothing"])
+def test_messages_searched_by_stretches_are_those_that_match(
+    as_alice, history, text, ordering, place
+):
+    url = f"{MESSAGES}?search={text}&ordering={ordering}&page_size=3"
+    found = pages(as_alice, url + place.format(history.pk))
+    names = ["seq"] if place else ["sent_at", "pk"]
+    order = [name if ordering == "seq" else f"-{name}" for name in names]
+    mine = Message.objects.filter(conversation=history).order_by(*order)
+    everything = mine.values_list("message_body", flat=True)
+    assert bodies(found) == [one for one in everything if text.lower() in one.lower()]
+    assert max(map(len, found)) <= 3
+
+
+@pytest.mark.usefixtures("short")
+def test_page_looks_no_further_than_its_stretch(as_alice, history):
+    url = f"{MESSAGES}?conversation_id={history.pk}&search=message 33"
+    found = pages(as_alice, url)
+    # 40 to 36; 35 to 31; and on through what is left.
+    assert [len(page) for page in found] == [0, 1, 0, 0, 0, 0, 0, 0]
+
+
+@pytest.mark.usefixtures("short")
+def test_page_that_is_full_early_ends_early(as_alice, history):
+    url = f"{MESSAGES}?conversation_id={history.pk}&search=message&page_size=2"
+    answer = as_alice.get(url).json()
+    assert [message["seq"] for message in answer["results"]] == [40, 39]
+    answer = as_alice.get(answer["next"]).json()
+    assert [message["seq"] for message in answer["results"]] == [38, 37]
+
+
+def test_all_of_ones_few_messages_are_looked_through_at_once(
+    as_alice, bob, conversation, monkeypatch
+):
+    send(bob, conversation, "A needle")
+    fill(start(bob), bob, 25)
+    monkeypatch.setattr(searching, "MESSAGES", (2, 5))
+    answer = as_alice.get(f"{MESSAGES}?search=needle").json()
+    assert (bodies([answer["results"]]), answer["next"]) == (["A needle"], None)
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("ordering", ["-seq", "seq"])
+def test_edge_among_everybodys_messages_names_none_of_them(as_alice, history, ordering):
+    """Of 65 messages 25 are not alice's: a cursor gives away neither id nor moment."""
+    Message.objects.update(
+        sent_at=Message.objects.first().sent_at.replace(microsecond=7)
+    )
+    history.messages.filter(seq__lte=20).update(sent_at="2029-01-01T00:00:00.5Z")
+    url = f"{MESSAGES}?search=nothing&ordering={ordering}"
+    sign = "" if ordering == "seq" else "-"
+    order = [f"{sign}sent_at", f"{sign}message_id"]
+    links = [page["next"] for page in follow(as_alice, url, "next")]
+    assert len(links) > 1
+    for link in links[:-1]:
+        cursor = link.partition("cursor=")[2].partition("&")[0]
+        _, (sent_at, message_id) = decode_cursor(cursor, Message, order)
+        assert sent_at.microsecond == 0
+        assert message_id.int == (2**128 - 1 if ordering == "seq" else 0)
+
+
+@pytest.mark.usefixtures("short")
+def test_search_in_a_conversation_of_others_has_no_next(as_mallory, history):
+    url = f"{MESSAGES}?conversation_id={history.pk}&search=nothing"
+    assert as_mallory.get(url).json() == {"next": None, "previous": None, "results": []}
+
+
+@pytest.mark.usefixtures("short")
+def test_search_across_conversations_shows_nothing_of_others(as_alice, bob, history):
+    send(bob, start(bob), "Message of a secret")
+    found = bodies(pages(as_alice, f"{MESSAGES}?search=message"))
+    assert len(found) == 40
+    assert "Message of a secret" not in found
+
+
+@pytest.mark.usefixtures("short")
+def test_search_goes_with_other_filters(as_alice, alice, bob, history):
+    Participant.objects.filter(user=alice).update(last_read_seq=30)
+    fill(history, alice, 3, first=41)
+    query = "search=message&sender={}&unread=true"
+    found = bodies(pages(as_alice, f"{MESSAGES}?{query.format(bob.pk)}"))
+    assert sorted(found) == [f"Message {number}" for number in range(31, 41)]
+
+
+@pytest.mark.usefixtures("short")
+def test_search_of_a_span_looks_through_no_more(as_alice, history):
+    history.messages.filter(seq=7).update(sent_at="2029-06-01T12:00:00Z")
+    span = "sent_after=2029-01-01T00:00:00Z&sent_before=2029-12-31T00:00:00Z"
+    found = pages(as_alice, f"{MESSAGES}?search=message&{span}")
+    assert [bodies([page]) for page in found] == [["Message 7"]]
+
+
+@pytest.mark.usefixtures("short")
+def test_people_searched_by_stretches_are_those_that_match(as_alice, alice):
+    for number in range(20):
+        UserFactory(
+            username=f"person-{number:02}", first_name="Zoë" if number % 9 else "Ann"
+        )
+    found = pages(as_alice, f"{USERS}?search=ann&page_size=2")
+    names = [person["username"] for person in chain(*found)]
+    assert names == ["person-00", "person-09", "person-18"]
+
+
+@pytest.mark.usefixtures("short")
+def test_conversations_searched_by_stretches_are_those_that_match(as_alice, alice, bob):
+    for number in range(20):
+        start(alice, *([] if number % 8 else [bob]), title=f"Talk {number}")
+    found = pages(as_alice, f"{CONVERSATIONS}?search=bob&page_size=2")
+    titles = [item["title"] for item in chain(*found)]
+    assert titles == ["Talk 16", "Talk 8", "Talk 0"]
+    found = pages(as_alice, f"{CONVERSATIONS}?search=talk 5&page_size=2")
+    assert [item["title"] for item in chain(*found)] == ["Talk 5"]
+
+
+def test_stretch_of_conversations_is_shorter_where_many_take_part(
+    as_alice, alice, monkeypatch
+):
+    monkeypatch.setattr(searching, "PARTICIPANTS", 6)
+    crowd = UserFactory.create_batch(3)
+    for _ in range(4):
+        start(alice, *crowd)
+    found = pages(as_alice, f"{CONVERSATIONS}?search=nothing")
+    assert [len(page) for page in found] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("url", "queries"),
+    [
+        (f"{MESSAGES}?search=message", 2),  # how many are mine; the page
+        (f"{USERS}?search=person", 2),  # where to stop; the page
+        (f"{CONVERSATIONS}?search=plans", 3),  # where to stop; the page; previews
+    ],
+)
+def test_search_of_few_rows_takes_few_queries(
+    as_alice, history, url, queries, django_assert_num_queries
+):
+    with django_assert_num_queries(queries):
+        as_alice.get(url)
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite's planner")
+def test_search_among_many_messages_reads_them_in_order(as_alice, history):
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        as_alice.get(f"{MESSAGES}?search=nothing")
+    last = captured.captured_queries[-1]["sql"]
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {last}")
+        plan = [row[-1] for row in cursor.fetchall()]
+    assert plan[0].startswith("SEARCH chats_message USING INDEX message_newest")
+    assert not [step for step in plan if "ORDER BY" in step]
