@@ -5,14 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from django.conf import settings
 from django.core.management import get_commands
-from django.db import connection
 
 from chats import stream
-from chats.events import cursors
-from tests.factories import start
 from tests.settings import READS, SETTINGS_FILE
 
 PAGE = (Path(settings.BASE_DIR) / "docs/deploy.md").read_text()
@@ -71,45 +67,7 @@ def test_static_files_are_not_collected():
     assert settings.STATIC_ROOT is None
 
 
-# --- The log after a restored backup ------------------------------------------
-
-
-def restart_log() -> None:
-    """Run the page's statements, inside the test's transaction."""
-    if connection.vendor == "postgresql":
-        [first, rest] = found(r"^(SELECT setval.*?) \\gset\n(.*?)^END$", 1)[0]
-    else:
-        [first, rest] = found(r'"BEGIN; (UPDATE sqlite_sequence.*?;)(.*?)COMMIT"', 1)[0]
-    with connection.cursor() as cursor:
-        cursor.execute(first)
-        position = cursor.fetchone()[0] if cursor.description else None
-        for statement in filter(str.strip, rest.split(";")):
-            cursor.execute(statement.replace(":start", str(position)))
-
-
-@pytest.fixture
-def _sequence_kept(db):
-    """Put PostgreSQL's sequence back: a rollback does not."""
-    yield
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT setval('chats_event_event_id_seq', last_value - 1000000000)"
-                " FROM chats_event_event_id_seq"
-            )
-
-
-@pytest.mark.usefixtures("_sequence_kept")
-def test_restarted_log_refuses_every_older_cursor(alice, bob, conversation, as_bob):
-    before = as_bob.get("/api/events/").json()["cursor"]
-    lost = cursors.encode(cursors.decode(before) + 3)  # seen before the restoring
-
-    restart_log()
-
-    beginning = as_bob.get("/api/events/").json()["cursor"]
-    for _ in range(5):
-        start(alice, bob)
-    for cursor in (cursors.encode(0), before, lost):
-        assert as_bob.get("/api/events/", {"after": cursor}).status_code == 410
-    events = as_bob.get("/api/events/", {"after": beginning}).json()["events"]
-    assert [event["type"] for event in events] == ["conversation.created"] * 5
+def test_log_is_renewed_after_each_way_of_restoring():
+    for section in ("Restoring a backup", "SQLite"):
+        [commands] = found(rf"^## {section}\n(.*?)^## ", 1)
+        assert "messaging-manage renew_log" in commands

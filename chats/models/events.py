@@ -1,5 +1,6 @@
 """The event log: what happened, in commit order, as references to rows."""
 
+import secrets
 from uuid import UUID
 
 from django.db import connection, models
@@ -91,9 +92,16 @@ _INSERT = Prepared(lambda: insert(Event))
 
 
 class EventLog(models.Model):
-    """The one row that says through which id the log has been pruned."""
+    """The one row that says which log it is and through which id it has been pruned.
+
+    While there is none, it is the first log, nothing of which has been pruned.
+    """
+
+    FIRST = "1"
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    # Begins every cursor; another one makes all cursors given out before void.
+    identity = models.CharField(max_length=16, default=FIRST, db_default=FIRST)
     pruned_through_id = models.PositiveBigIntegerField(default=0)
 
     class Meta:
@@ -107,9 +115,21 @@ class EventLog(models.Model):
         return f"pruned through {self.pruned_through_id}"
 
     @classmethod
+    def state(cls) -> tuple[str, int]:
+        """Return the log's identity and through which id it has been pruned."""
+        row = cls.objects.values_list("identity", "pruned_through_id").first()
+        return row or (cls.FIRST, 0)
+
+    @classmethod
     def pruned_through(cls) -> int:
-        row = cls.objects.values_list("pruned_through_id", flat=True).first()
-        return row or 0
+        return cls.state()[1]
+
+    @classmethod
+    def renew(cls) -> str:
+        """Give the log a new identity and return it."""
+        identity = secrets.token_hex(8)
+        cls.objects.update_or_create(pk=1, defaults={"identity": identity})
+        return identity
 
 
 class TypingSignalQuerySet(models.QuerySet):

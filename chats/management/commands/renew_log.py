@@ -1,0 +1,18 @@
+"""Void every cursor given out before, as after restoring a backup."""
+
+from django.core.management.base import BaseCommand
+
+from chats.models import EventLog
+
+
+class Command(BaseCommand):
+    help = (
+        "Give the event log a new identity. Run it after restoring a backup, while the "
+        "services are stopped: clients have seen events that are gone, and would miss "
+        "those that get the same numbers. Every client whose cursor is from before is "
+        "told to load anew, once. Deletes nothing."
+    )
+
+    def handle(self, *args, **options) -> None:
+        identity = EventLog.renew()
+        self.stdout.write(f"The log is now {identity}: older cursors are void.")
