@@ -1,6 +1,7 @@
 """Errors: one shape for all, and 503 while the database is locked, full or gone."""
 
 import logging
+from io import StringIO
 
 import pytest
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
@@ -311,11 +312,12 @@ def test_mistakes_are_left_to_the_server(error):
 # --- A host name that is not served -------------------------------------------
 
 
-def test_foreign_host_is_400_and_one_line_in_the_log(client, caplog):
-    logger = logging.getLogger("django.security.DisallowedHost")
-    logger.addHandler(caplog.handler)
+def test_foreign_host_is_400_and_one_line_in_the_log(client):
+    logger, log = logging.getLogger("django.security.DisallowedHost"), StringIO()
+    handler = logging.StreamHandler(log)
+    logger.addHandler(handler)
     response = client.get("/api/users/", HTTP_HOST="foreign.example")
-    logger.removeHandler(caplog.handler)
+    logger.removeHandler(handler)
     assert (response.status_code, response.json()) == (400, MALFORMED)
-    [line] = caplog.text.splitlines()
+    [line] = log.getvalue().splitlines()
     assert "Invalid HTTP_HOST header: 'foreign.example'" in line

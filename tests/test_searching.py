@@ -181,7 +181,7 @@ def test_stretch_of_conversations_is_shorter_where_many_take_part(
     for _ in range(4):
         start(alice, *crowd)
     found = pages(as_alice, f"{CONVERSATIONS}?search=nothing")
-    assert [len(page) for page in found] == [0, 0, 0]
+    assert [len(page) for page in found] == [0, 0]  # two with 8 people, and two
 
 
 @pytest.mark.parametrize(

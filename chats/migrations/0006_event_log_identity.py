@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("chats", "0001_initial")]
+    dependencies = [("chats", "0005_message_times")]
 
     operations = [
         migrations.AddField(
