@@ -1,6 +1,9 @@
 """How the API describes itself: OpenAPI 3, with error answers on every operation."""
 
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.extensions import (
+    OpenApiAuthenticationExtension,
+    OpenApiSerializerExtension,
+)
 from drf_spectacular.openapi import AutoSchema
 from rest_framework import serializers
 
@@ -15,8 +18,20 @@ class Error(serializers.Serializer):
 class FieldErrors(serializers.Serializer):
     """The inputs at fault, each with its messages (or ``detail`` and ``code``)."""
 
-    def to_representation(self, instance):
-        return instance
+
+class FieldErrorsSchema(OpenApiSerializerExtension):
+    """The shape of FieldErrors, whose names are those of the inputs."""
+
+    target_class = "chats.schema.FieldErrors"
+
+    def map_serializer(self, auto_schema: AutoSchema, direction: str) -> dict:
+        messages = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+        return {
+            "type": "object",
+            "description": FieldErrors.__doc__,
+            "minProperties": 1,
+            "additionalProperties": {"oneOf": [{"type": "string"}, messages]},
+        }
 
 
 class ChatsSchema(AutoSchema):
@@ -33,6 +48,11 @@ class ChatsSchema(AutoSchema):
         action = getattr(self.view, getattr(self.view, "action", "") or "", action)
         lines = (action.__doc__ or self.view.__doc__ or "").strip().splitlines()
         return "\n".join(line.strip() for line in lines)
+
+    def get_auth(self) -> list[dict]:
+        """Say of sign-up too that it needs none, which CanRegister does not show."""
+        auths = super().get_auth()
+        return [*auths, {}] if "CanRegister" in self._permissions() else auths
 
     def _get_response_bodies(self, direction="response") -> dict:
         bodies = super()._get_response_bodies(direction)
@@ -58,8 +78,10 @@ class ChatsSchema(AutoSchema):
         return errors
 
     def _is_public(self) -> bool:
-        names = {type(item).__name__ for item in self.view.get_permissions()}
-        return names == {"AllowAny"}
+        return self._permissions() == {"AllowAny"}
+
+    def _permissions(self) -> set[str]:
+        return {type(item).__name__ for item in self.view.get_permissions()}
 
 
 class TokenScheme(OpenApiAuthenticationExtension):

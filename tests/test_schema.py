@@ -92,6 +92,24 @@ def test_schema_knows_tokens_and_sessions(schema):
     ]
 
 
+def test_schema_says_that_sign_up_needs_no_credentials(schema):
+    found = operations(schema)
+    assert found["POST", "/api/users/"]["security"] == [
+        {"token": []},
+        {"session": []},
+        {},
+    ]
+    assert {} not in found["DELETE", f"/api/users/{NOBODY}/"]["security"]
+
+
+def test_schema_tells_the_shape_of_field_errors(schema):
+    answers = operations(schema)["POST", "/api/messages/"]["responses"]
+    [media] = answers["400"]["content"].values()
+    assert media["schema"] == {"$ref": "#/components/schemas/FieldErrors"}
+    shape = schema["components"]["schemas"]["FieldErrors"]["additionalProperties"]
+    assert [item["type"] for item in shape["oneOf"]] == ["string", "array"]
+
+
 def test_schema_says_that_private_fields_are_for_some_only(schema):
     user = schema["components"]["schemas"]["User"]
     assert set(user["properties"]) - set(user["required"]) == {

@@ -14,6 +14,7 @@ from chats.events.streams import opening
 from chats.models import AccessToken, Event
 from chats.pagination import size_of
 from chats.renderers import EventStreamRenderer, JSONRenderer
+from chats.schema import Error, FieldErrors
 from chats.serializers.events import EventPageSerializer
 
 DEFAULT_LIMIT = 100
@@ -39,6 +40,8 @@ class EventsView(APIView):
             (200, "text/event-stream"): OpenApiResponse(
                 str, description="`id:` is the cursor, `data:` an event in JSON."
             ),
+            400: FieldErrors,
+            410: Error,
         },
     )
     def get(self, request: Request) -> Response | HttpResponse:

@@ -13,6 +13,7 @@ from chats import rows
 from chats.filters import MessageFilter, OneConversationFilter
 from chats.models import Message
 from chats.pages import message_pages
+from chats.schema import Error
 from chats.serializers.messages import (
     MarkConversationSerializer,
     MarkedSerializer,
@@ -56,7 +57,7 @@ class MessageViewSet(ChatsViewSet):
 
     @extend_schema(
         request=SendSerializer,
-        responses={200: MessageSerializer, 201: MessageSerializer},
+        responses={200: MessageSerializer, 201: MessageSerializer, 409: Error},
     )
     def create(self, request: Request) -> Response:
         """Send a message.
@@ -73,12 +74,16 @@ class MessageViewSet(ChatsViewSet):
         )
         return self._answer(message, 201 if is_new else 200)
 
-    @extend_schema(request=MessageEditSerializer, responses=MessageSerializer)
+    @extend_schema(
+        request=MessageEditSerializer, responses={200: MessageSerializer, 409: Error}
+    )
     def update(self, request: Request, message_id: str) -> Response:
         """Edit a message of mine."""
         return self._edit(request, message_id)
 
-    @extend_schema(request=MessageEditSerializer, responses=MessageSerializer)
+    @extend_schema(
+        request=MessageEditSerializer, responses={200: MessageSerializer, 409: Error}
+    )
     def partial_update(self, request: Request, message_id: str) -> Response:
         """Edit a message of mine."""
         return self._edit(request, message_id, is_partial=True)
@@ -117,6 +122,7 @@ class MessageViewSet(ChatsViewSet):
             }
         )
 
+    @extend_schema(responses={200: MessageSerializer(many=True), 404: Error})
     @action(detail=False, filterset_class=OneConversationFilter)
     def by_conversation(self, request: Request) -> Response:
         """List the messages of one conversation, newest first."""
