@@ -4,7 +4,7 @@ import logging
 import sys
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from django.views import defaults
 from rest_framework import exceptions
@@ -16,7 +16,9 @@ from chats.exceptions import ChatError, TooManyAttempts
 
 logger = logging.getLogger(__name__)
 
-DATABASE_DOWN = (OperationalError, InterfaceError)
+# InternalError: PostgreSQL's word for a server that may only be read, a standby, and
+# for a transaction that it has ended by itself.
+DATABASE_DOWN = (OperationalError, InterfaceError, InternalError)
 UNAVAILABLE = {
     "detail": "The database is busy or not answering. Try again.",
     "code": "unavailable",

@@ -116,7 +116,10 @@ SQLITE_OPTIONS = {
 }
 
 POSTGRESQL_OPTIONS = {
-    "connect_timeout": 5,
+    "connect_timeout": 5,  # seconds
+    # Milliseconds: a call queues for a lock as long as on SQLite, then it is 503. And
+    # a node that lost its power in a transaction does not hold its locks for hours.
+    "options": "-c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000",
     # Statements are prepared from their fifth run on, and then neither parsed nor,
     # as a rule, planned any more. A pooler in front has to keep them apart.
     "server_side_binding": True,

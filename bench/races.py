@@ -1,0 +1,312 @@
+"""Do at the same moment what must not meet, 1,000 times; then look at the rows.
+
+Each round starts a conversation and has several people, each in a thread with a
+connection of its own, do things that race: send against removal, add against remove,
+owners leaving, devices marking as read, one client_id at once, deletion of the
+conversation or of a person against everything. What the domain refuses is an answer;
+anything else raised is a fault, and so is any row that breaks a rule, found by SQL at
+the end. On SQLite and on PostgreSQL. Exits with 1 if there is a fault.
+"""
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from threading import Barrier
+from typing import Any
+
+from tqdm import tqdm
+
+from bench.servers import ROOT, default_postgres, environment, postgres, sqlite
+
+ROUNDS = 1000
+DEVICES = 50
+WAIT = 60  # seconds for all threads of a round to be ready
+
+# What must be true of any database between transactions: each query finds what is not.
+RULES = {
+    "seq has a gap, or is not last_seq": """
+        SELECT c.conversation_id FROM chats_conversation c
+        LEFT JOIN chats_message m ON m.conversation_id = c.conversation_id
+        GROUP BY c.conversation_id, c.last_seq
+        HAVING COUNT(m.seq) <> c.last_seq OR COALESCE(MAX(m.seq), 0) <> c.last_seq""",
+    "the last message is not the one of last_seq": """
+        SELECT c.conversation_id FROM chats_conversation c
+        LEFT JOIN chats_message m ON m.message_id = c.last_message_id
+        WHERE c.last_seq > 0 AND (m.seq IS NULL OR m.seq <> c.last_seq)""",
+    "sent_at does not rise with seq": """
+        SELECT a.message_id FROM chats_message a JOIN chats_message b
+        ON b.conversation_id = a.conversation_id AND b.seq = a.seq + 1
+        WHERE b.sent_at <= a.sent_at""",
+    "participant_count is not the count": """
+        SELECT c.conversation_id FROM chats_conversation c
+        LEFT JOIN chats_participant p ON p.conversation_id = c.conversation_id
+        GROUP BY c.conversation_id, c.participant_count
+        HAVING COUNT(p.id) <> c.participant_count""",
+    "the owner takes no part, or people are without an owner": """
+        SELECT c.conversation_id FROM chats_conversation c
+        LEFT JOIN chats_participant p
+        ON p.conversation_id = c.conversation_id AND p.user_id = c.owner_id
+        WHERE (c.owner_id IS NULL) <> (c.participant_count = 0)
+        OR (c.owner_id IS NOT NULL AND p.id IS NULL)""",
+    "a cursor is past the end": """
+        SELECT p.id FROM chats_participant p JOIN chats_conversation c
+        ON c.conversation_id = p.conversation_id WHERE p.last_read_seq > c.last_seq""",
+    "a sender's cursor is before their own message": """
+        SELECT m.message_id FROM chats_message m JOIN chats_participant p
+        ON p.conversation_id = m.conversation_id AND p.user_id = m.sender_id
+        WHERE m.seq > p.last_read_seq AND m.sent_at > p.joined_at""",
+    "a message without its one event": """
+        SELECT m.message_id FROM chats_message m LEFT JOIN chats_event e
+        ON e.message_id = m.message_id AND e.type = 'message.created'
+        GROUP BY m.message_id HAVING COUNT(e.event_id) <> 1""",
+    "events are not in the order of seq": """
+        SELECT a.message_id FROM chats_message a
+        JOIN chats_message b
+        ON b.conversation_id = a.conversation_id AND b.seq = a.seq + 1
+        JOIN chats_event ea ON ea.message_id = a.message_id
+        AND ea.type = 'message.created'
+        JOIN chats_event eb ON eb.message_id = b.message_id
+        AND eb.type = 'message.created'
+        WHERE ea.event_id >= eb.event_id""",
+    "a deleted person takes part": """
+        SELECT p.id FROM chats_participant p JOIN chats_user u ON u.user_id = p.user_id
+        WHERE u.deleted_at IS NOT NULL""",
+    "somebody joined by an event that is not theirs": """
+        SELECT p.id FROM chats_participant p LEFT JOIN chats_event e
+        ON e.event_id = p.first_event_id AND e.conversation_id = p.conversation_id
+        WHERE e.event_id IS NULL""",
+    "something follows the deletion of its conversation": """
+        SELECT b.event_id FROM chats_event a JOIN chats_event b
+        ON b.conversation_id = a.conversation_id AND b.event_id > a.event_id
+        WHERE a.type = 'conversation.deleted'""",
+    "a message by somebody after their last removal": """
+        SELECT e.event_id FROM chats_event e
+        JOIN chats_event r ON r.conversation_id = e.conversation_id
+        AND r.user_id = e.actor_id AND r.type = 'participant.removed'
+        AND r.event_id < e.event_id
+        WHERE e.type = 'message.created' AND NOT EXISTS (
+            SELECT 1 FROM chats_event a WHERE a.type = 'participant.added'
+            AND a.conversation_id = e.conversation_id AND a.user_id = e.actor_id
+            AND a.event_id BETWEEN r.event_id AND e.event_id)""",
+}
+
+Call = Callable[[], Any]
+
+
+class Scene:
+    """A conversation of five people, the first of whom owns it, with two messages."""
+
+    def __init__(self, people: list, chance: random.Random):
+        from chats.services import conversations, messages, users
+
+        self.conversations, self.messages, self.users = conversations, messages, users
+        self.chance = chance
+        self.owner, *self.others = people
+        ids = [person.pk for person in people]
+        self.room = conversations.start_conversation(self.owner, participant_ids=ids).pk
+        self.sent = [self.send(self.owner)()[0] for _ in range(2)]
+
+    def send(self, person: Any, client_id: uuid.UUID | None = None) -> Call:
+        return lambda: self.messages.send_message(
+            person, self.room, message_body="Hello", client_id=client_id
+        )
+
+    def add(self, actor: Any, person: Any) -> Call:
+        return lambda: self.conversations.add_participant(
+            actor, self.room, user_id=person.pk
+        )
+
+    def remove(self, actor: Any, person: Any) -> Call:
+        return lambda: self.conversations.remove_participant(
+            actor, self.room, user_id=person.pk
+        )
+
+    def delete(self, person: Any) -> Call:
+        return lambda: self.conversations.delete_conversation(person, self.room)
+
+    def read(self, person: Any) -> Call:
+        message = self.chance.choice(self.sent)
+        return lambda: self.messages.mark_as_read(person, message.pk)
+
+    def read_all(self, person: Any) -> Call:
+        return lambda: self.messages.mark_conversation_as_read(person, self.room)
+
+    # --- Races ------------------------------------------------------------------
+
+    def sends_against_removal(self) -> list[Call]:
+        going = self.others[0]
+        return [*[self.send(going)] * 4, self.remove(self.owner, going)]
+
+    def adding_against_removing(self) -> list[Call]:
+        who = self.others[0]
+        remove, add = self.remove(self.owner, who), self.add(self.owner, who)
+        return [remove, add, remove, add, self.send(who), self.add(self.others[1], who)]
+
+    def owners_leaving(self) -> list[Call]:
+        leave = [self.remove(person, person) for person in (self.owner, *self.others)]
+        return leave[: self.chance.randint(2, len(leave))]
+
+    def devices_reading(self) -> list[Call]:
+        who = self.others[0]
+        calls = [self.read(who) for _ in range(DEVICES - 10)]
+        return [*calls, *[self.read_all(who)] * 10, *[self.send(self.owner)] * 4]
+
+    def one_client_id(self) -> list[Call]:
+        return [self.send(self.owner, uuid.uuid4())] * 6
+
+    def deletion_against_sends(self) -> list[Call]:
+        sends = [self.send(person) for person in self.others]
+        return [*sends, self.delete(self.owner), self.read_all(self.others[0])]
+
+    def deleting_a_person(self) -> list[Call]:
+        gone = self.others[0]
+        add = self.add(self.owner, gone)
+        end = lambda: self.users.delete_user(gone, actor=gone)  # noqa: E731
+        return [end, add, self.send(gone), self.remove(self.owner, gone), add]
+
+
+RACES = (
+    Scene.sends_against_removal,
+    Scene.adding_against_removing,
+    Scene.owners_leaving,
+    Scene.one_client_id,
+    Scene.deletion_against_sends,
+    Scene.deleting_a_person,
+)
+SELDOM = Scene.devices_reading  # 54 threads: one round in twenty
+
+
+def together(calls: list[Call], chance: random.Random) -> Counter:
+    """Call all at the same moment in random order; count how each ended."""
+    from django.db import connections
+
+    from chats.exceptions import ChatError
+
+    barrier = Barrier(len(calls))
+
+    def run(call: Call) -> str:
+        try:
+            barrier.wait(WAIT)
+            call()
+            return "done"
+        except ChatError as refusal:
+            return f"refused {refusal.status}"
+        except Exception as error:
+            return f"FAULT {type(error).__name__}: {error}"
+        finally:
+            connections.close_all()
+
+    chance.shuffle(calls)
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return Counter(pool.map(run, calls))
+
+
+def run_inside(rounds: int, seed: int) -> None:
+    """Race in this process, on the database of the environment; print the findings."""
+    os.environ["DJANGO_SETTINGS_MODULE"] = "messaging_app.settings"
+    import django
+
+    django.setup()
+    chance = random.Random(seed)
+    ended, by_race = Counter(), Counter()
+    for number in tqdm(range(rounds), desc="Racing", unit=""):
+        race = SELDOM if number % 20 == 19 else RACES[number % len(RACES)]
+        scene = Scene(new_people(5), chance)
+        ended += together(race(scene), chance)
+        by_race[race.__name__] += 1
+    print(json.dumps([by_race, ended, broken_rules()]))
+
+
+def new_people(count: int) -> list:
+    from chats.models import User
+
+    names = [uuid.uuid4().hex for _ in range(count)]
+    return User.objects.bulk_create(
+        User(username=n, email=f"{n}@bench.example", first_name="A", last_name="B")
+        for n in names
+    )
+
+
+def broken_rules() -> dict[str, int]:
+    """Return how many rows break each rule."""
+    from django.db import connection
+
+    counts = {}
+    with connection.cursor() as cursor:
+        for rule, sql in RULES.items():
+            cursor.execute(f"SELECT COUNT(*) FROM ({sql}) AS found")
+            counts[rule] = cursor.fetchone()[0]
+    return counts
+
+
+def run_on(database_url: str, options: argparse.Namespace) -> bool:
+    """Race in a process of its own, since a process has one database; print how it
+    went; return whether all is right."""
+    command = [sys.executable, "-m", "bench.races", "--inside"]
+    command += ["--rounds", str(options.rounds), "--seed", str(options.seed)]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment(database_url, LOG_LEVEL="CRITICAL"),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    by_race, ended, rules = json.loads(done.stdout)
+    for title, counts in (("Rounds", by_race), ("Calls", ended), ("Rows", rules)):
+        print(f"  {title}:")
+        for name, count in sorted(counts.items()):
+            print(f"    {count:>7}  {name[:150]}")
+    faults = sum(count for name, count in ended.items() if name.startswith("FAULT"))
+    print(f"  {sum(ended.values())} calls, {faults} faults, {sum(rules.values())} rows")
+    return not faults and not sum(rules.values())
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--rounds", type=int, default=ROUNDS, help="a database (%(default)s)")
+    add("--quick", action="store_true", help="60 rounds")
+    add("--only", choices=("SQLite", "PostgreSQL"), help="one database")
+    add("--seed", type=int, default=1, help="of the order of calls (%(default)s)")
+    add(
+        "--postgres",
+        metavar="URL",
+        default=default_postgres(),
+        help="a server on which a database may be made (%(default)s)",
+    )
+    add("--inside", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    options.rounds = 60 if options.quick else options.rounds
+    return options
+
+
+def main() -> None:
+    options = arguments()
+    if options.inside:
+        run_inside(options.rounds, options.seed)
+        return
+    with ExitStack() as stack:
+        urls = {}
+        if options.only != "PostgreSQL":
+            urls["SQLite"] = stack.enter_context(sqlite())
+        if options.only != "SQLite":
+            urls["PostgreSQL"] = stack.enter_context(postgres(options.postgres))
+        is_right = []
+        for name, url in urls.items():
+            print(name)
+            is_right.append(run_on(url, options))
+    sys.exit(0 if all(is_right) else "Something is wrong: see above.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""Lose 30 % of the answers after the server has done the work; clients send again.
+
+A TCP proxy between the clients and the server cuts connections: before the answer's
+first byte, or within it. Every message is sent until it is acknowledged, always with
+the same client_id. Exits with 1 if one is lost, doubled or altered, or ``seq`` has a
+gap.
+"""
+
+import argparse
+import random
+import socket
+import sys
+import threading
+from contextlib import suppress
+from itertools import count
+from urllib.parse import urlsplit
+
+from tqdm import tqdm
+
+from bench.ledger import (
+    Ledger,
+    Sender,
+    print_table,
+    read_back,
+    start_conversation,
+    sum_of,
+)
+from bench.servers import Server, default_postgres, make_people, postgres, sqlite
+
+SENDERS = 8
+FAULTS = ("unknown", "lost", "duplicated", "altered", "unexpected", "gaps")
+
+
+class LossyProxy:
+    """Passes requests on, and cuts a share of the answers off."""
+
+    def __init__(self, address: tuple[str, int], share: float, seed: int):
+        self._address, self._share = address, share
+        self._chance = random.Random(seed)
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self.answers = self.cut_before = self.cut_within = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listening.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):  # closed
+            while True:
+                client, _ = self._listening.accept()
+                thread = threading.Thread(target=self._serve, args=[client])
+                thread.daemon = True
+                thread.start()
+
+    def _serve(self, client: socket.socket) -> None:
+        """Pass on request after request, each of which fits one read, until a cut."""
+        server = socket.create_connection(self._address)
+        with client, server, suppress(OSError):
+            while request := client.recv(65_536):
+                server.sendall(request)
+                answer = server.recv(65_536)  # the work is done by now
+                kept = self._kept(answer)
+                client.sendall(answer[:kept])
+                if kept < len(answer):
+                    return
+
+    def _kept(self, answer: bytes) -> int:
+        """Return how many bytes of an answer to let pass."""
+        self.answers += 1
+        if self._chance.random() >= self._share:
+            return len(answer)
+        if self._chance.random() < 0.5:
+            self.cut_before += 1
+            return 0
+        self.cut_within += 1
+        return self._chance.randrange(1, len(answer))
+
+
+def run(database_url: str, options: argparse.Namespace, name: str) -> dict[str, object]:
+    """Send all messages through the proxy; return the table's row."""
+    people = make_people(database_url, SENDERS)
+    with Server(database_url) as server:
+        conversation_id = start_conversation(server.url, people)
+        address = (urlsplit(server.url).hostname, urlsplit(server.url).port)
+        proxy = LossyProxy(address, options.share, options.seed)
+        ledger = Ledger()
+        bar = tqdm(total=options.sends, desc=f"Sending, {name}", unit="")
+        turns = count(1)
+
+        def is_over() -> bool:
+            turn = next(turns)
+            bar.update(turn <= options.sends)
+            return turn > options.sends
+
+        senders = [
+            Sender(
+                proxy.url,
+                person,
+                conversation_id,
+                ledger,
+                random.Random(options.seed),
+                giving_up=0.0,
+                is_over=is_over,
+            )
+            for person in people
+        ]
+        for sender in senders:
+            sender.start()
+        for sender in senders:
+            sender.join()
+        bar.close()
+        proxy.close()
+        if refused := [one.refusal for one in senders if one.refusal]:
+            raise RuntimeError(f"A sender was refused: {refused[0]}")
+        row = ledger.judge(read_back(server.url, people[0], conversation_id))
+    cuts = {"cut before": proxy.cut_before, "cut within": proxy.cut_within}
+    return row | cuts | {"answers": proxy.answers}
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--sends", type=int, default=5000, help="messages (%(default)s)")
+    add("--share", type=float, default=0.3, help="of answers lost (%(default)s)")
+    add("--quick", action="store_true", help="300 messages")
+    add("--only", choices=("SQLite", "PostgreSQL"), help="one database")
+    add("--seed", type=int, default=1, help="of the cuts (%(default)s)")
+    add(
+        "--postgres",
+        metavar="URL",
+        default=default_postgres(),
+        help="a server on which a database may be made (%(default)s)",
+    )
+    options = parser.parse_args()
+    options.sends = 300 if options.quick else options.sends
+    return options
+
+
+def main() -> None:
+    options = arguments()
+    rows = {}
+    if options.only != "PostgreSQL":
+        with sqlite() as url:
+            rows["SQLite"] = run(url, options, "SQLite")
+    if options.only != "SQLite":
+        with postgres(options.postgres) as url:
+            rows["PostgreSQL"] = run(url, options, "PostgreSQL")
+    print_table(rows)
+    is_wrong = sum_of(rows.values(), *FAULTS)
+    sys.exit("Something is wrong: see the table." if is_wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
