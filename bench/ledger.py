@@ -119,18 +119,18 @@ class Sender(threading.Thread):
             self.ledger.retry()
 
     def _try(self, payload: str) -> int | None:
-        """Return the ``seq`` of the answer, None when there is none or it is 503."""
+        """Return the ``seq`` of the answer; None: there is no whole one, or a 503."""
         try:
             status, answer = self._once(payload)
-        except (OSError, http.client.HTTPException):
+            if status in {200, 201}:
+                return json.loads(answer)["seq"]
+        # ValueError: cut off in its head, an answer passes for one without a body.
+        except (OSError, http.client.HTTPException, ValueError):
             self._close()
             return None
-        if status == 503:
-            return None
-        if status not in {200, 201}:
+        if status != 503:
             self.refusal = f"{status} {answer[:300]!r}"
-            return None
-        return json.loads(answer)["seq"]
+        return None
 
     def _once(self, payload: str) -> tuple[int, bytes]:
         if self.connection is None:

@@ -8,6 +8,7 @@ gap.
 
 import argparse
 import random
+import re
 import socket
 import sys
 import threading
@@ -29,6 +30,21 @@ from bench.servers import Server, default_postgres, make_people, postgres, sqlit
 
 SENDERS = 8
 FAULTS = ("unknown", "lost", "duplicated", "altered", "unexpected", "gaps")
+
+
+LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
+
+
+def whole(connection: socket.socket) -> bytes:
+    """Read one request or answer: its head and its body come apart."""
+    message = b""
+    while data := connection.recv(65_536):
+        message += data
+        head, found, body = message.partition(b"\r\n\r\n")
+        length = LENGTH.search(head)
+        if found and len(body) >= (int(length[1]) if length else 0):
+            break
+    return message
 
 
 class LossyProxy:
@@ -54,21 +70,21 @@ class LossyProxy:
                 thread.start()
 
     def _serve(self, client: socket.socket) -> None:
-        """Pass on request after request, each of which fits one read, until a cut."""
+        """Pass on request after request, until a cut."""
         server = socket.create_connection(self._address)
         with client, server, suppress(OSError):
-            while request := client.recv(65_536):
+            while request := whole(client):
                 server.sendall(request)
-                answer = server.recv(65_536)  # the work is done by now
+                answer = whole(server)  # the work is done by now
                 kept = self._kept(answer)
                 client.sendall(answer[:kept])
-                if kept < len(answer):
+                if kept < len(answer) or not answer:
                     return
 
     def _kept(self, answer: bytes) -> int:
         """Return how many bytes of an answer to let pass."""
         self.answers += 1
-        if self._chance.random() >= self._share:
+        if not answer or self._chance.random() >= self._share:
             return len(answer)
         if self._chance.random() < 0.5:
             self.cut_before += 1

@@ -1,0 +1,174 @@
+"""Outages: 503 in bounded time, no restart needed, nothing lost."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+import redis
+import time_machine
+from django.core.cache import caches
+from django.db import InternalError, connection
+from django.utils import timezone
+
+from chats.handlers import exception_handler
+from chats.models import Message
+from chats.services.messages import send_message
+from chats.throttles import count
+from messaging_app.settings import POSTGRES_OPTIONS, SQLITE_OPTIONS
+from tests.servers import Follower, serving_in_thread, token_of
+
+BOUND = 6.0  # seconds until a call that waits for the database is 503
+on_postgresql = pytest.mark.skipif(
+    "connection.vendor != 'postgresql'", reason="a matter of PostgreSQL"
+)
+committed = pytest.mark.django_db(transaction=True)
+
+
+def execute(sql: str) -> list[tuple]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def all_locked() -> Iterator[None]:
+    """Hold, on another connection, what every send has to lock."""
+    other = connection.copy()
+    with other.cursor() as rival:
+        rival.execute("BEGIN IMMEDIATE" if connection.vendor == "sqlite" else "BEGIN")
+        if connection.vendor == "postgresql":
+            rival.execute("SELECT 1 FROM chats_conversation FOR UPDATE")
+        yield
+        rival.execute("ROLLBACK")
+    other.close()
+
+
+# --- Locks ----------------------------------------------------------------------
+
+
+def test_both_databases_wait_for_a_lock_as_long():
+    assert SQLITE_OPTIONS["timeout"] == 5
+    assert "lock_timeout=5000" in POSTGRES_OPTIONS["options"]
+
+
+@pytest.mark.django_db
+@on_postgresql
+def test_connections_to_postgresql_have_their_limits():
+    assert execute("SHOW lock_timeout") == [("5s",)]
+    assert execute("SHOW idle_in_transaction_session_timeout") == [("1min",)]
+
+
+@committed
+def test_a_send_to_a_locked_database_is_503_in_bounded_time_and_the_stream_goes_on(
+    alice, bob, conversation
+):
+    body = {"conversation": str(conversation.pk), "message_body": "Hello"}
+    with serving_in_thread() as server, Follower(server, token_of(bob)) as follower:
+        assert follower.next()["event"] == "ready"
+        with all_locked():
+            began = time.monotonic()
+            response = server.call(alice, "POST", "/api/messages/", body)
+            took = time.monotonic() - began
+            alive = server.call(alice, "GET", "/healthz").status_code
+        sent = server.call(alice, "POST", "/api/messages/", body)
+        event = follower.next()
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
+    assert took < BOUND
+    assert alive == 200
+    assert (sent.status_code, sent.json()["seq"]) == (201, 1)
+    assert event["message"]["message_id"] == sent.json()["message_id"]
+
+
+# --- PostgreSQL -----------------------------------------------------------------
+
+
+@committed
+@on_postgresql
+def test_a_server_that_may_only_be_read_is_503_to_writers(
+    as_alice, alice, conversation
+):
+    """As after a failover, on a standby not yet promoted."""
+    body = {"conversation": str(conversation.pk), "message_body": "Hello"}
+    execute("SET default_transaction_read_only = on")
+    response = as_alice.post("/api/messages/", body)
+    reading = as_alice.get("/api/messages/")
+    execute("SET default_transaction_read_only = off")
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
+    assert reading.status_code == 200
+    assert as_alice.post("/api/messages/", body).json()["seq"] == 1
+
+
+@committed
+@on_postgresql
+@pytest.mark.parametrize("state", ["53100", "53200", "53300", "57P03", "58030"])
+def test_a_want_of_resources_is_503_and_loses_no_number(as_alice, conversation, state):
+    """No disk, no memory, no connections, starting up, an error of the disk."""
+    body = {"conversation": str(conversation.pk), "message_body": "Hello"}
+    execute(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '{state}'; END $$"
+    )
+    execute("CREATE TRIGGER fails BEFORE INSERT ON chats_event EXECUTE FUNCTION fail()")
+    response = as_alice.post("/api/messages/", body)
+    execute("DROP FUNCTION fail CASCADE")
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
+    assert not Message.objects.exists()
+    assert as_alice.post("/api/messages/", body).json()["seq"] == 1
+
+
+def test_a_transaction_that_the_database_has_ended_is_503():
+    response = exception_handler(InternalError("aborted"), {})
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
+
+
+# --- The cache ------------------------------------------------------------------
+
+
+def test_a_cache_emptied_between_two_steps_of_counting_fails_no_call(monkeypatch):
+    class Forgetful:
+        def incr(self, key: str) -> int:
+            raise ValueError(key)
+
+        def add(self, key: str, value: int, timeout: int) -> bool:
+            return True
+
+    monkeypatch.setattr("chats.throttles.cache", Forgetful())
+    assert count("a key", 60) == 0
+
+
+@pytest.mark.django_db
+def test_a_cache_that_does_not_answer_fails_no_call(as_alice, settings):
+    settings.THROTTLE_RATES = settings.THROTTLE_RATES | {"user": (1, 60)}
+    settings.CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": "redis://127.0.0.1:1/0",
+        }
+    }
+    with pytest.raises(redis.exceptions.ConnectionError):
+        caches["default"].get("anything")
+    answers = [as_alice.get("/api/users/me/").status_code for _ in range(3)]
+    assert answers == [200, 200, 200]
+
+
+# --- Clocks ---------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_times_and_events_rise_though_a_nodes_clock_is_an_hour_behind(
+    alice, bob, conversation, as_bob
+):
+    after = as_bob.get("/api/events/").json()["cursor"]
+    first, _ = send_message(alice, conversation.pk, message_body="one")
+    with time_machine.travel(timezone.now() - timedelta(hours=1), tick=False):
+        second, _ = send_message(bob, conversation.pk, message_body="two")
+        page = as_bob.get(f"/api/messages/?conversation_id={conversation.pk}")
+        listed = as_bob.get("/api/messages/")
+    third, _ = send_message(alice, conversation.pk, message_body="three")
+    assert first.sent_at < second.sent_at < third.sent_at
+    assert [row["seq"] for row in page.json()["results"]] == [2, 1]
+    assert [row["seq"] for row in listed.json()["results"]] == [2, 1]
+    events = as_bob.get(f"/api/events/?after={after}").json()["events"]
+    assert [event["message"]["seq"] for event in events] == [1, 2, 3]
