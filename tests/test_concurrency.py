@@ -33,10 +33,12 @@ THREADS = 8
 
 @pytest.fixture(autouse=True)
 def _patient_database(monkeypatch):
-    """Let SQLite's writers queue for as long as a slow machine takes."""
+    """Let writers queue for as long as a slow machine takes."""
     database = connections.databases["default"]
+    name, value = "options", "-c lock_timeout=60000"
     if database["ENGINE"].endswith("sqlite3"):
-        monkeypatch.setitem(database["OPTIONS"], "timeout", 60)
+        name, value = "timeout", 60
+    monkeypatch.setitem(database["OPTIONS"], name, value)
 
 
 def together(calls: Iterable[Callable]) -> list:

@@ -1,0 +1,363 @@
+"""Take away what the server stands on; it must say so, soon, and come back by itself.
+
+Outages, one after the other, of servers of the bench's own: SQLite's writer held and
+its disk full (a small tmpfs, which root may mount); PostgreSQL stopped, out of
+connections, its rows locked, read-only as a standby is; Redis stopped, frozen, and
+emptied. Meanwhile a send must be answered within BOUND seconds, 503 with Retry-After
+(without Redis: stored), /readyz be 503 where the database is away, /healthz be 200.
+Afterwards, without a restart, a send must succeed within RECOVERY seconds. In the
+end nothing acknowledged may be lost, doubled or altered, on the stream neither.
+Exits with 1 else.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import psycopg
+from tqdm import tqdm
+
+from bench.clusters import Cluster, cluster, spare_port
+from bench.ledger import (
+    Follower,
+    Ledger,
+    Sent,
+    print_table,
+    read_back,
+    start_conversation,
+)
+from bench.servers import Server, call, make_people, migrate, until
+
+BOUND = 6.0  # seconds
+RECOVERY = 3.0  # seconds
+SENDS = 4  # during each outage
+FAULTS = ("lost", "duplicated", "altered", "unexpected", "gaps")
+
+Outage = Callable[[], contextmanager]
+
+
+class Answer(NamedTuple):
+    status: int
+    retry_after: str
+    seconds: float
+
+
+class Case(NamedTuple):
+    """An outage, and what sending and /readyz answer meanwhile."""
+
+    name: str
+    outage: Outage
+    status: int = 503
+    ready: int = 503
+
+
+# --- SQLite ---------------------------------------------------------------------
+
+
+@contextmanager
+def writer_held(file: Path) -> Iterator[None]:
+    with sqlite3.connect(file, isolation_level=None) as rival:
+        rival.execute("BEGIN IMMEDIATE")
+        yield
+        rival.execute("ROLLBACK")
+
+
+@contextmanager
+def disk_filled(directory: Path) -> Iterator[None]:
+    filler = directory / "filler"
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(b"\0" * 4096):
+            pass
+    yield
+    filler.unlink()
+
+
+@contextmanager
+def small_disk() -> Iterator[Path | None]:
+    """Yield the directory of a tmpfs of 8 MB; None where none may be mounted."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", directory]
+        if subprocess.run(mount, capture_output=True, check=False).returncode:
+            yield None
+            return
+        try:
+            yield Path(directory)
+        finally:
+            subprocess.run(["umount", "--lazy", directory], check=True)
+
+
+# --- PostgreSQL -----------------------------------------------------------------
+
+
+@contextmanager
+def stopped(own: Cluster) -> Iterator[None]:
+    own.stop()
+    yield
+    own.start()
+
+
+@contextmanager
+def out_of_connections(own: Cluster) -> Iterator[None]:
+    """Take every connection there is, the server's own ones too."""
+    with ExitStack() as stack:
+
+        def take_all() -> list[psycopg.Connection]:
+            taken = []
+            with suppress(psycopg.OperationalError):
+                while True:
+                    made = psycopg.connect(own.url, autocommit=True)
+                    taken.append(stack.enter_context(made))
+            return taken
+
+        ours = take_all()
+        pids = [connection.info.backend_pid for connection in ours]
+        ours[0].execute(
+            "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity "
+            "WHERE backend_type = 'client backend' AND NOT pid = ANY(%s)",
+            [pids],
+        )
+        take_all()
+        yield
+
+
+@contextmanager
+def rows_locked(own: Cluster) -> Iterator[None]:
+    with psycopg.connect(own.url) as rival:
+        rival.execute("SELECT 1 FROM chats_conversation FOR UPDATE")
+        yield
+
+
+@contextmanager
+def read_only(own: Cluster) -> Iterator[None]:
+    with psycopg.connect(own.url, autocommit=True) as operator:
+        for value in ("on", "off"):
+            change = f"ALTER SYSTEM SET default_transaction_read_only = {value}"
+            operator.execute("SET default_transaction_read_only = off")
+            operator.execute(change)
+            operator.execute("SELECT pg_reload_conf()")
+            time.sleep(0.5)  # until every connection has read it
+            if value == "on":
+                yield
+
+
+# --- Redis ----------------------------------------------------------------------
+
+
+class Redis:
+    """A Redis server of our own."""
+
+    def __init__(self) -> None:
+        self.port = spare_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._process: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        command = ["redis-server", "--port", str(self.port), "--save", ""]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self._process = subprocess.Popen(command, cwd=tempfile.gettempdir(), **quiet)
+        until(lambda: self.say("PING"))
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def say(self, *words: str) -> bool:
+        command = ["redis-cli", "-p", str(self.port), *words]
+        return not subprocess.run(command, capture_output=True, check=False).returncode
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        self.stop()
+        yield
+        self.start()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        os.kill(self._process.pid, signal.SIGSTOP)
+        yield
+        os.kill(self._process.pid, signal.SIGCONT)
+
+    @contextmanager
+    def emptied(self) -> Iterator[None]:
+        self.say("FLUSHALL")
+        yield
+
+
+# --- Running --------------------------------------------------------------------
+
+
+class Run:
+    """A conversation that somebody sends in and somebody follows."""
+
+    def __init__(self, server: Server, database_url: str):
+        self.server, self.ledger = server, Ledger()
+        self.people = make_people(database_url, 2)
+        self.conversation_id = start_conversation(server.url, self.people)
+        reader = self.people[1]
+        cursor = call(server.url, "GET", "/api/events/", reader.token).body["cursor"]
+        self.follower = Follower(server.url, reader, cursor)
+        self.follower.start()
+
+    def send(self) -> Answer:
+        client_id, sender = str(uuid.uuid4()), self.people[0]
+        body = f"{sender.username} {len(self.ledger.attempted)} {'x' * 3000}"
+        self.ledger.attempt(client_id, Sent(sender.username, body))
+        message = {"conversation": self.conversation_id, "message_body": body}
+        headers = {"Authorization": f"Token {sender.token}"}
+        headers["Content-Type"] = "application/json"
+        address = urlsplit(self.server.url).netloc
+        connection = http.client.HTTPConnection(address, timeout=30)
+        payload = json.dumps(message | {"client_id": client_id})
+        began = time.monotonic()
+        connection.request("POST", "/api/messages/", payload, headers)
+        response = connection.getresponse()
+        answer = response.read()
+        seconds = time.monotonic() - began
+        connection.close()
+        if response.status == 201:
+            self.ledger.acknowledge(client_id, json.loads(answer)["seq"])
+        return Answer(response.status, response.headers.get("Retry-After", ""), seconds)
+
+    def suffer(self, case: Case) -> dict[str, object]:
+        """Go through one outage; return the table's row."""
+        before = self.send().status
+        with case.outage():
+            # The first answer may still be by what was there: a kept connection.
+            answers = [self.send() for _ in range(SENDS)]
+            ready = self._status("/readyz")
+            alive = self._status("/healthz")
+        began = time.monotonic()
+        until(lambda: self.send().status == 201)
+        recovered = time.monotonic() - began
+        slowest = max(answer.seconds for answer in answers)
+        as_wanted = [
+            answer.status == case.status
+            and (answer.status != 503 or answer.retry_after == "1")
+            for answer in answers
+        ]
+        is_right = before == 201 and all(as_wanted)
+        is_right = is_right and (ready, alive) == (case.ready, 200)
+        return {
+            "answers": ",".join(str(answer.status) for answer in answers),
+            "slowest s": round(slowest, 2),
+            "readyz": ready,
+            "healthz": alive,
+            "recovered s": round(recovered, 2),
+            "right": is_right and slowest <= BOUND and recovered <= RECOVERY,
+        }
+
+    def _status(self, path: str) -> int:
+        return call(self.server.url, "GET", path).status
+
+    def judge(self) -> dict[str, int]:
+        stored = read_back(self.server.url, self.people[0], self.conversation_id)
+        self.follower.finish(stored[-1].seq)
+        followed = self.follower.faults(stored)
+        row = self.ledger.judge(stored)
+        return row | {f"stream: {name}": n for name, n in followed.items()}
+
+
+def run(
+    database_url: str, cases: list[Case], **settings: str
+) -> tuple[dict[str, dict], dict[str, int]]:
+    """Go through the outages with one server, never restarted."""
+    migrate(database_url)
+    with Server(database_url, LOG_LEVEL="CRITICAL", **settings) as server:
+        suffering = Run(server, database_url)
+        bar = tqdm(cases, desc="Outages", unit="")
+        rows = {case.name: suffering.suffer(case) for case in bar}
+        return rows, suffering.judge()
+
+
+def run_on_sqlite() -> tuple[dict, dict]:
+    with small_disk() as disk, tempfile.TemporaryDirectory(prefix="bench-") as other:
+        directory = disk or Path(other)
+        file = directory / "bench.sqlite3"
+        cases = [Case("writer held", lambda: writer_held(file), ready=200)]
+        if disk:
+            full = Case("disk full", lambda: disk_filled(directory), ready=200)
+            cases.append(full)
+        else:
+            print("No tmpfs may be mounted: the full disk is left out.")
+        return run(f"sqlite:///{file}", cases)
+
+
+def run_on_postgres() -> tuple[dict, dict]:
+    with cluster(max_connections="20") as own:
+        cases = [
+            Case("stopped", lambda: stopped(own)),
+            Case("out of connections", lambda: out_of_connections(own)),
+            Case("rows locked", lambda: rows_locked(own), ready=200),
+            Case("read-only", lambda: read_only(own), ready=200),
+        ]
+        return run(own.url, cases)
+
+
+def run_with_redis() -> tuple[dict, dict]:
+    redis = Redis()
+    redis.start()
+    try:
+        with cluster() as own:
+            cases = [
+                Case("Redis stopped", redis.stopped, 201, 200),
+                Case("Redis frozen", redis.frozen, 201, 200),
+                Case("Redis emptied", redis.emptied, 201, 200),
+            ]
+            limits = {"THROTTLE_USER": "99999/min", "THROTTLE_SEND": "99999/min"}
+            return run(own.url, cases, REDIS_URL=redis.url, **limits)
+    finally:
+        redis.stop()
+
+
+PARTS = {
+    "SQLite": run_on_sqlite,
+    "PostgreSQL": run_on_postgres,
+    "Redis": run_with_redis,
+}
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--only", choices=PARTS, help="one of them")
+    add("--quick", action="store_true", help="SQLite only")
+    options = parser.parse_args()
+    options.only = options.only or ("SQLite" if options.quick else None)
+    return options
+
+
+def main() -> None:
+    options = arguments()
+    names = [options.only] if options.only else list(PARTS)
+    if "Redis" in names and not shutil.which("redis-server"):
+        sys.exit("redis-server is not installed.")
+    rows, totals = {}, {}
+    for name in names:
+        found, totals[name] = PARTS[name]()
+        rows |= found
+    print_table(rows)
+    print_table(totals)
+    streams = [f"stream: {name}" for name in ("lost", "doubled", "out of order")]
+    wrong = sum(row[name] for row in totals.values() for name in (*FAULTS, *streams))
+    is_right = not wrong and all(row["right"] for row in rows.values())
+    sys.exit(0 if is_right else "Something is wrong: see the tables.")
+
+
+if __name__ == "__main__":
+    main()
