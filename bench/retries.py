@@ -26,6 +26,7 @@ from bench.ledger import (
     start_conversation,
     sum_of,
 )
+from bench.replay import Person
 from bench.servers import Server, default_postgres, make_people, postgres, sqlite
 
 SENDERS = 8
@@ -100,38 +101,44 @@ def run(database_url: str, options: argparse.Namespace, name: str) -> dict[str, 
         conversation_id = start_conversation(server.url, people)
         address = (urlsplit(server.url).hostname, urlsplit(server.url).port)
         proxy = LossyProxy(address, options.share, options.seed)
-        ledger = Ledger()
-        bar = tqdm(total=options.sends, desc=f"Sending, {name}", unit="")
-        turns = count(1)
-
-        def is_over() -> bool:
-            turn = next(turns)
-            bar.update(turn <= options.sends)
-            return turn > options.sends
-
-        senders = [
-            Sender(
-                proxy.url,
-                person,
-                conversation_id,
-                ledger,
-                random.Random(options.seed),
-                giving_up=0.0,
-                is_over=is_over,
-            )
-            for person in people
-        ]
-        for sender in senders:
-            sender.start()
-        for sender in senders:
-            sender.join()
-        bar.close()
+        with tqdm(total=options.sends, desc=f"Sending, {name}", unit="") as bar:
+            ledger = send_all(proxy.url, people, conversation_id, options.sends, bar)
         proxy.close()
-        if refused := [one.refusal for one in senders if one.refusal]:
-            raise RuntimeError(f"A sender was refused: {refused[0]}")
         row = ledger.judge(read_back(server.url, people[0], conversation_id))
     cuts = {"cut before": proxy.cut_before, "cut within": proxy.cut_within}
     return row | cuts | {"answers": proxy.answers}
+
+
+def send_all(
+    url: str, people: list[Person], conversation_id: str, sends: int, bar: tqdm
+) -> Ledger:
+    """Have everybody send, each message until it is acknowledged."""
+    ledger, turns = Ledger(), count(1)
+
+    def is_over() -> bool:
+        turn = next(turns)
+        bar.update(turn <= sends)
+        return turn > sends
+
+    senders = [
+        Sender(
+            url,
+            person,
+            conversation_id,
+            ledger,
+            random.Random(person.username),
+            giving_up=0.0,
+            is_over=is_over,
+        )
+        for person in people
+    ]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+    if refused := [one.refusal for one in senders if one.refusal]:
+        raise RuntimeError(f"A sender was refused: {refused[0]}")
+    return ledger
 
 
 def arguments() -> argparse.Namespace:
