@@ -1,9 +1,6 @@
 """Who is calling: sign-in by username or e-mail, sessions, access tokens."""
 
-from contextlib import suppress
-
 from django.contrib.auth.backends import ModelBackend
-from django.db import OperationalError
 from django.http import HttpRequest
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
@@ -73,8 +70,7 @@ class TokenAuthentication(authentication.BaseAuthentication):
         token = AccessToken.objects.opened_by(secret.strip())
         if token is None:
             raise exceptions.AuthenticationFailed("Invalid token.", "invalid_token")
-        with suppress(OperationalError):  # no reason to fail a call, like mark_seen
-            token.mark_used()
+        token.mark_used()
         token.user.mark_seen()
         return token.user, token
 

@@ -11,9 +11,10 @@ import time_machine
 from django.core.cache import caches
 from django.db import InternalError, connection
 from django.utils import timezone
+from rest_framework.test import APIClient
 
 from chats.handlers import exception_handler
-from chats.models import Message
+from chats.models import Message, User
 from chats.services.messages import send_message
 from chats.throttles import count
 from messaging_app.settings import POSTGRES_OPTIONS, SQLITE_OPTIONS
@@ -39,7 +40,8 @@ def all_locked() -> Iterator[None]:
     with other.cursor() as rival:
         rival.execute("BEGIN IMMEDIATE" if connection.vendor == "sqlite" else "BEGIN")
         if connection.vendor == "postgresql":
-            rival.execute("SELECT 1 FROM chats_conversation FOR UPDATE")
+            for table in ("conversation", "user", "accesstoken"):
+                rival.execute(f"SELECT 1 FROM chats_{table} FOR UPDATE")
         yield
         rival.execute("ROLLBACK")
     other.close()
@@ -79,6 +81,24 @@ def test_a_send_to_a_locked_database_is_503_in_bounded_time_and_the_stream_goes_
     assert alive == 200
     assert (sent.status_code, sent.json()["seq"]) == (201, 1)
     assert event["message"]["message_id"] == sent.json()["message_id"]
+
+
+@committed
+def test_reading_from_a_locked_database_is_not_held_up(alice, conversation):
+    """By the marks of presence and of the token's use, which can wait for later."""
+    User.objects.update(last_seen_at=None)
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=token_of(alice)["Authorization"])
+    with all_locked():
+        began = time.monotonic()
+        status = client.get("/api/conversations/").status_code
+        took = time.monotonic() - began
+    assert status == 200
+    assert took < 2
+    assert client.get("/api/conversations/").status_code == 200
+    alice.refresh_from_db()
+    assert alice.is_online
+    assert alice.access_tokens.get().last_used_at is not None
 
 
 # --- PostgreSQL -----------------------------------------------------------------

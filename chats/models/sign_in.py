@@ -2,11 +2,13 @@
 
 import hashlib
 import secrets
+from contextlib import suppress
 from datetime import datetime, timedelta
 
-from django.db import models
+from django.db import OperationalError, models
 from django.utils import timezone
 
+from chats.models.brief import brief_transaction
 from chats.models.users import User
 from chats.prepared import Param, Prepared
 from chats.uuids import uuid7
@@ -90,9 +92,14 @@ class AccessToken(models.Model):
         return self.expires_at > timezone.now() and self.user.is_active
 
     def mark_used(self) -> None:
-        """Note the use, at most once a minute."""
+        """Note the use, at most once a minute.
+
+        No reason to fail a call, nor to hold it up, as ``User.mark_seen`` is none.
+        """
         now = timezone.now()
-        if self.last_used_at is None or self.last_used_at < now - LAST_USED_PRECISION:
+        if self.last_used_at and self.last_used_at >= now - LAST_USED_PRECISION:
+            return
+        with suppress(OperationalError), brief_transaction():
             type(self).objects.filter(pk=self.pk).update(last_used_at=now)
 
 

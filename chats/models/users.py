@@ -7,13 +7,14 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.core.validators import RegexValidator
-from django.db import OperationalError, models, transaction
+from django.db import OperationalError, models
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
+from chats.models.brief import brief_transaction
 from chats.uuids import uuid7
 
 NAMES = ("username", "first_name", "last_name")  # by which one is found
@@ -176,7 +177,7 @@ class User(AbstractUser):
         if self.last_seen_at and self.last_seen_at > now - SEEN_PRECISION:
             return
         self.last_seen_at = now
-        with suppress(OperationalError), transaction.atomic():
+        with suppress(OperationalError), brief_transaction():
             User.objects.filter(pk=self.pk).update(last_seen_at=now)
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
