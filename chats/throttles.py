@@ -117,14 +117,17 @@ def count(key: str, seconds: int) -> int:
     """Count one more under ``key`` and return the count in this window of time.
 
     Windows follow this process's clock, not the cache's; what is over expires. 0
-    when the shared cache is not answering or is being emptied, and for ``OUTAGE_PAUSE`` after, without
-    asking it: a limit is no reason to fail a call or to have it wait.
+    when the shared cache is not answering, and for ``OUTAGE_PAUSE`` after, without
+    asking it, or when it is being emptied this moment: a limit is no reason to fail a
+    call or to have it wait.
     """
     if not breaker.may_ask():
         return 0
     try:
         counted = _count(f"{key}:{int(time.time() // seconds)}", seconds)
-    except (RedisError, ValueError) as error:
+    except ValueError:  # emptied between the two steps
+        return 0
+    except RedisError as error:
         if breaker.fail():
             logger.warning("Throttles are off, the cache is not answering: %s", error)
         return 0

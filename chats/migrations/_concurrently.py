@@ -1,5 +1,8 @@
 """Indexes made while the table stays in use."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations
 
@@ -12,11 +15,29 @@ class AddIndex(AddIndexConcurrently):
 
     def database_forwards(self, app_label, schema_editor, from_state, to_state):
         kind = _kind(schema_editor)
-        kind.database_forwards(self, app_label, schema_editor, from_state, to_state)
+        with _patient(schema_editor):
+            kind.database_forwards(self, app_label, schema_editor, from_state, to_state)
 
     def database_backwards(self, app_label, schema_editor, from_state, to_state):
         kind = _kind(schema_editor)
-        kind.database_backwards(self, app_label, schema_editor, from_state, to_state)
+        with _patient(schema_editor):
+            kind.database_backwards(
+                self, app_label, schema_editor, from_state, to_state
+            )
+
+
+@contextmanager
+def _patient(schema_editor) -> Iterator[None]:
+    """Wait for the transactions under way however long they take: an index given up
+    in the middle stays behind, invalid. Nobody waits for this one meanwhile."""
+    if schema_editor.connection.vendor != "postgresql":
+        yield
+        return
+    schema_editor.execute("SET lock_timeout = 0")
+    try:
+        yield
+    finally:
+        schema_editor.execute("RESET lock_timeout")
 
 
 def _kind(schema_editor) -> type[migrations.AddIndex]:
