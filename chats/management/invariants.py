@@ -1,0 +1,263 @@
+"""What must be true of the rows, as SQL that finds those of which it is not.
+
+Each statement runs on SQLite and PostgreSQL, over a range of ids (``low`` excluded,
+``high`` included), and reads one snapshot. It may use the facts of the log: ``pruned``,
+the last id that is not kept any more; ``newest``, the last id; ``since``, from when on
+the log is whole.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Scope(Enum):
+    """The table whose range of ids it is, and its key; none if looked at as a whole."""
+
+    CONVERSATIONS = ("chats_conversation", "conversation_id")
+    PEOPLE = ("chats_user", "user_id")
+    LOG = ("", "")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One invariant. ``sql``, one or one for each database, selects what ``finding``
+    names by position."""
+
+    name: str
+    rule: str
+    finding: str
+    sql: str | dict[str, str]
+    scope: Scope = Scope.CONVERSATIONS
+
+
+def within(table: str = "", key: str = "conversation_id") -> str:
+    column = f"{table}.{key}" if table else key
+    return f"{column} > %(low)s AND {column} <= %(high)s"
+
+
+CONVERSATIONS = (
+    Check(
+        "seq",
+        "Messages are numbered 1 to last_seq without a gap.",
+        "conversation {0}: last_seq {1}, but {2} messages up to seq {3}",
+        f"""
+        SELECT c.conversation_id, c.last_seq, COALESCE(m.amount, 0), COALESCE(m.top, 0)
+        FROM chats_conversation c LEFT JOIN (
+            SELECT conversation_id, COUNT(*) AS amount, MAX(seq) AS top
+            FROM chats_message WHERE {within()} GROUP BY conversation_id
+        ) m ON m.conversation_id = c.conversation_id
+        WHERE {within("c")} AND (
+            COALESCE(m.amount, 0) <> c.last_seq OR COALESCE(m.top, 0) <> c.last_seq)
+        """,
+    ),
+    Check(
+        "sent_at",
+        "Times rise with seq.",
+        "conversation {0}: seq {1} was sent no later than the one before it",
+        f"""
+        SELECT conversation_id, seq FROM (
+            SELECT conversation_id, seq, sent_at, LAG(sent_at) OVER (
+                PARTITION BY conversation_id ORDER BY seq) AS earlier
+            FROM chats_message WHERE {within()}
+        ) AS m WHERE sent_at <= earlier
+        """,
+    ),
+    Check(
+        "last_message",
+        "last_message is the message with seq = last_seq.",
+        "conversation {0}: last_seq {1}, but last_message {2} has seq {3}",
+        f"""
+        SELECT c.conversation_id, c.last_seq, c.last_message_id, m.seq
+        FROM chats_conversation c LEFT JOIN chats_message m
+            ON m.message_id = c.last_message_id
+            AND m.conversation_id = c.conversation_id
+        WHERE {within("c")} AND (
+            c.last_seq = 0 AND c.last_message_id IS NOT NULL
+            OR c.last_seq <> 0 AND (m.seq IS NULL OR m.seq <> c.last_seq))
+        """,
+    ),
+    Check(
+        "last_read_seq",
+        "Read cursors are from 0 to last_seq.",
+        "conversation {0}: {1} has read up to seq {2} of {3}",
+        f"""
+        SELECT c.conversation_id, p.user_id, p.last_read_seq, c.last_seq
+        FROM chats_participant p
+        JOIN chats_conversation c ON c.conversation_id = p.conversation_id
+        WHERE {within("p")}
+        AND (p.last_read_seq < 0 OR p.last_read_seq > c.last_seq)
+        """,
+    ),
+    Check(
+        "participant_count",
+        "participant_count is the number of participants.",
+        "conversation {0}: participant_count {1}, but {2} take part",
+        f"""
+        SELECT c.conversation_id, c.participant_count, COALESCE(p.amount, 0)
+        FROM chats_conversation c LEFT JOIN (
+            SELECT conversation_id, COUNT(*) AS amount
+            FROM chats_participant WHERE {within()} GROUP BY conversation_id
+        ) p ON p.conversation_id = c.conversation_id
+        WHERE {within("c")} AND COALESCE(p.amount, 0) <> c.participant_count
+        """,
+    ),
+    Check(
+        "owner",
+        "The owner takes part; nobody owns what nobody takes part in.",
+        "conversation {0}: owner {1} does not take part, or there is none",
+        f"""
+        SELECT c.conversation_id, c.owner_id FROM chats_conversation c
+        LEFT JOIN chats_participant p
+            ON p.conversation_id = c.conversation_id AND p.user_id = c.owner_id
+        WHERE {within("c")} AND p.id IS NULL AND (
+            c.owner_id IS NOT NULL
+            OR EXISTS (SELECT 1 FROM chats_participant other
+                WHERE other.conversation_id = c.conversation_id))
+        """,
+    ),
+    Check(
+        "conversation_absent",
+        "Messages and participants are in a conversation.",
+        "conversation {0} is not there, but rows of {1} are",
+        f"""
+        SELECT conversation_id, 'chats_message' FROM chats_message WHERE {within()}
+        EXCEPT SELECT conversation_id, 'chats_message'
+            FROM chats_conversation WHERE {within()}
+        UNION ALL
+        SELECT p.conversation_id, 'chats_participant' FROM chats_participant p
+            LEFT JOIN chats_conversation c ON c.conversation_id = p.conversation_id
+            WHERE {within("p")} AND c.conversation_id IS NULL
+        """,
+    ),
+)
+
+EVENTS = (
+    Check(
+        # What was there before its conversation came into the log, came by import.
+        "event_missing",
+        "Every message since the log begins has its message.created.",
+        "conversation {0}: no message.created for seq {1}, message {2}",
+        f"""
+        SELECT m.conversation_id, m.seq, m.message_id FROM chats_message m
+        WHERE m.message_id IN (
+            SELECT message_id FROM chats_message
+                WHERE {within()} AND sent_at > %(since)s
+            EXCEPT SELECT message_id FROM chats_event
+                WHERE {within()} AND type = 'message.created')
+        AND NOT EXISTS (
+            SELECT 1 FROM chats_event e
+            WHERE e.conversation_id = m.conversation_id
+            AND e.type = 'conversation.created' AND e.created_at >= m.sent_at)
+        """,
+    ),
+    Check(
+        "event_doubled",
+        "A message is created once.",
+        "conversation {0}: message {1} has {2} message.created",
+        f"""
+        SELECT conversation_id, message_id, COUNT(*) FROM chats_event
+        WHERE {within()} AND type = 'message.created'
+        GROUP BY conversation_id, message_id HAVING COUNT(*) > 1
+        """,
+    ),
+    Check(
+        "event_order",
+        "The log has a conversation's messages in the order of seq.",
+        "conversation {0}: event {1} creates seq {2} after seq {3}",
+        f"""
+        SELECT conversation_id, event_id, seq, earlier FROM (
+            SELECT e.conversation_id, e.event_id, m.seq, LAG(m.seq) OVER (
+                PARTITION BY e.conversation_id ORDER BY e.event_id) AS earlier
+            FROM chats_event e JOIN chats_message m ON m.message_id = e.message_id
+            WHERE {within("e")} AND e.type = 'message.created'
+        ) AS told WHERE seq < earlier
+        """,
+    ),
+    Check(
+        "event_life",
+        "A conversation's events begin with its creation and end with its deletion.",
+        "conversation {0}: event {1} is {2} after {3}",
+        f"""
+        SELECT conversation_id, event_id, type, earlier FROM (
+            SELECT conversation_id, event_id, type, LAG(type) OVER (
+                PARTITION BY conversation_id ORDER BY event_id) AS earlier
+            FROM chats_event WHERE {within()}
+        ) AS told WHERE earlier IS NOT NULL
+        AND (earlier = 'conversation.deleted') <> (type = 'conversation.created')
+        """,
+    ),
+    Check(
+        "event_of_nothing",
+        "Events are of conversations that are there or whose deletion is told.",
+        "conversation {0} is not there, but events are, and no conversation.deleted",
+        f"""
+        SELECT conversation_id FROM chats_event WHERE {within()}
+        EXCEPT SELECT conversation_id FROM chats_conversation WHERE {within()}
+        EXCEPT SELECT conversation_id FROM chats_event
+            WHERE {within()} AND type = 'conversation.deleted'
+        """,
+    ),
+    Check(
+        "event_of_no_message",
+        "Events of a conversation that is there are of messages that are there.",
+        "conversation {0}: event {1} is of message {2}, which is not there",
+        f"""
+        SELECT e.conversation_id, e.event_id, e.message_id FROM chats_event e
+        JOIN chats_conversation c ON c.conversation_id = e.conversation_id
+        LEFT JOIN chats_message m ON m.message_id = e.message_id
+            AND m.conversation_id = e.conversation_id
+        WHERE {within("e")} AND e.message_id IS NOT NULL AND m.message_id IS NULL
+        """,
+    ),
+    Check(
+        "first_event_id",
+        "Participations begin with the event by which one joined.",
+        "conversation {0}: participation of {1} begins with event {2}, which is "
+        "not their joining",
+        f"""
+        SELECT p.conversation_id, p.user_id, p.first_event_id FROM chats_participant p
+        LEFT JOIN chats_event e ON e.event_id = p.first_event_id
+        WHERE {within("p")} AND (
+            p.first_event_id < 1 OR p.first_event_id > %(newest)s
+            OR p.first_event_id > %(pruned)s AND (
+                e.event_id IS NULL OR e.conversation_id <> p.conversation_id
+                OR e.type <> 'conversation.created' AND (
+                    e.type <> 'participant.added'
+                    OR e.user_id IS NULL OR e.user_id <> p.user_id)))
+        """,
+    ),
+    Check(
+        "past_span",
+        "Past participations end, after they began, with the event that ended them.",
+        "conversation {0}: past participation of {1}, events {2} to {3}",
+        f"""
+        SELECT s.conversation_id, s.user_id, s.first_event_id, s.last_event_id
+        FROM chats_pastparticipant s
+        LEFT JOIN chats_event e ON e.event_id = s.last_event_id
+        WHERE {within("s")} AND (
+            s.first_event_id >= s.last_event_id OR s.last_event_id <= %(pruned)s
+            OR e.event_id IS NULL OR e.conversation_id <> s.conversation_id
+            OR e.type <> 'conversation.deleted' AND (
+                e.type <> 'participant.removed'
+                OR e.user_id IS NULL OR e.user_id <> s.user_id))
+        """,
+    ),
+    Check(
+        "span_overlap",
+        "Participations of one person in one conversation do not overlap.",
+        "conversation {0}: past participation of {1} ends at event {2}, another "
+        "begins at {3}",
+        f"""
+        SELECT s.conversation_id, s.user_id, s.last_event_id, p.first_event_id
+        FROM chats_pastparticipant s JOIN chats_participant p
+            ON p.user_id = s.user_id AND p.conversation_id = s.conversation_id
+        WHERE {within("s")} AND s.last_event_id >= p.first_event_id
+        UNION ALL
+        SELECT s.conversation_id, s.user_id, s.last_event_id, t.first_event_id
+        FROM chats_pastparticipant s JOIN chats_pastparticipant t
+            ON t.user_id = s.user_id AND t.conversation_id = s.conversation_id
+        WHERE {within("s")} AND t.id <> s.id
+        AND t.first_event_id >= s.first_event_id AND t.first_event_id <= s.last_event_id
+        """,
+    ),
+)

@@ -1,0 +1,118 @@
+"""What must be true of people and of the log as a whole; see ``invariants``."""
+
+from chats.management.invariants import Check, Scope, within
+
+PEOPLE = (
+    Check(
+        "person_absent",
+        "Rows that name a person name one who is there.",
+        "person {0} is not there, but rows of {1} are",
+        "\nUNION ALL\n".join(
+            f"""SELECT DISTINCT t.{key}, '{table}' FROM {table} t
+            LEFT JOIN chats_user u ON u.user_id = t.{key}
+            WHERE {within("t", key)} AND u.user_id IS NULL"""
+            for table, key in (
+                ("chats_message", "sender_id"),
+                ("chats_participant", "user_id"),
+                ("chats_pastparticipant", "user_id"),
+                ("chats_accesstoken", "user_id"),
+                ("chats_conversation", "owner_id"),
+            )
+        ),
+        Scope.PEOPLE,
+    ),
+    Check(
+        "deleted_takes_part",
+        "Deleted people take part in nothing and own nothing.",
+        "deleted person {0} takes part in conversation {1}, or owns it",
+        f"""
+        SELECT u.user_id, p.conversation_id FROM chats_user u
+        JOIN chats_participant p ON p.user_id = u.user_id
+        WHERE {within("u", "user_id")} AND u.deleted_at IS NOT NULL
+        UNION
+        SELECT u.user_id, c.conversation_id FROM chats_user u
+        JOIN chats_conversation c ON c.owner_id = u.user_id
+        WHERE {within("u", "user_id")} AND u.deleted_at IS NOT NULL
+        """,
+        Scope.PEOPLE,
+    ),
+    Check(
+        "deleted_signs_in",
+        "Deleted people cannot sign in, their sessions are over, they have no powers.",
+        "deleted person {0} is active, has powers, or sessions that were not ended",
+        f"""
+        SELECT user_id FROM chats_user
+        WHERE {within("", "user_id")} AND deleted_at IS NOT NULL AND (
+            is_active OR is_staff OR is_superuser OR role <> 'guest'
+            OR sessions_ended_at IS NULL OR sessions_ended_at < deleted_at
+            OR password NOT LIKE '!%%')
+        """,
+        Scope.PEOPLE,
+    ),
+    Check(
+        "deleted_named",
+        "Nothing personal is kept of deleted people.",
+        "deleted person {0} still has a name, an e-mail or a phone number",
+        f"""
+        SELECT user_id FROM chats_user
+        WHERE {within("", "user_id")} AND deleted_at IS NOT NULL AND (
+            username NOT LIKE 'deleted-%%' OR email NOT LIKE '%%@deleted.invalid'
+            OR first_name <> 'Deleted' OR last_name <> 'user'
+            OR phone_number IS NOT NULL)
+        """,
+        Scope.PEOPLE,
+    ),
+    Check(
+        "inactive_token",
+        "Suspended and deleted people have no access tokens.",
+        "person {0} is inactive, but has access token {1}",
+        f"""
+        SELECT u.user_id, t.token_id FROM chats_user u
+        JOIN chats_accesstoken t ON t.user_id = u.user_id
+        WHERE {within("u", "user_id")} AND NOT u.is_active
+        """,
+        Scope.PEOPLE,
+    ),
+    Check(
+        "superuser_role",
+        "Superusers have the role admin.",
+        "superuser {0} has role {1}",
+        f"""
+        SELECT user_id, role FROM chats_user
+        WHERE {within("", "user_id")} AND is_superuser AND role <> 'admin'
+        """,
+        Scope.PEOPLE,
+    ),
+)
+
+LOG = (
+    Check(
+        "log_pruned",
+        "No event is left from before where the log was pruned.",
+        "event {0} is left, though the log was pruned through it",
+        "SELECT event_id FROM chats_event WHERE event_id <= %(pruned)s",
+        Scope.LOG,
+    ),
+    Check(
+        "log_ids",
+        "The next event's id is past all ids there were.",
+        "the next event would have an id up to {0}, but there were ids up to {1}",
+        {
+            vendor: f"""
+            SELECT drawn.id, %(newest)s FROM ({drawn}) AS drawn
+            WHERE drawn.id < %(newest)s OR drawn.id < %(pruned)s"""
+            for vendor, drawn in (
+                (
+                    "sqlite",
+                    "SELECT COALESCE((SELECT seq FROM sqlite_sequence"
+                    " WHERE name = 'chats_event'), 0) AS id",
+                ),
+                (
+                    "postgresql",
+                    "SELECT last_value AS id FROM chats_event_event_id_seq",
+                ),
+            )
+        },
+        Scope.LOG,
+    ),
+)

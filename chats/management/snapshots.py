@@ -1,0 +1,33 @@
+"""Reading for long without being in anybody's way."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connection, transaction
+
+
+@contextmanager
+def snapshot() -> Iterator[None]:
+    """Have all reads within see one state of the database.
+
+    No writer waits for it, nor it for a writer. Keep it short: what was changed since
+    is kept twice until it ends. Within a transaction it is that transaction.
+    """
+    if connection.in_atomic_block:
+        yield
+    elif connection.vendor == "sqlite":
+        yield from _on_sqlite()
+    else:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            yield
+
+
+def _on_sqlite() -> Iterator[None]:
+    """Begin without the write lock, which ``atomic`` takes by our settings."""
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN DEFERRED")
+        try:
+            yield
+        finally:
+            cursor.execute("ROLLBACK")
