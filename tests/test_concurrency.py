@@ -647,8 +647,8 @@ class Crowd:
 
     def suspend(self, chance: random.Random) -> None:
         person = self.person(chance)
-        users.deactivate_user(person)
-        users.reactivate_user(person)
+        users.deactivate_user(person, actor=person)
+        users.reactivate_user(person, actor=person)
 
     def be_seen(self, chance: random.Random) -> None:
         self.person(chance).mark_seen()

@@ -64,7 +64,7 @@ def lived_in(alice, bob, mallory, conversation) -> Conversation:
     start(gone, alice)
     start(gone)
     delete_user(gone, actor=gone)
-    deactivate_user(quiet)
+    deactivate_user(quiet, actor=quiet)
     conversation.refresh_from_db()
     return conversation
 

@@ -174,10 +174,14 @@ SERVICES: dict[str, tuple[Callable[[Cast], object], list[tuple]]] = {
 # Services that announce nothing.
 SILENT = {
     "announce_typing": lambda c: typing.announce_typing(c.alice, c.id),
-    "change_password": lambda c: users.change_password(c.alice, "another-good-one"),
-    "deactivate_user": lambda c: users.deactivate_user(c.alice),
-    "reactivate_user": lambda c: users.reactivate_user(c.alice),
-    "update_user": lambda c: users.update_user(c.alice, {"first_name": "Alix"}),
+    "change_password": lambda c: users.change_password(
+        c.alice, "another-good-one", actor=c.alice
+    ),
+    "deactivate_user": lambda c: users.deactivate_user(c.alice, actor=c.alice),
+    "reactivate_user": lambda c: users.reactivate_user(c.alice, actor=c.alice),
+    "update_user": lambda c: users.update_user(
+        c.alice, {"first_name": "Alix"}, actor=c.alice
+    ),
 }
 
 

@@ -95,7 +95,7 @@ def test_add_again_is_harmless(who, as_bob, alice, bob, conversation):
 
 
 def test_add_again_of_one_since_suspended_is_harmless(as_alice, bob, conversation):
-    users.deactivate_user(bob)
+    users.deactivate_user(bob, actor=bob)
     before = everything()
 
     response = add(as_alice, conversation, bob.pk)
@@ -330,7 +330,7 @@ def test_remove_of_one_who_takes_no_part_names_the_field(
 
 
 def test_remove_of_one_suspended_is_possible(as_alice, bob, conversation):
-    users.deactivate_user(bob)
+    users.deactivate_user(bob, actor=bob)
 
     assert remove(as_alice, conversation, bob.pk).status_code == 200
     assert names_in(conversation) == ["alice"]

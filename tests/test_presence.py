@@ -146,7 +146,7 @@ def test_suspended_person_goes_offline(driven, bob, carol):
     last_seen(carol, timedelta())
     [stream] = driven.joined(bob)
 
-    users.deactivate_user(carol)
+    users.deactivate_user(carol, actor=carol)
     driven.turn(EVERY)
 
     assert driven.take(stream) == [presence_of(carol, is_online=False)]
@@ -232,7 +232,9 @@ def test_refresh_waits_for_nobody_who_writes():
     """Events wait for the thread that does it."""
     alice, bob = UserFactory.create_batch(2, last_seen_at=None)
 
-    with open_transaction(lambda: users.update_user(bob, {"first_name": "Robert"})):
+    with open_transaction(
+        lambda: users.update_user(bob, {"first_name": "Robert"}, actor=bob)
+    ):
         began = time.monotonic()
         refresh([alice.pk, bob.pk])
         took = time.monotonic() - began
@@ -278,7 +280,9 @@ ENDS_TOKENS = {
     ),
 }
 ENDS_BOTH = {
-    "password changed": lambda user: users.change_password(user, "another-good-one"),
+    "password changed": lambda user: users.change_password(
+        user, "another-good-one", actor=user
+    ),
     "deactivated": users.deactivate_user,
     "suspended in the database": lambda user: User.objects.filter(pk=user.pk).update(
         is_active=False
@@ -323,8 +327,8 @@ def test_streams_of_others_and_of_other_devices_stay_open(alice, bob):
 def test_stream_of_a_person_reactivated_does_not_live_on(bob):
     stream = token_of(bob)
 
-    users.deactivate_user(bob)
-    users.reactivate_user(bob)
+    users.deactivate_user(bob, actor=bob)
+    users.reactivate_user(bob, actor=bob)
 
     assert signed_out([stream]) == [stream]
 

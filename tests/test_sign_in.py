@@ -186,7 +186,7 @@ def test_login_with_bad_input_names_the_field(anonymous, alice, body, errors):
 def test_login_has_one_answer_for_wrong_unknown_and_suspended(
     anonymous, alice, bob, body
 ):
-    deactivate_user(bob)
+    deactivate_user(bob, actor=bob)
     response = anonymous.post(LOGIN, body)
     assert response.status_code == 401
     assert response.headers["WWW-Authenticate"] == "Token"
@@ -198,7 +198,7 @@ def test_login_has_one_answer_for_wrong_unknown_and_suspended(
 def test_login_hashes_once_for_known_unknown_and_suspended(hashed, bob, name):
     bob.set_password(PASSWORD)
     bob.save()
-    deactivate_user(bob)
+    deactivate_user(bob, actor=bob)
     hashed.clear()
     log_in(name, "a wrong guess")
     assert hashed == ["a wrong guess"]

@@ -336,7 +336,7 @@ def change_password(server: Server, user: User, credentials: dict) -> None:
 
 
 def deactivate(server: Server, user: User, credentials: dict) -> None:
-    users.deactivate_user(user)
+    users.deactivate_user(user, actor=user)
 
 
 def deactivate_in_admin(server: Server, user: User, credentials: dict) -> None:

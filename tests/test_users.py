@@ -139,7 +139,7 @@ def test_user_list_anonymous_is_401(anonymous, alice):
 
 
 def test_user_list_leaves_out_suspended_and_deleted(as_admin, alice, bob, mallory):
-    deactivate_user(alice)
+    deactivate_user(alice, actor=alice)
     as_admin.delete(url_of(mallory))
     assert usernames(as_admin.get("/api/users/")) == ["bob", "root"]
 
@@ -459,7 +459,7 @@ def test_user_retrieve_anonymous_is_401_for_known_and_unknown(anonymous, alice):
 
 
 def test_user_retrieve_of_the_suspended_is_as_of_the_unknown(as_alice, as_admin, bob):
-    deactivate_user(bob)
+    deactivate_user(bob, actor=bob)
     for url in (url_of(bob), f"/api/users/{NOBODY}/"):
         response = as_alice.get(url)
         assert response.status_code == 404
@@ -545,7 +545,7 @@ def test_user_change_by_another_person_is_403(as_mallory, alice):
 
 
 def test_user_change_of_the_invisible_is_404(as_mallory, alice):
-    deactivate_user(alice)
+    deactivate_user(alice, actor=alice)
     for url in (url_of(alice), f"/api/users/{NOBODY}/"):
         for method in (as_mallory.put, as_mallory.patch, as_mallory.delete):
             response = method(url, CHANGES)
@@ -850,7 +850,7 @@ def test_user_deleted_while_being_added_is_nowhere_a_participant(alice, bob):
 
 def test_suspension_ends_sessions_and_tokens_and_refuses_sign_in(alice):
     session, token = signed_in(alice), with_token(alice)
-    deactivate_user(alice)
+    deactivate_user(alice, actor=alice)
     credentials = {"username": "alice", "password": PASSWORD}
     assert session.get("/api/users/me/").status_code == 401
     assert token.get("/api/users/me/").status_code == 401
@@ -859,7 +859,7 @@ def test_suspension_ends_sessions_and_tokens_and_refuses_sign_in(alice):
 
 def test_suspension_leaves_memberships_as_they_are(as_bob, alice, bob, conversation):
     message, _ = send_message(alice, conversation.pk, message_body="Hello")
-    deactivate_user(alice)
+    deactivate_user(alice, actor=alice)
     body = as_bob.get(f"/api/conversations/{conversation.pk}/").json()
     assert [person["username"] for person in body["participants"]] == ["alice", "bob"]
     assert body["owner"] == str(alice.pk)
@@ -868,8 +868,8 @@ def test_suspension_leaves_memberships_as_they_are(as_bob, alice, bob, conversat
 
 def test_reactivation_allows_sign_in_but_revives_no_session(alice):
     session = signed_in(alice)
-    deactivate_user(alice)
-    reactivate_user(alice)
+    deactivate_user(alice, actor=alice)
+    reactivate_user(alice, actor=alice)
     credentials = {"username": "alice", "password": PASSWORD}
     assert session.get("/api/users/me/").status_code == 401
     assert APIClient().post("/api/auth/login/", credentials).status_code == 200

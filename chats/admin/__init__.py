@@ -1,6 +1,7 @@
 """The Django admin: one file per concept; writes go through ``chats.services``."""
 
 from chats.admin import (
+    audit,
     conversations,
     events,
     messages,
@@ -11,6 +12,7 @@ from chats.admin import (
 )
 
 __all__ = [
+    "audit",
     "conversations",
     "events",
     "messages",

@@ -1,18 +1,44 @@
 """Messages: read, found and taken away, but not rewritten."""
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from datetime import datetime
+from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
+from django.urls import reverse
 from django.utils.text import Truncator
 
 from chats.admin.base import ReadOnly, StaffAdmin
 from chats.admin.filters import LinkedFilter
 from chats.admin.links import link_to, link_to_conversation
 from chats.admin.lists import MOST_LISTED, WindowChangeList
-from chats.models import Message
+from chats.models import AuditEntry, Message, User
+from chats.services.audit import Action, entry
 from chats.services.messages import redact_message
+
+
+def may_read(staff: User) -> bool:
+    """Whether one of the staff may read what other people wrote."""
+    return staff.has_perm("chats.read_message_body")
+
+
+def record_reading(staff: User, shown: Iterable[Message]) -> None:
+    """Record which bodies are about to be shown: an entry for each conversation."""
+    seqs: dict[UUID, list[int]] = {}
+    for message in shown:
+        if not message.is_deleted:
+            seqs.setdefault(message.conversation_id, []).append(message.seq)
+    AuditEntry.objects.bulk_create(
+        entry(
+            Action.MESSAGES_READ,
+            actor=staff,
+            conversation_id=conversation_id,
+            details=f"seq {', '.join(map(str, sorted(numbers)))}",
+        )
+        for conversation_id, numbers in seqs.items()
+    )
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -114,6 +140,41 @@ class MessageAdmin(ReadOnly, StaffAdmin):
     @admin.display(description="Message", empty_value="-")
     def excerpt(self, message):
         return Truncator(message.message_body).chars(80)
+
+    @admin.display(description="Message body")
+    def withheld(self, message):
+        return "Withheld: you lack the permission to read what people wrote."
+
+    def get_list_display(self, request):
+        kept = self.list_display
+        return kept if may_read(request.user) else [n for n in kept if n != "excerpt"]
+
+    def get_fields(self, request, obj=None):
+        body = "message_body" if may_read(request.user) else "withheld"
+        return [body if name == "message_body" else name for name in self.fields]
+
+    def get_readonly_fields(self, request, obj=None):
+        return (*super().get_readonly_fields(request, obj), "withheld")
+
+    def get_search_results(self, request, queryset, search_term):
+        """Find by id; by the body for those who may read it, and on the list only."""
+        by_body = search_term and not self.get_id_searched(search_term)
+        is_list = request.path == reverse("admin:chats_message_changelist")
+        if by_body and not (is_list and may_read(request.user)):
+            return queryset.none(), False
+        return super().get_search_results(request, queryset, search_term)
+
+    def changelist_view(self, request, extra_context=None):
+        response = super().changelist_view(request, extra_context)
+        changelist = (getattr(response, "context_data", None) or {}).get("cl")
+        if changelist and may_read(request.user):
+            record_reading(request.user, changelist.result_list)
+        return response
+
+    def render_change_form(self, request, context, *args, obj=None, **kwargs):
+        if obj and may_read(request.user):
+            record_reading(request.user, [obj])
+        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
 
     @admin.display(description="State")
     def state(self, message):

@@ -6,6 +6,8 @@ from chats.admin.base import ReadOnly, StaffAdmin
 from chats.admin.filters import LinkedFilter
 from chats.admin.links import link_to
 from chats.models import AccessToken, SignInAttempts
+from chats.services.sign_in import unlock
+from chats.services.users import revoke_token
 
 
 @admin.register(AccessToken)
@@ -31,7 +33,7 @@ class AccessTokenAdmin(ReadOnly, StaffAdmin):
         return link_to(token.user)
 
     def delete_model(self, request, obj):
-        obj.delete()
+        revoke_token(obj, actor=request.user)
 
 
 @admin.register(SignInAttempts)
@@ -48,4 +50,4 @@ class SignInAttemptsAdmin(ReadOnly, StaffAdmin):
     fields = list_display
 
     def delete_model(self, request, obj):
-        obj.delete()
+        unlock(obj, actor=request.user)

@@ -28,7 +28,7 @@ class OwnPasswordForm(AdminPasswordChangeForm):
     """One's own new password; tokens and other sessions end, as through the API."""
 
     def save(self, commit=True):
-        change_password(self.user, self.cleaned_data["new_password1"])
+        change_password(self.user, self.cleaned_data["new_password1"], actor=self.user)
         return self.user
 
 

@@ -29,8 +29,13 @@ class EditUserForm(UserChangeForm):
 class UserPasswordForm(AdminPasswordChangeForm):
     """A new password, or none; the person's sessions and tokens end."""
 
+    def __init__(self, user, *args, actor, **kwargs):
+        super().__init__(user, *args, **kwargs)
+        self.actor = actor
+
     def save(self, commit=True):
         usable = self.cleaned_data["set_usable_password"]
         # None makes a password that nothing matches.
-        change_password(self.user, self.cleaned_data["password1"] if usable else None)
+        password = self.cleaned_data["password1"] if usable else None
+        change_password(self.user, password, actor=self.actor)
         return self.user

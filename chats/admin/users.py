@@ -1,6 +1,8 @@
 """People and groups, and who of the staff may change whom."""
 
 from collections.abc import Callable
+from copy import copy
+from functools import partial
 
 from django.contrib import admin, messages
 from django.contrib.auth import admin as auth_admin
@@ -13,6 +15,7 @@ from chats.admin.base import HistoryOfVisible, StaffAdmin
 from chats.admin.links import link_to_list
 from chats.admin.user_forms import AddUserForm, EditUserForm, UserPasswordForm
 from chats.models import AccessToken, Conversation, Message, Participant, User
+from chats.services.audit import Action, record
 from chats.services.users import (
     deactivate_user,
     delete_user,
@@ -143,7 +146,26 @@ class UserAdmin(StaffAdmin, auth_admin.UserAdmin):
             return super().save_model(request, obj, form, change)
         columns = {field.name for field in obj._meta.concrete_fields}
         changed = columns.intersection(form.changed_data)
-        return update_user(obj, {name: getattr(obj, name) for name in changed})
+        changes = {name: getattr(obj, name) for name in changed}
+        return update_user(obj, changes, actor=request.user)
+
+    def save_related(self, request, form, formsets, change):
+        super().save_related(request, form, formsets, change)
+        lists = {"groups", "user_permissions"}.intersection(form.changed_data)
+        if change and lists:
+            record(
+                Action.USER_POWERS_CHANGED,
+                actor=request.user,
+                user_id=form.instance.pk,
+                details=", ".join(sorted(lists)),
+            )
+
+    def user_change_password(self, request, id, form_url=""):  # noqa: A002
+        """Hand the form who sets the password; Django's view makes it without."""
+        page = copy(self)
+        page.change_password_form = partial(UserPasswordForm, actor=request.user)
+        view = super(UserAdmin, page).user_change_password
+        return view(request, id, form_url)
 
     def delete_model(self, request, obj):
         delete_user(obj, actor=request.user)
@@ -162,7 +184,7 @@ class UserAdmin(StaffAdmin, auth_admin.UserAdmin):
     def _switch(self, request, queryset, service: Callable, done: str) -> None:
         people = list(queryset)
         for person in (changed := [p for p in people if self._may_switch(request, p)]):
-            service(person)
+            service(person, actor=request.user)
             self.log_change(request, person, f"{done}.")
         if changed:
             self.message_user(request, f"{done}: {len(changed)}.", messages.SUCCESS)

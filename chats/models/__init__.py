@@ -1,5 +1,6 @@
 """The database schema: tables, constraints, indexes and their querysets."""
 
+from chats.models.audit import AuditEntry
 from chats.models.conversations import Conversation
 from chats.models.events import Event, EventLog, TypingSignal
 from chats.models.messages import Message
@@ -9,6 +10,7 @@ from chats.models.users import User
 
 __all__ = [
     "AccessToken",
+    "AuditEntry",
     "Conversation",
     "Event",
     "EventLog",

@@ -115,6 +115,7 @@ class Message(models.Model):
 
     class Meta:
         ordering = ("-sent_at", "-message_id")
+        permissions = [("read_message_body", "Can read what other people wrote")]
         constraints = [
             # The order itself; also the index of every page within a conversation.
             models.UniqueConstraint(

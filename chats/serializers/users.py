@@ -176,4 +176,5 @@ class AccountSerializer(serializers.ModelSerializer):
 
     def update(self, instance: User, validated_data: dict[str, Any]) -> User:
         validated_data.pop("username", None)
-        return users.update_user(instance, validated_data)
+        caller = self.context["request"].user
+        return users.update_user(instance, validated_data, actor=caller)

@@ -7,9 +7,19 @@ from django.conf import settings
 from django.db import transaction
 
 from chats.exceptions import ChatError
-from chats.models import Conversation, Event, Participant, PastParticipant, User
+from chats.models import (
+    AuditEntry,
+    Conversation,
+    Event,
+    Participant,
+    PastParticipant,
+    User,
+)
 from chats.models.participants import hour_of
 from chats.services.announce import announce
+from chats.services.audit import record
+
+Action = AuditEntry.Action
 
 
 @transaction.atomic
@@ -124,6 +134,8 @@ def remove_participant(actor: User, conversation_id: UUID, *, user_id: UUID) -> 
         raise ChatError(
             f"{user_id} is not a participant.", field="user_id", code="not_participant"
         )
+    if user_id != actor.pk:
+        _record(Action.PARTICIPANT_REMOVED, conversation, actor, user_id)
     end_participations(leaving, [conversation], actor=actor)
 
 
@@ -142,6 +154,7 @@ def add_as_staff(
         raise ChatError("This person is inactive.", field="user_id")
     if not conversation.participations.filter(user=person).exists():
         _require_room(conversation.participant_count + 1, field="user_id")
+        _record(Action.PARTICIPANT_ADDED, conversation, actor, user_id)
         _admit(conversation, person, actor)
     return conversation
 
@@ -157,6 +170,7 @@ def remove_as_staff(
     conversation = Conversation.objects.locked_for_staff(conversation.pk)
     leaving = Participant.objects.filter(conversation=conversation, user_id=user_id)
     if leaving.exists():
+        _record(Action.PARTICIPANT_REMOVED, conversation, actor, user_id)
         end_participations(leaving, [conversation], actor=actor)
     return conversation
 
@@ -212,10 +226,28 @@ def _admit(conversation: Conversation, person: User, actor: User) -> None:
 
 def _erase(conversation: Conversation, actor: User) -> None:
     rows = list(conversation.participations.all())
+    details = f"{len(rows)} participants, {conversation.last_seq} messages"
+    _record(Action.CONVERSATION_DELETED, conversation, actor, details=details)
     event = _event(Event.Type.CONVERSATION_DELETED, conversation, actor)
     conversation.delete()  # and, in a statement each, its participants and messages
     announce(event)
     _note_past(rows, {event.conversation_id: event.pk})
+
+
+def _record(
+    action: Action,
+    conversation: Conversation,
+    actor: User,
+    user_id: UUID | None = None,
+    details: str = "",
+) -> None:
+    record(
+        action,
+        actor=actor,
+        user_id=user_id,
+        conversation_id=conversation.pk,
+        details=details,
+    )
 
 
 def _note_past(rows: Iterable[Participant], last_event_ids: dict[UUID, int]) -> None:

@@ -6,8 +6,16 @@ from django.db import transaction
 from django.utils import timezone
 
 from chats.exceptions import Conflict, NotAllowed, NotFound
-from chats.models import Conversation, Event, Message, Participant, User
+from chats.models import (
+    AuditEntry,
+    Conversation,
+    Event,
+    Message,
+    Participant,
+    User,
+)
 from chats.services.announce import announce
+from chats.services.audit import record
 
 
 @transaction.atomic
@@ -92,6 +100,14 @@ def redact_message(message: Message, *, actor: User) -> None:
     """
     Conversation.objects.locked_for_staff(message.conversation_id)
     message.refresh_from_db()
+    if not message.is_deleted:
+        record(
+            AuditEntry.Action.MESSAGE_REDACTED,
+            actor=actor,
+            conversation_id=message.conversation_id,
+            message_id=message.pk,
+            details=f"seq {message.seq}",
+        )
     _bury(message, actor)
 
 

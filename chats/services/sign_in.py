@@ -7,7 +7,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from chats.exceptions import TooManyAttempts
-from chats.models import AccessToken, SignInAttempts
+from chats.models import AccessToken, AuditEntry, SignInAttempts, User
+from chats.services.audit import record
 
 WINDOW = timedelta(minutes=15)
 PER_ACCOUNT_AND_ADDRESS = 5
@@ -49,6 +50,13 @@ def forgive_attempts(account: str, address: str) -> None:
             counter = _locked_counter(key)
             counter.attempts = 0 if key == pair else max(0, counter.attempts - 1)
             counter.save(update_fields=["attempts", "window_ends_at"])
+
+
+@transaction.atomic
+def unlock(counter: SignInAttempts, *, actor: User) -> None:
+    """Forget the attempts of one key, on behalf of the staff."""
+    counter.delete()
+    record(AuditEntry.Action.SIGN_IN_UNLOCKED, actor=actor, details=counter.key)
 
 
 def forget_expired() -> tuple[int, int]:

@@ -9,8 +9,9 @@ from uuid import UUID
 from django.db import transaction
 
 from chats.exceptions import ChatError
-from chats.models import Conversation, Event, Participant, User
+from chats.models import AuditEntry, Conversation, Event, Participant, User
 from chats.services.announce import announce
+from chats.services.audit import record
 from chats.services.conversations import add_as_staff, remove_as_staff
 
 
@@ -22,6 +23,11 @@ def retitle_conversation(
     conversation = Conversation.objects.locked_for_staff(conversation.pk)
     if conversation.title != title:
         conversation.title = title
+        record(
+            AuditEntry.Action.CONVERSATION_RETITLED,
+            actor=actor,
+            conversation_id=conversation.pk,
+        )
         _save_and_announce(conversation, "title", actor)
     return conversation
 
@@ -38,6 +44,13 @@ def hand_over_conversation(
         raise ChatError(
             "The owner must be a participant.", field="owner", code="not_participant"
         )
+    record(
+        AuditEntry.Action.CONVERSATION_HANDED_OVER,
+        actor=actor,
+        user_id=owner_id,
+        conversation_id=conversation.pk,
+        details=f"from {conversation.owner_id}",
+    )
     conversation.owner_id = owner_id
     _save_and_announce(conversation, "owner", actor)
     return conversation

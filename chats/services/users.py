@@ -10,8 +10,12 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from chats.exceptions import ChatError, Conflict, NotFound, SignedOut
-from chats.models import AccessToken, Conversation, Participant, User
+from chats.models import AccessToken, AuditEntry, Conversation, Participant, User
+from chats.services.audit import record
 from chats.services.conversations import end_participations
+
+Action = AuditEntry.Action
+POWERS = ("role", "is_staff", "is_superuser")
 
 
 def register_user(*, password: str, **fields: Any) -> User:
@@ -23,7 +27,7 @@ def register_user(*, password: str, **fields: Any) -> User:
         raise _taken(error) from error
 
 
-def update_user(user: User, changes: dict[str, Any]) -> User:
+def update_user(user: User, changes: dict[str, Any], *, actor: User) -> User:
     """Change these fields of the account, and no others.
 
     Under the row's lock: a deletion is not undone (Conflict).
@@ -34,12 +38,30 @@ def update_user(user: User, changes: dict[str, Any]) -> User:
             user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
             if user.deleted_at is not None:
                 raise Conflict("This account has been deleted.")
+            before = {field: getattr(user, field) for field in changes}
             for field, value in changes.items():
                 setattr(user, field, value)
             user.save(update_fields=[*changes, "updated_at"])
+            _record_changes(user, before, changes, actor)
     except IntegrityError as error:
         raise _taken(error) from error
     return user
+
+
+def _record_changes(user: User, before: dict, after: dict, actor: User) -> None:
+    """Record powers given or taken, another e-mail, and what others changed."""
+    changed = sorted(field for field in after if before[field] != after[field])
+    powers = [field for field in changed if field in POWERS]
+    if powers:
+        steps = (f"{field}: {before[field]} to {after[field]}" for field in powers)
+        _record(Action.USER_POWERS_CHANGED, user, actor, ", ".join(steps))
+    rest = [field for field in changed if field not in POWERS]
+    if rest and (actor.pk != user.pk or "email" in rest):
+        _record(Action.USER_CHANGED, user, actor, ", ".join(rest))
+
+
+def _record(action: Action, user: User, actor: User, details: str = "") -> None:
+    record(action, actor=actor, user_id=user.pk, details=details)
 
 
 def _taken(error: IntegrityError) -> Exception:
@@ -56,7 +78,7 @@ def _taken(error: IntegrityError) -> Exception:
 
 
 @transaction.atomic
-def change_password(user: User, new_password: str | None) -> None:
+def change_password(user: User, new_password: str | None, *, actor: User) -> None:
     """Set the password; every session and token of the person ends.
 
     A view that wants to keep its own session calls ``update_session_auth_hash``.
@@ -67,6 +89,7 @@ def change_password(user: User, new_password: str | None) -> None:
     user.set_password(new_password)
     user.save(update_fields=["password", "updated_at"])
     user.access_tokens.all().delete()
+    _record(Action.PASSWORD_CHANGED, user, actor)
 
 
 @transaction.atomic
@@ -84,7 +107,21 @@ def issue_token(
     )
     if not unchanged.exists():
         raise SignedOut("Sign in again.")
-    return AccessToken.objects.issue(user, name, expires_at)
+    token, secret = AccessToken.objects.issue(user, name, expires_at)
+    record(Action.TOKEN_CREATED, actor=user, user_id=user.pk, details=token.prefix)
+    return token, secret
+
+
+@transaction.atomic
+def revoke_token(token: AccessToken, *, actor: User) -> None:
+    """End an access token; again is harmless."""
+    if AccessToken.objects.filter(pk=token.pk).delete()[0]:
+        record(
+            Action.TOKEN_REVOKED,
+            actor=actor,
+            user_id=token.user_id,
+            details=token.prefix,
+        )
 
 
 def _lock(user: User) -> QuerySet[User]:
@@ -95,7 +132,7 @@ def _lock(user: User) -> QuerySet[User]:
 
 
 @transaction.atomic
-def deactivate_user(user: User) -> None:
+def deactivate_user(user: User, *, actor: User) -> None:
     """Refuse sign-in from now on; sessions, tokens and streams end.
 
     Memberships stay as they are, for the day the person is reactivated.
@@ -105,15 +142,17 @@ def deactivate_user(user: User) -> None:
     user.sessions_ended_at = timezone.now()
     user.save(update_fields=["is_active", "sessions_ended_at", "updated_at"])
     user.access_tokens.all().delete()
+    _record(Action.USER_SUSPENDED, user, actor)
 
 
 @transaction.atomic
-def reactivate_user(user: User) -> bool:
+def reactivate_user(user: User, *, actor: User) -> bool:
     """Allow sign-in again; return False for a deleted person, whom nothing revives."""
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if user.deleted_at is None:
         user.is_active = True
         user.save(update_fields=["is_active", "updated_at"])
+        _record(Action.USER_REACTIVATED, user, actor)
     return user.is_active
 
 
@@ -134,6 +173,7 @@ def delete_user(user: User, *, actor: User) -> None:
         .select_for_update(no_key=True)
     )
     _anonymise(user)
+    _record(Action.USER_DELETED, user, actor)
     # Only now, under the locks: a removal may have come between.
     rows = participations.filter(conversation__in=conversations)
     still_in = set(rows.values_list("conversation_id", flat=True))

@@ -106,7 +106,7 @@ class PasswordChangeView(GenericAPIView):
         if not user.check_password(fields["old_password"]):
             raise exceptions.ValidationError({"old_password": ["Wrong password."]})
         sign_in.forgive_attempts(account, address)
-        users.change_password(user, fields["new_password"])
+        users.change_password(user, fields["new_password"], actor=user)
         if request.auth is None:
             update_session_auth_hash(request._request, user)
         return Response(status=204)
@@ -146,7 +146,8 @@ class PasswordResetConfirmView(GenericAPIView):
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         fields = serializer.validated_data
-        users.change_password(fields["user"], fields["new_password"])
+        user = fields["user"]
+        users.change_password(user, fields["new_password"], actor=user)
         return Response(status=204)
 
 
@@ -190,6 +191,9 @@ class TokenViewSet(
     def destroy(self, request: Request, token_id: str) -> Response:
         """Revoke a token."""
         return super().destroy(request)
+
+    def perform_destroy(self, instance: AccessToken) -> None:
+        users.revoke_token(instance, actor=self.request.user)
 
     def _owner(self, request: Request, fields: dict) -> User:
         if "password" in fields:

@@ -1,0 +1,53 @@
+"""The record of what matters for safety, to look at."""
+
+from django.contrib import admin
+
+from chats.admin.base import ReadOnly, StaffAdmin
+from chats.admin.filters import LinkedFilter
+from chats.admin.lists import WindowChangeList
+from chats.models import AuditEntry
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnly, StaffAdmin):
+    """Who did what, newest first; nobody changes or deletes an entry, superusers too.
+
+    Ids narrow the list, as in ``?user_id=…``; they lead to rows that may be gone.
+    """
+
+    list_display = (
+        "entry_id",
+        "created_at",
+        "action",
+        "actor_id",
+        "user_id",
+        "conversation_id",
+        "message_id",
+        "details",
+        "address",
+    )
+    list_filter = (
+        "action",
+        ("actor_id", LinkedFilter),
+        ("user_id", LinkedFilter),
+        ("conversation_id", LinkedFilter),
+    )
+    sortable_by = ()
+    ordering = ("-entry_id",)
+    # audit_entry_actor, audit_entry_user, audit_entry_conversation, the primary key.
+    window_orders = {
+        "actor_id": "entry_id",
+        "user_id": "entry_id",
+        "conversation_id": "entry_id",
+        "": "entry_id",
+    }
+    fields = (*list_display, "request_id")
+
+    def get_changelist(self, request, **kwargs):
+        return WindowChangeList
+
+    def get_offered_lookups(self):
+        return {*super().get_offered_lookups(), "entry_id"}
+
+    def has_delete_permission(self, request, obj=None):
+        return False

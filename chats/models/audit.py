@@ -1,0 +1,78 @@
+"""Who did what that matters for safety: kept for a year, changed by nobody."""
+
+from datetime import datetime
+
+from django.db import models
+from django.utils import timezone
+
+
+class AuditEntryQuerySet(models.QuerySet):
+    """Sets of entries."""
+
+    def prune_batch(self, before: datetime, size: int) -> int:
+        """Delete up to ``size`` entries older than ``before``; return how many."""
+        oldest = self.filter(created_at__lt=before).order_by("created_at")
+        ids = list(oldest.values_list("pk", flat=True)[:size])
+        return self.filter(pk__in=ids).delete()[0]
+
+
+class AuditEntry(models.Model):
+    """One deed. The ids are plain values: the entry outlives the rows it speaks of.
+
+    Neither names nor message bodies are in it.
+    """
+
+    class Action(models.TextChoices):
+        MESSAGES_READ = "messages.read"
+        MESSAGE_REDACTED = "message.redacted"
+        CONVERSATION_RETITLED = "conversation.retitled"
+        CONVERSATION_HANDED_OVER = "conversation.handed_over"
+        CONVERSATION_DELETED = "conversation.deleted"
+        CONVERSATION_IMPORTED = "conversation.imported"
+        CONVERSATION_EXPORTED = "conversation.exported"
+        PARTICIPANT_ADDED = "participant.added"
+        PARTICIPANT_REMOVED = "participant.removed"
+        USER_CHANGED = "user.changed"
+        USER_POWERS_CHANGED = "user.powers_changed"
+        USER_SUSPENDED = "user.suspended"
+        USER_REACTIVATED = "user.reactivated"
+        USER_DELETED = "user.deleted"
+        USER_EXPORTED = "user.exported"
+        PASSWORD_CHANGED = "password.changed"
+        TOKEN_CREATED = "token.created"
+        TOKEN_REVOKED = "token.revoked"
+        SIGN_IN_UNLOCKED = "sign_in.unlocked"
+
+    entry_id = models.BigAutoField(primary_key=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    action = models.CharField(max_length=32, choices=Action.choices)
+    # Who did it; empty for the operator at the command line.
+    actor_id = models.UUIDField(null=True)
+    # Whom or what it was done to.
+    user_id = models.UUIDField(null=True)
+    conversation_id = models.UUIDField(null=True)
+    message_id = models.UUIDField(null=True)
+    details = models.CharField(max_length=500, blank=True)
+    address = models.CharField(max_length=45, blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+
+    objects = AuditEntryQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-entry_id",)
+        verbose_name_plural = "audit entries"
+        indexes = [
+            # The admin's list of what one person did, newest first.
+            models.Index(fields=["actor_id", "entry_id"], name="audit_entry_actor"),
+            # What was done to one person.
+            models.Index(fields=["user_id", "entry_id"], name="audit_entry_user"),
+            # What was done to one conversation.
+            models.Index(
+                fields=["conversation_id", "entry_id"], name="audit_entry_conversation"
+            ),
+            # Pruning by age.
+            models.Index(fields=["created_at"], name="audit_entry_created"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.entry_id} {self.action}"

@@ -1,0 +1,279 @@
+"""The audit: who did what, from where; and what the staff may not read."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.core.management import call_command
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from chats.models import AccessToken, AuditEntry, Message, SignInAttempts, User
+from chats.services.audit import record
+from chats.services.messages import send_message
+from tests.factories import PASSWORD, UserFactory
+from tests.test_admin import (
+    act,
+    add_page,
+    conversation_form,
+    list_of,
+    listed,
+    page_of,
+    signed_in,
+    user_form,
+)
+
+SECRET = "The launch code is 1234"
+Action = AuditEntry.Action
+
+
+@pytest.fixture
+def boss(db) -> User:
+    return UserFactory(username="boss", role="admin", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def as_boss(boss) -> Client:
+    return signed_in(boss)
+
+
+@pytest.fixture
+def as_clerk(db) -> Client:
+    """Staff with every permission but that of reading bodies."""
+    clerk = UserFactory(username="clerk", is_staff=True)
+    wanted = Permission.objects.filter(content_type__app_label="chats")
+    clerk.user_permissions.set(wanted.exclude(codename="read_message_body"))
+    return signed_in(clerk)
+
+
+@pytest.fixture
+def message(alice, conversation) -> Message:
+    return send_message(alice, conversation.pk, message_body=SECRET)[0]
+
+
+def deeds() -> list[tuple]:
+    """What is recorded, in order, without when."""
+    columns = ("action", "actor_id", "user_id", "conversation_id", "details")
+    return list(AuditEntry.objects.order_by("entry_id").values_list(*columns))
+
+
+# --- Reading bodies ------------------------------------------------------------
+
+
+def test_staff_without_the_permission_see_no_body_anywhere(as_clerk, message):
+    deleted = {"action": "delete_selected", "_selected_action": [message.pk]}
+    pages = [
+        as_clerk.get(list_of("message")),
+        as_clerk.get(list_of("message"), {"q": str(message.pk)}),
+        as_clerk.get(page_of(message)),
+        as_clerk.get(page_of(message, "delete")),
+        as_clerk.get(page_of(message, "history")),
+        as_clerk.post(list_of("message"), deleted),
+        as_clerk.get(page_of(message.conversation)),
+        as_clerk.get(page_of(message.conversation, "delete")),
+    ]
+
+    assert {page.status_code for page in pages} == {200}
+    assert [SECRET in page.content.decode() for page in pages] == [False] * len(pages)
+    assert "Withheld" in pages[2].content.decode()
+    assert deeds() == []
+
+
+def test_search_tells_staff_without_the_permission_nothing(as_clerk, message):
+    assert listed(as_clerk.get(list_of("message"), {"q": "launch"})) == []
+    assert listed(as_clerk.get(list_of("message"), {"q": str(message.pk)})) == [message]
+
+
+def test_message_picker_is_no_way_to_search_bodies(as_boss, message):
+    asked = {
+        "app_label": "chats",
+        "model_name": "conversation",
+        "field_name": "last_message",
+        "term": "launch",
+    }
+
+    answer = as_boss.get(reverse("admin:autocomplete"), asked)
+
+    assert answer.json()["results"] == []
+
+
+def test_reading_a_message_is_recorded_with_who_and_where(as_boss, boss, message):
+    page = as_boss.get(page_of(message), REMOTE_ADDR="192.0.2.7")
+
+    assert SECRET in page.content.decode()
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.actor_id, entry.address) == (
+        "messages.read",
+        boss.pk,
+        "192.0.2.7",
+    )
+    assert (entry.conversation_id, entry.details) == (message.conversation_id, "seq 1")
+    assert entry.request_id == page.headers["X-Request-ID"]
+
+
+def test_reading_a_list_is_recorded_for_each_conversation(
+    as_boss, boss, alice, conversation, message
+):
+    send_message(alice, conversation.pk, message_body="More")
+
+    page = as_boss.get(list_of("message"), {"q": ""})
+
+    assert SECRET in page.content.decode()
+    read = ("messages.read", boss.pk, None, conversation.pk, "seq 1, 2")
+    assert deeds() == [read]
+
+
+# --- What the staff do ---------------------------------------------------------
+
+
+def test_staff_changes_to_people_are_recorded(as_boss, boss, alice):
+    as_boss.post(page_of(alice), user_form(alice, role="host", email="new@example.org"))
+    act(as_boss, "deactivate_selected", alice)
+    act(as_boss, "reactivate_selected", alice)
+    form = {"password1": "quiet-Meadow-42", "password2": "quiet-Meadow-42"}
+    password_page = reverse("admin:auth_user_password_change", args=[alice.pk])
+    as_boss.post(password_page, form | {"usable_password": "true"})
+    as_boss.post(page_of(alice, "delete"), {"post": "yes"})
+
+    assert deeds() == [
+        ("user.powers_changed", boss.pk, alice.pk, None, "role: guest to host"),
+        ("user.changed", boss.pk, alice.pk, None, "email"),
+        ("user.suspended", boss.pk, alice.pk, None, ""),
+        ("user.reactivated", boss.pk, alice.pk, None, ""),
+        ("password.changed", boss.pk, alice.pk, None, ""),
+        ("user.deleted", boss.pk, alice.pk, None, ""),
+    ]
+
+
+def test_staff_changes_of_groups_are_recorded(as_boss, boss, alice):
+    permission = Permission.objects.first()
+
+    as_boss.post(page_of(alice), user_form(alice, user_permissions=[permission.pk]))
+
+    changed = ("user.powers_changed", boss.pk, alice.pk, None, "user_permissions")
+    assert deeds() == [changed]
+
+
+def test_staff_changes_to_conversations_are_recorded(
+    as_boss, boss, alice, bob, mallory, conversation, message
+):
+    place = conversation.pk
+    form = conversation_form(conversation, mallory, title="New", owner=bob.pk)
+    as_boss.post(page_of(conversation), form)
+    conversation.refresh_from_db()
+    as_boss.post(
+        page_of(conversation), conversation_form(conversation, leaving=[alice])
+    )
+    act(as_boss, "delete_selected", message, post="yes")
+    as_boss.post(page_of(conversation, "delete"), {"post": "yes"})
+
+    assert [deed for deed in deeds() if deed[0] != "messages.read"] == [
+        ("participant.added", boss.pk, mallory.pk, place, ""),
+        ("conversation.retitled", boss.pk, None, place, ""),
+        ("conversation.handed_over", boss.pk, bob.pk, place, f"from {alice.pk}"),
+        ("participant.removed", boss.pk, alice.pk, place, ""),
+        ("message.redacted", boss.pk, None, place, "seq 1"),
+        ("conversation.deleted", boss.pk, None, place, "2 participants, 1 messages"),
+    ]
+
+
+def test_staff_revocations_are_recorded(as_boss, boss, alice):
+    token, _ = AccessToken.objects.issue(alice, "laptop", None)
+    counter = SignInAttempts.objects.create(key="k", window_ends_at=timezone.now())
+
+    for row in (token, counter):
+        as_boss.post(page_of(row, "delete"), {"post": "yes"})
+
+    assert deeds() == [
+        ("token.revoked", boss.pk, alice.pk, None, token.prefix),
+        ("sign_in.unlocked", boss.pk, None, None, "k"),
+    ]
+
+
+# --- What ordinary people do ---------------------------------------------------
+
+
+def test_calls_that_matter_for_safety_are_recorded(
+    as_alice, as_admin, admin, alice, bob, conversation
+):
+    token = as_alice.post("/api/auth/tokens/", {"name": "laptop"}).json()
+    as_alice.delete(f"/api/auth/tokens/{token['token_id']}/")
+    url = f"/api/conversations/{conversation.pk}/"
+    as_alice.post(f"{url}remove_participant/", {"user_id": bob.pk})
+    as_alice.delete(url)
+    as_admin.patch(f"/api/users/{alice.pk}/", {"role": "host"})
+    passwords = {"old_password": PASSWORD, "new_password": "quiet-Meadow-42"}
+    as_alice.post("/api/auth/password/change/", passwords)
+    as_alice.delete("/api/users/me/")
+
+    mine = (alice.pk, alice.pk, None)
+    place = conversation.pk
+    assert deeds() == [
+        ("token.created", *mine, token["prefix"]),
+        ("token.revoked", *mine, token["prefix"]),
+        ("participant.removed", alice.pk, bob.pk, place, ""),
+        ("conversation.deleted", alice.pk, None, place, "1 participants, 0 messages"),
+        ("user.powers_changed", admin.pk, alice.pk, None, "role: guest to host"),
+        ("password.changed", *mine, ""),
+        ("user.deleted", *mine, ""),
+    ]
+
+
+def test_refused_and_ordinary_calls_record_nothing(as_bob, alice, bob, conversation):
+    url = f"/api/conversations/{conversation.pk}/"
+    assert as_bob.delete(url).status_code == 403
+    gone = as_bob.post(f"{url}remove_participant/", {"user_id": alice.pk})
+    assert gone.status_code == 403
+    as_bob.patch("/api/users/me/", {"first_name": "Robert"})
+    as_bob.post(f"{url}remove_participant/", {"user_id": bob.pk})
+
+    assert deeds() == []
+
+
+# --- The list, and its end ------------------------------------------------------
+
+
+def test_nobody_changes_or_deletes_an_entry(as_boss, boss, alice):
+    record(Action.USER_SUSPENDED, actor=boss, user_id=alice.pk)
+    entry = AuditEntry.objects.get()
+
+    assert as_boss.get(page_of(entry)).status_code == 200
+    assert as_boss.post(page_of(entry), {"details": "x"}).status_code == 403
+    assert as_boss.post(page_of(entry, "delete"), {"post": "yes"}).status_code == 403
+    assert as_boss.get(add_page("auditentry")).status_code == 403
+    act(as_boss, "delete_selected", entry, post="yes")
+    assert AuditEntry.objects.get() == entry
+
+
+def test_list_narrows_to_a_person_and_a_deed(as_boss, boss, alice, bob):
+    for person in (alice, bob):
+        record(Action.USER_SUSPENDED, actor=boss, user_id=person.pk)
+        record(Action.USER_REACTIVATED, actor=boss, user_id=person.pk)
+
+    asked = {"user_id": str(bob.pk), "action__exact": "user.suspended"}
+    [found] = listed(as_boss.get(list_of("auditentry"), asked))
+
+    assert (found.user_id, found.action) == (bob.pk, "user.suspended")
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_list_costs_the_same_for_one_entry_and_three(
+    count, as_boss, boss, django_assert_num_queries
+):
+    for _ in range(count):
+        record(Action.USER_SUSPENDED, actor=boss, user_id=boss.pk)
+
+    with django_assert_num_queries(5):
+        as_boss.get(list_of("auditentry"))
+
+
+def test_entries_past_their_retention_are_pruned(boss, alice, bob):
+    for person in (alice, bob):
+        record(Action.USER_SUSPENDED, actor=boss, user_id=person.pk)
+    year_ago = timezone.now() - timedelta(days=366)
+    AuditEntry.objects.filter(user_id=alice.pk).update(created_at=year_ago)
+
+    call_command("prune_audit", verbosity=0)
+
+    assert AuditEntry.objects.get().user_id == bob.pk
