@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 from rest_framework.views import set_rollback
 
+from chats import metrics
 from chats.exceptions import ChatError, TooManyAttempts
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ def exception_handler(exc: Exception, context: dict) -> Response | None:
         return chat_error_response(exc)
     if isinstance(exc, DATABASE_DOWN):
         logger.error("Database unavailable: %s", exc)
+        metrics.database_unavailable.inc()
         return Response(UNAVAILABLE, 503, headers={"Retry-After": RETRY_AFTER})
     if isinstance(exc, Http404):
         exc = exceptions.NotFound()  # one body, whatever was looked for
@@ -68,6 +70,7 @@ def chat_error_response(exc: ChatError) -> Response:
 def server_error(request: HttpRequest):
     """Answer what failed outside a view, such as reading the session (handler500)."""
     if isinstance(sys.exc_info()[1], DATABASE_DOWN):
+        metrics.database_unavailable.inc()
         headers = {"Retry-After": RETRY_AFTER}
         return JsonResponse(UNAVAILABLE, status=503, headers=headers)
     if request.path.startswith("/api/"):

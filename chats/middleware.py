@@ -1,10 +1,57 @@
 """What answers get, whichever view made them."""
 
+import os
+import re
 from collections.abc import Callable
+from time import perf_counter
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from chats import metrics
 from chats.exceptions import TooManyAttempts
+from chats.logs import log_request, route_of
+from chats.origin import originating
+
+WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)  # as X-Request-ID
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+
+class RequestMiddleware:
+    """Give each request an id; note where it came from, how long it took, how it went.
+
+    The outermost: what the others answer counts too. A proxy's ``X-Request-ID`` is
+    taken where proxies are trusted, and the answer carries the id.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        began = request.META.get("chats.began") or perf_counter()
+        request.request_id = request_id = request_id_of(request)
+        with originating(request):
+            response = self.get_response(request)
+            route = route_of(request)
+            seconds = perf_counter() - began
+            status = f"{response.status_code // 100}xx"
+            metrics.requests.labels(method_of(request), route, status).observe(seconds)
+            log_request(request, response, route, seconds)
+        response.headers["X-Request-ID"] = request_id
+        return response
+
+
+def request_id_of(request: HttpRequest) -> str:
+    claimed = request.META.get("HTTP_X_REQUEST_ID", "")
+    if claimed and settings.TRUSTED_PROXIES and WELL_FORMED.fullmatch(claimed):
+        return claimed
+    return os.urandom(8).hex()
+
+
+def method_of(request: HttpRequest) -> str:
+    """Return the method; ``other`` for invented ones, of which there is no end."""
+    return request.method if request.method in METHODS else "other"
+
 
 PROBES = {"/healthz", "/readyz"}
 

@@ -16,17 +16,20 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
+from chats import metrics
 from chats.events.hub import Hub
 from chats.events.people import Credential, Subscription
 from chats.events.presence import signed_out
 from chats.events.streams import Piece, backlog
 from chats.exceptions import Gone
+from chats.logs import log_stream_end
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +51,7 @@ class Offer:
     """The shell's offer to hold a request's answer open, taken up by the view."""
 
     accepted: tuple[UUID, Piece, Credential] | None = None
+    request_id = ""  # of the request that opened the stream
 
     def accept(self, user_id: UUID, start: Piece, credential: Credential) -> None:
         # Without its body: up to 500 events, which would stay as long as the stream.
@@ -146,7 +150,7 @@ class Shell:
         offer = Offer()
         await self.exchange(scope, body, offer, send)
         if offer.accepted is not None:
-            await self.hold(*offer.accepted, receive, send)
+            await self.hold(*offer.accepted, receive, send, offer.request_id)
 
     async def exchange(
         self, scope: Scope, body: bytes, offer: Offer, send: Send
@@ -158,9 +162,13 @@ class Shell:
         run = asyncio.get_running_loop().run_in_executor
         chunk = await run(pool, exchange.begin)
         is_held = offer.accepted is not None
+        offer.request_id = exchange.header(b"x-request-id")
         await send(exchange.start(omit=b"content-length" if is_held else b""))
         while not exchange.finished:
             await send(body_message(chunk, more=True))
+            if is_disconnected(send):  # else the whole of it were made for nobody
+                await run(pool, exchange.close)
+                return
             chunk = await run(pool, exchange.next)
         await send(body_message(chunk, more=is_held))
 
@@ -173,11 +181,14 @@ class Shell:
         credential: Credential,
         receive: Receive,
         send: Send,
+        request_id: str = "",
     ) -> None:
         """Keep the answer open: the rest of the backlog, then what the hub pushes."""
         stream = Stream(user_id, piece.position, credential)
         stream.transport = transport_of(send)
         self.streams.add(stream)
+        metrics.open_streams.inc()
+        began = perf_counter()
         gone = asyncio.ensure_future(watch(receive, stream))
         try:
             if self.is_closing:
@@ -186,7 +197,10 @@ class Shell:
         finally:
             gone.cancel()
             self.streams.discard(stream)
+            metrics.open_streams.dec()
             self.the_hub().leave(stream)
+            why = stream.ended or "broken"
+            log_stream_end(user_id, request_id, why, perf_counter() - began)
 
     async def feed(self, stream: Stream, piece: Piece, send: Send) -> None:
         """Send until the stream ends; one that fell behind reads the log again."""
@@ -359,6 +373,14 @@ class Exchange:
         self._close()
         return b"".join(pieces)
 
+    def header(self, name: bytes) -> str:
+        return next((v.decode("latin-1") for n, v in self.headers if n == name), "")
+
+    def close(self) -> None:
+        """Give up what is left of the answer."""
+        if not self.finished:
+            self._close()
+
     def start(self, omit: bytes = b"") -> dict[str, Any]:
         headers = [item for item in self.headers if item[0] != omit]
         return {
@@ -416,6 +438,11 @@ def transport_of(send: Send) -> asyncio.Transport | None:
     return getattr(getattr(send, "__self__", None), "transport", None)
 
 
+def is_disconnected(send: Send) -> bool:
+    """Tell whether the client is gone, where the server (uvicorn) shows it."""
+    return bool(getattr(getattr(send, "__self__", None), "disconnected", False))
+
+
 def send_at_once(send: Send) -> None:
     """Switch Nagle's algorithm off for the connection, where the server did not.
 
@@ -435,9 +462,11 @@ def body_message(body: bytes, *, more: bool = False) -> dict[str, Any]:
 
 
 def takes_long(scope: Scope) -> bool:
-    """Tell whether a request hashes a password or is the staff's."""
+    """Tell whether a request hashes a password, reads much, or is the staff's."""
     path = path_of(scope)
-    if path.startswith(("/admin/", "/api-auth/", "/api/schema/")):
+    if path.startswith(("/admin/", "/api-auth/", "/api/schema/", "/metrics")):
+        return True
+    if path == "/api/users/me/export/":
         return True
     is_sign_up = path == "/api/users/"
     return scope["method"] == "POST" and (is_sign_up or path.startswith("/api/auth/"))
@@ -472,6 +501,7 @@ def environ_of(scope: Scope, body: bytes, offer: Offer) -> dict[str, Any]:
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
         "chats.hold": offer,
+        "chats.began": perf_counter(),
     }
     for raw_name, raw_value in scope["headers"]:
         name = raw_name.decode("latin-1").upper().replace("-", "_")

@@ -101,6 +101,12 @@ ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1],.localhost"
 LOG_LEVEL = (env_str("LOG_LEVEL") or "INFO").upper()
 if LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
     raise stop("LOG_LEVEL", "DEBUG, INFO, WARNING, ERROR or CRITICAL")
+LOG_FORMAT = env_str("LOG_FORMAT") or "line"
+if LOG_FORMAT not in {"line", "json"}:
+    raise stop("LOG_FORMAT", "line or json")
+METRICS_TOKEN = env_str("METRICS_TOKEN")
+if METRICS_TOKEN and len(METRICS_TOKEN) < 16:
+    raise stop("METRICS_TOKEN", "at least 16 characters long")
 
 # --- Database -----------------------------------------------------------------
 
@@ -193,6 +199,7 @@ INSTALLED_APPS = [
     "corsheaders",
 ]
 MIDDLEWARE = [
+    "chats.middleware.RequestMiddleware",
     "chats.middleware.AnyHostForProbesMiddleware",
     "chats.middleware.NoStoreMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -248,6 +255,7 @@ AUTH_PASSWORD_VALIDATORS = [
 REGISTRATION_OPEN = env_bool("REGISTRATION_OPEN", default=True)
 MAX_PARTICIPANTS = env_int("MAX_PARTICIPANTS", 1000, minimum=2, maximum=10_000)
 EVENT_RETENTION_DAYS = env_int("EVENT_RETENTION_DAYS", 30, minimum=1, maximum=3650)
+AUDIT_RETENTION_DAYS = env_int("AUDIT_RETENTION_DAYS", 365, minimum=1, maximum=3650)
 
 # --- Cache: throttle counters; the only copy of nothing -----------------------
 
@@ -286,7 +294,7 @@ CSRF_TRUSTED_ORIGINS = env_origins("CSRF_TRUSTED_ORIGINS")
 CORS_ALLOWED_ORIGINS = env_origins("CORS_ALLOWED_ORIGINS")
 CORS_ALLOW_CREDENTIALS = True
 CORS_ALLOW_HEADERS = (*default_headers, "last-event-id")
-CORS_EXPOSE_HEADERS = ("Retry-After",)
+CORS_EXPOSE_HEADERS = ("Retry-After", "X-Request-ID")
 CORS_URLS_REGEX = r"^/api/"
 TRUSTED_PROXIES = env_int("TRUSTED_PROXIES", 0, minimum=0, maximum=10)
 X_FRAME_OPTIONS = "DENY"
@@ -299,6 +307,7 @@ THROTTLE_RATES = {
     "user": env_rate("THROTTLE_USER", "12000/min"),
     "send": env_rate("THROTTLE_SEND", "6000/min"),
     "signup": env_rate("THROTTLE_SIGNUP", "1000/hour"),
+    "export": env_rate("THROTTLE_EXPORT", "10/hour"),
 }
 
 # --- Server -------------------------------------------------------------------
@@ -390,7 +399,11 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}
+        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "json": {"()": "chats.logs.JSONFormatter"},
+    },
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}
     },
     "filters": {
         "no_traceback": {
@@ -398,7 +411,6 @@ LOGGING = {
             "callback": without_traceback,
         }
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         # Replaces Django's own handlers, which mail admins and print only in DEBUG.
@@ -410,3 +422,11 @@ LOGGING = {
         "django.security.DisallowedHost": {"filters": ["no_traceback"]},
     },
 }
+if LOG_FORMAT == "json":
+    # uvicorn has set its loggers up by now: its lines become ours, but for those of
+    # requests, which ours tell better.
+    LOGGING["loggers"] |= {
+        "uvicorn": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
+        "uvicorn.access": {"handlers": [], "level": "CRITICAL", "propagate": False},
+        "chats.access": {"level": "INFO"},
+    }

@@ -5,6 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from chats.views.health import healthz, readyz
+from chats.views.metrics import metrics_page
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/api/docs/")),
@@ -13,6 +14,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("healthz", healthz),
     path("readyz", readyz),
+    path("metrics", metrics_page),
 ]
 
 handler400 = "chats.handlers.bad_request"

@@ -10,6 +10,7 @@ from tests.factories import start
 from tests.test_conversations import crowd
 from tests.test_services import send
 
+
 @pytest.fixture
 def talk(alice, bob, conversation) -> Conversation:
     """Seven messages, three of them read by bob; and one elsewhere."""

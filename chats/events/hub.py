@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.models import BigIntegerField, QuerySet
 
-from chats import doorbell
+from chats import doorbell, metrics
 from chats.events import presence
 from chats.events.endings import Endings
 from chats.events.people import Audience, Person, Span, Subscription, spans_of
@@ -119,6 +119,7 @@ class Hub:
             try:
                 self.turn(was_rung=was_rung)
             except (DatabaseError, InterfaceError) as error:
+                metrics.database_unavailable.inc()
                 logger.warning("The event hub waits for the database: %s", error)
                 connection.close()
                 self._rung.wait(OUTAGE_PAUSE)
@@ -137,6 +138,7 @@ class Hub:
             self._active_until = self._clock() + IDLE_AFTER
         if not self._is_active():
             self.position = None
+            metrics.hub_position.set(0)
             self._whispers.clear()
             return
         if self.position is None:
@@ -173,6 +175,7 @@ class Hub:
         self.position = self._recent_after = Event.objects.last_id()
         self._recent.clear()
         self._reached = []
+        metrics.hub_position.set(self.position)
 
     def _start_anew(self) -> None:
         self._end([*self.audience.streams(), *self._joiners], "restart")
@@ -233,6 +236,8 @@ class Hub:
                 is_hidden = endings.hide(event, person.user_id)
                 frames += _frames_for(person, event.pk, b"" if is_hidden else data)
         self.position = self._reached[-1][0].pk
+        metrics.hub_position.set(self.position)
+        metrics.events_dispatched.inc(len(self._reached))
         self._reached = []
         if frames:
             self._post(frames)
