@@ -100,6 +100,12 @@ class SendThrottle(RateThrottle):
     scope = "send"
 
 
+class ExportThrottle(RateThrottle):
+    """Exports of one's data."""
+
+    scope = "export"
+
+
 class SignUpThrottle(RateThrottle):
     """Accounts made."""
 

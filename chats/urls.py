@@ -7,6 +7,7 @@ from rest_framework.routers import DefaultRouter
 from chats.views import auth
 from chats.views.conversations import ConversationViewSet
 from chats.views.events import EventsView
+from chats.views.export import ExportView
 from chats.views.messages import MessageViewSet
 from chats.views.users import UserViewSet
 
@@ -32,6 +33,7 @@ auth_urls = [
 urlpatterns = [
     path("", include(router.urls)),
     path("events/", EventsView.as_view(), name="events"),
+    path("users/me/export/", ExportView.as_view(), name="export"),
     path("auth/", include(auth_urls)),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerView.as_view(metadata_class=None), name="docs"),

@@ -1,0 +1,55 @@
+"""Restore a conversation from a file."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
+
+from chats.exceptions import ChatError
+from chats.services.transfer import import_conversation
+
+
+class Command(BaseCommand):
+    help = (
+        "Restore a conversation from a file of export_conversation, as it was: all of "
+        "it or, when anything is wrong, nothing. Refused when it is there already. "
+        "People are found by their ids. Those who follow events see it created. On "
+        "SQLite other writers wait until it is done."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", type=Path)
+        parser.add_argument(
+            "--create-missing",
+            action="store_true",
+            help="create people who are not here, by their names, unable to sign in",
+        )
+
+    def handle(self, *args, file: Path, create_missing: bool, **options):
+        quiet = options["verbosity"] == 0
+        try:
+            lines = read_lines(file, quiet=quiet)
+            conversation, created = import_conversation(
+                lines, create_missing=create_missing
+            )
+        except (ChatError, OSError, ValueError) as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(
+            f"Conversation {conversation.pk}: {conversation.last_seq} messages, "
+            f"{conversation.participant_count} participants; {created} people created."
+        )
+
+
+def read_lines(file: Path, *, quiet: bool) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a file; raises ValueError at what is none."""
+    size = file.stat().st_size
+    bar = tqdm(total=size, unit="B", unit_scale=True, disable=quiet)
+    with file.open("rb") as opened, bar:
+        for number, line in enumerate(opened, start=1):
+            bar.update(len(line))
+            if not isinstance(found := json.loads(line), dict):
+                raise ValueError(f"Line {number} is no object.")
+            yield found

@@ -1,0 +1,208 @@
+"""Taking a whole conversation out, and putting it back as it was.
+
+A file has one JSON object a line: the conversation, its people, its participants,
+its messages. Nothing of people but their names is in it.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import Model, Q
+
+from chats.exceptions import ChatError, Conflict, NotFound
+from chats.models import AuditEntry, Conversation, Event, Message, Participant, User
+from chats.services.announce import announce
+from chats.services.audit import record
+
+FORMAT = 1
+CHUNK = 500  # rows read or written at once
+CONVERSATION = (
+    "conversation_id",
+    "title",
+    "owner_id",
+    "last_seq",
+    "created_at",
+    "updated_at",
+)
+PERSON = ("user_id", "username", "first_name", "last_name")
+PARTICIPANT = ("user_id", "joined_at", "last_read_seq")
+MESSAGE = (
+    "message_id",
+    "seq",
+    "sender_id",
+    "message_body",
+    "sent_at",
+    "edited_at",
+    "deleted_at",
+    "client_id",
+)
+Line = dict[str, Any]
+
+
+def export_conversation(conversation_id: UUID) -> Iterator[Line]:
+    """Return the lines of a conversation, read in chunks; raises NotFound.
+
+    The caller sees to it that all reads see one state of the database. Recorded is
+    it by the caller too, since this may run where nothing can be written.
+    """
+    found = Conversation.objects.filter(pk=conversation_id).values(*CONVERSATION)
+    for conversation in found:
+        yield {"type": "conversation", "format": FORMAT, **conversation}
+        break
+    else:
+        raise NotFound("There is no such conversation.")
+    sent = Message.objects.filter(conversation_id=conversation_id).order_by()
+    people = User.objects.filter(
+        Q(participations__conversation=conversation_id)
+        | Q(pk__in=sent.values("sender_id"))
+    )
+    for person in people.order_by("pk").distinct().values(*PERSON):
+        yield {"type": "person", **person}
+    standing = Participant.objects.filter(conversation_id=conversation_id)
+    for participant in standing.order_by("id").values(*PARTICIPANT):
+        yield {"type": "participant", **participant}
+    for after in range(0, conversation["last_seq"], CHUNK):
+        chunk = sent.filter(seq__gt=after, seq__lte=after + CHUNK).order_by("seq")
+        for message in chunk.values(*MESSAGE):
+            yield {"type": "message", **message}
+    yield {"type": "end"}
+
+
+@transaction.atomic
+def import_conversation(
+    lines: Iterable[Line], *, create_missing: bool = False
+) -> tuple[Conversation, int]:
+    """Store a conversation from the lines of an export: ids, numbers and times kept.
+
+    People are found by id; those missing are created, unable to sign in, if asked
+    for. Who has been deleted since takes part no more. Followers see it created.
+    Returns it and how many people were created. Raises Conflict when it is there
+    already, ChatError on lines that are no whole export; nothing is stored then.
+    """
+    file = _File(lines)
+    head = file.take("conversation")[0]
+    if head.get("format") != FORMAT:
+        raise ChatError(f"Only format {FORMAT} can be imported.")
+    conversation = _build(Conversation, CONVERSATION, head)
+    if Conversation.objects.filter(pk=conversation.pk).exists():
+        raise Conflict(f"Conversation {conversation.pk} is there already.")
+    last_seq, conversation.last_seq = conversation.last_seq, 0
+    try:
+        people, created = _people(file.take("person"), create_missing=create_missing)
+        _store(conversation, file, people, last_seq)
+    except IntegrityError as error:
+        text = str(error).partition("\n")[0]
+        raise ChatError(f"The database refuses the file: {text}.") from error
+    record(
+        AuditEntry.Action.CONVERSATION_IMPORTED,
+        actor=None,
+        conversation_id=conversation.pk,
+    )
+    event = Event(type=Event.Type.CONVERSATION_CREATED, conversation_id=conversation.pk)
+    announce(event)
+    conversation.participations.update(first_event_id=event.pk)
+    return conversation, created
+
+
+class _File:
+    """The lines of an export, taken kind by kind in their order."""
+
+    def __init__(self, lines: Iterable[Line]):
+        self._lines = iter(lines)
+        self._next: Line | None = next(self._lines, None)
+
+    def each(self, kind: str) -> Iterator[Line]:
+        """Yield the lines of a kind up to the first of another."""
+        while self._next is not None and self._next.get("type") == kind:
+            line, self._next = self._next, next(self._lines, None)
+            yield line
+
+    def take(self, kind: str) -> list[Line]:
+        """Return the lines of a kind, of which there is at least one."""
+        if not (lines := list(self.each(kind))):
+            raise ChatError(f"The file lacks a line of type {kind}.")
+        return lines
+
+
+def _people(lines: list[Line], *, create_missing: bool) -> tuple[dict[UUID, User], int]:
+    """Return the people by id, locked, and how many of them were created."""
+    named = {user.pk: user for user in (_build(User, PERSON, line) for line in lines)}
+    there = User.objects.filter(pk__in=list(named)).order_by("pk")
+    people = {user.pk: user for user in there.select_for_update(no_key=True)}
+    missing = [user for pk, user in named.items() if pk not in people]
+    if missing and not create_missing:
+        ids = ", ".join(str(user.pk) for user in missing[:5])
+        raise ChatError(f"{len(missing)} people are not here: {ids} …")
+    for user in missing:
+        # Their username may be somebody else's here.
+        user.username = f"imported-{user.pk.hex}"
+        user.email = f"{user.pk.hex}@imported.invalid"
+        user.is_active = False
+        user.set_unusable_password()
+    User.objects.bulk_create(missing, batch_size=CHUNK)
+    return people | {user.pk: user for user in missing}, len(missing)
+
+
+def _store(
+    conversation: Conversation, file: _File, people: dict[UUID, User], last_seq: int
+) -> None:
+    """Store the rows and see that they agree with each other."""
+    standing = [
+        _build(Participant, PARTICIPANT, line) for line in file.each("participant")
+    ]
+    standing = [row for row in standing if _of(people, row.user_id).deleted_at is None]
+    for row in standing:
+        row.conversation = conversation
+        if not 0 <= row.last_read_seq <= last_seq:
+            raise ChatError(f"{row.user_id} has read what is not there.")
+    ids = [row.user_id for row in standing]
+    if conversation.owner_id not in ids:
+        conversation.owner_id = next(iter(ids), None)
+    conversation.participant_count = len(ids)
+    conversation.save(force_insert=True)
+    Participant.objects.bulk_create(standing, batch_size=CHUNK)
+    last = _store_messages(conversation, file, people)
+    if (last.seq if last else 0) != last_seq or not list(file.each("end")):
+        raise ChatError("The file is not whole.")
+    if last:
+        conversation.last_seq, conversation.last_message_id = last.seq, last.pk
+        conversation.save(update_fields=["last_seq", "last_message"])
+
+
+def _store_messages(
+    conversation: Conversation, file: _File, people: dict[UUID, User]
+) -> Message | None:
+    """Store the messages, numbered without a gap; return the last one."""
+    last = None
+    lines = file.each("message")
+    while chunk := list(islice(lines, CHUNK)):
+        messages = [_build(Message, MESSAGE, line) for line in chunk]
+        for message in messages:
+            _of(people, message.sender_id)
+            message.conversation = conversation
+            if message.seq != (last.seq if last else 0) + 1:
+                raise ChatError(f"Message {message.pk} is out of order.")
+            last = message
+        Message.objects.bulk_create(messages)
+    return last
+
+
+def _of(people: dict[UUID, User], user_id: UUID) -> User:
+    if user_id not in people:
+        raise ChatError(f"The file lacks the person {user_id}.")
+    return people[user_id]
+
+
+def _build(model: type[Model], fields: Iterable[str], line: Line) -> Any:
+    """Return an unsaved row of a line's values; raises ChatError."""
+    try:
+        fields = {name: model._meta.get_field(name) for name in fields}
+        values = {name: f.to_python(line[name]) for name, f in fields.items()}
+    except (KeyError, TypeError, ValidationError) as error:
+        text = f"A line of type {line.get('type')} is wrong: {error}"
+        raise ChatError(text) from error
+    return model(**values)

@@ -1,0 +1,376 @@
+"""Leaving with one's data; taking a conversation out and putting it back."""
+
+import json
+from io import StringIO
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test import Client
+
+from chats.models import (
+    AccessToken,
+    AuditEntry,
+    Conversation,
+    Event,
+    Message,
+    Participant,
+    User,
+)
+from chats.services.conversations import delete_conversation, remove_participant
+from chats.services.messages import (
+    delete_message,
+    edit_message,
+    mark_as_read,
+    send_message,
+)
+from chats.services.users import delete_user
+from chats.uuids import uuid7
+from chats.views import export
+from tests.factories import UserFactory, start
+
+URL = "/api/users/me/export/"
+
+
+@pytest.fixture
+def lived_in(alice, bob, conversation) -> Conversation:
+    """A conversation with an edit, a tombstone, a client_id and read cursors."""
+    for number in range(1, 6):
+        send_message(
+            (alice, bob)[number % 2],
+            conversation.pk,
+            message_body=f"Number {number}\nünï",
+            client_id=uuid7(),
+        )
+    messages = list(conversation.messages.order_by("seq"))
+    edit_message(bob, messages[0].pk, message_body="Edited")
+    delete_message(alice, messages[1].pk)
+    mark_as_read(alice, messages[3].pk)
+    conversation.refresh_from_db()
+    return conversation
+
+
+# --- One's own data -------------------------------------------------------------
+
+
+@pytest.fixture
+def signed_in_alice(alice) -> Client:
+    client = Client()
+    client.force_login(alice)
+    return client
+
+
+def lines_of(response) -> list[dict[str, Any]]:
+    assert response.status_code == 200
+    whole = b"".join(response.streaming_content).decode()
+    return [json.loads(line) for line in whole.splitlines()]
+
+
+def of_type(lines: list[dict], kind: str) -> list[dict]:
+    return [line for line in lines if line["type"] == kind]
+
+
+def test_export_has_all_that_is_mine_and_nothing_else(
+    signed_in_alice, as_alice, alice, bob, mallory, lived_in
+):
+    token, _ = AccessToken.objects.issue(alice, "laptop", None)
+    send_message(mallory, start(mallory, bob).pk, message_body="Not for alice")
+
+    response = signed_in_alice.get(URL)
+    lines = lines_of(response)
+
+    assert response.headers["Content-Type"] == "application/x-ndjson"
+    assert response.headers["Content-Disposition"].startswith("attachment; filename=")
+    assert [line["type"] for line in lines] == (
+        ["export", "user", "token", "conversation"]
+        + ["participant"] * 2
+        + ["message"] * 5
+        + ["end"]
+    )
+    me = as_alice.get("/api/users/me/").json()
+    assert of_type(lines, "user") == [{"type": "user", **me}]
+    assert of_type(lines, "token")[0]["token_id"] == str(token.pk)
+    assert "digest" not in of_type(lines, "token")[0]
+    asked = {"ordering": "seq", "conversation_id": lived_in.pk}
+    page = as_alice.get("/api/messages/", asked)
+    shown = [{"type": "message", **message} for message in page.json()["results"]]
+    assert of_type(lines, "message") == shown
+
+
+def test_export_goes_on_over_chunks(signed_in_alice, alice, lived_in, monkeypatch):
+    monkeypatch.setattr(export, "CHUNK", 2)
+    for _ in range(4):
+        start(alice)
+
+    lines = lines_of(signed_in_alice.get(URL))
+
+    assert [message["seq"] for message in of_type(lines, "message")] == [1, 2, 3, 4, 5]
+    assert len(of_type(lines, "conversation")) == 5
+    assert len(of_type(lines, "participant")) == 6
+
+
+def test_export_leaves_out_what_arrives_meanwhile(signed_in_alice, bob, lived_in):
+    answer = signed_in_alice.get(URL).streaming_content
+    begun = []
+    for line in answer:
+        begun.append(json.loads(line))
+        if begun[-1]["type"] == "conversation":
+            break
+    send_message(bob, lived_in.pk, message_body="Late")
+
+    lines = begun + [json.loads(line) for line in answer]
+
+    assert of_type(lines, "conversation")[0]["last_seq"] == 5
+    assert len(of_type(lines, "message")) == 5
+    assert lines[-1] == {"type": "end"}
+
+
+def test_export_stops_at_ones_removal(alice, bob, lived_in, monkeypatch):
+    monkeypatch.setattr(export, "CHUNK", 2)
+    client = Client()
+    client.force_login(bob)
+    lines = (json.loads(line) for line in client.get(URL).streaming_content)
+    first = next(line for line in lines if line["type"] == "message")
+    remove_participant(alice, lived_in.pk, user_id=bob.pk)
+
+    rest = [line for line in lines if line["type"] == "message"]
+
+    assert [first["seq"], *(line["seq"] for line in rest)] == [1, 2]
+
+
+def test_export_ends_unfinished_with_the_session(signed_in_alice, lived_in):
+    answer = signed_in_alice.get(URL).streaming_content
+    next(answer)
+    signed_in_alice.logout()
+
+    kinds = {json.loads(line)["type"] for line in answer}
+
+    assert kinds == {"user"}
+
+
+def test_export_is_for_the_signed_in(anonymous, db):
+    assert anonymous.get(URL).status_code == 401
+
+
+def test_export_is_throttled_and_recorded(signed_in_alice, alice, settings):
+    settings.THROTTLE_RATES = settings.THROTTLE_RATES | {"export": (1, 3600)}
+
+    assert [signed_in_alice.get(URL).status_code for _ in range(2)] == [200, 429]
+    assert AuditEntry.objects.get().action == "user.exported"
+
+
+# --- A conversation out and back ------------------------------------------------
+
+
+def database() -> dict[str, list[dict]]:
+    """Everything a conversation is, but for what a new insertion must choose."""
+    chosen = {"id", "first_event_id"}
+    kept = {}
+    for model in (User, Conversation, Participant, Message):
+        order = "id" if model is Participant else "pk"
+        rows = model.objects.order_by(order).values()
+        kept[model.__name__] = [
+            {key: row[key] for key in row.keys() - chosen} for row in rows
+        ]
+    return kept
+
+
+def taken_out(conversation: Conversation, folder: Path) -> Path:
+    file = folder / "conversation.ndjson"
+    call_command("export_conversation", str(conversation.pk), output=file, verbosity=0)
+    return file
+
+
+def put_back(file: Path, **options) -> str:
+    out = StringIO()
+    call_command("import_conversation", file, stdout=out, verbosity=0, **options)
+    return out.getvalue()
+
+
+def test_conversation_comes_back_as_it_was(alice, lived_in, tmp_path):
+    send_message(alice, start(alice).pk, message_body="Elsewhere")
+    before = database()
+    file = taken_out(lived_in, tmp_path)
+    delete_conversation(alice, lived_in.pk)
+    assert database() != before
+
+    said = put_back(file)
+
+    assert database() == before
+    assert said == (
+        f"Conversation {lived_in.pk}: 5 messages, 2 participants; 0 people created.\n"
+    )
+    call_command("doctor", verbosity=0, stdout=StringIO())
+    assert Event.objects.last().type == "conversation.created"
+    assert (
+        list(lived_in.participations.values_list("first_event_id", flat=True))
+        == [Event.objects.last_id()] * 2
+    )
+
+
+def test_conversation_without_messages_comes_back(alice, conversation, tmp_path):
+    before = database()
+    file = taken_out(conversation, tmp_path)
+    delete_conversation(alice, conversation.pk)
+
+    put_back(file)
+
+    assert database() == before
+
+
+def test_followers_see_an_import_and_can_go_on(alice, as_bob, lived_in, tmp_path):
+    file = taken_out(lived_in, tmp_path)
+    delete_conversation(alice, lived_in.pk)
+    cursor = as_bob.get("/api/events/").json()["cursor"]
+
+    put_back(file)
+    message, _ = send_message(alice, lived_in.pk, message_body="Again")
+
+    events = as_bob.get("/api/events/", {"after": cursor}).json()["events"]
+    assert [event["type"] for event in events] == [
+        "conversation.created",
+        "message.created",
+    ]
+    assert message.seq == 6
+
+
+def test_import_of_what_is_there_changes_nothing(lived_in, tmp_path):
+    file = taken_out(lived_in, tmp_path)
+    before = database()
+
+    with pytest.raises(CommandError, match="is there already"):
+        put_back(file)
+
+    assert database() == before
+
+
+def elsewhere(file: Path) -> Path:
+    """Rewrite an export as if from another installation: other ids throughout."""
+    text = file.read_text()
+    ids = {str(pk) for pk in User.objects.values_list("pk", flat=True)}
+    ids |= {str(pk) for pk in Conversation.objects.values_list("pk", flat=True)}
+    ids |= {str(pk) for pk in Message.objects.values_list("pk", flat=True)}
+    for old in ids:
+        text = text.replace(old, str(uuid7()))
+    file.write_text(text)
+    return file
+
+
+def test_missing_people_are_created_only_if_asked_for(lived_in, tmp_path):
+    file = elsewhere(taken_out(lived_in, tmp_path))
+    before = database()
+
+    with pytest.raises(CommandError, match="2 people are not here"):
+        put_back(file)
+    assert database() == before
+    put_back(file, create_missing=True)
+
+    strangers = User.objects.filter(username__startswith="imported-")
+    assert {person.first_name for person in strangers} == {"Alice", "Bob"}
+    assert {person.is_active for person in strangers} == {False}
+    assert not strangers[0].has_usable_password()
+    call_command("doctor", verbosity=0, stdout=StringIO())
+
+
+def test_who_was_deleted_since_does_not_come_back(alice, bob, lived_in, tmp_path):
+    file = taken_out(lived_in, tmp_path)
+    delete_conversation(alice, lived_in.pk)
+    delete_user(alice, actor=alice)
+
+    put_back(file)
+
+    lived_in.refresh_from_db()
+    assert (lived_in.owner_id, lived_in.participant_count) == (bob.pk, 1)
+    call_command("doctor", verbosity=0, stdout=StringIO())
+
+
+def drop(kind: str, place: int = 0):
+    def change(lines: list[dict]) -> list[dict]:
+        lines.remove([line for line in lines if line["type"] == kind][place])
+        return lines
+
+    return change
+
+
+def set_value(kind: str, field: str, value: Any):
+    def change(lines: list[dict]) -> list[dict]:
+        next(line for line in lines if line["type"] == kind)[field] = value
+        return lines
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        drop("conversation"),
+        drop("person"),
+        drop("message"),
+        drop("message", 2),
+        drop("message", -1),
+        drop("end"),
+        lambda lines: [],
+        lambda lines: ["text"],
+        lambda lines: [*lines[:-1], lines[-2], lines[-1]],
+        set_value("conversation", "format", 2),
+        set_value("conversation", "last_seq", 4),
+        set_value("participant", "last_read_seq", 6),
+        set_value("participant", "last_read_seq", None),
+        set_value("message", "message_body", ""),
+        set_value("message", "message_body", "x" * 10_001),
+        set_value("message", "sent_at", "yesterday"),
+        set_value("message", "sent_at", None),
+        set_value("message", "message_id", "1"),
+        set_value("person", "user_id", None),
+    ],
+)
+def test_wrong_file_is_refused_whole(change, alice, lived_in, tmp_path):
+    file = taken_out(lived_in, tmp_path)
+    delete_conversation(alice, lived_in.pk)
+    before = database(), Event.objects.count()
+    lines = change([json.loads(line) for line in file.read_text().splitlines()])
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    with pytest.raises(CommandError):
+        put_back(file)
+
+    assert (database(), Event.objects.count()) == before
+
+
+def test_export_of_nothing_leaves_no_file(db, tmp_path):
+    file = tmp_path / "none.ndjson"
+
+    with pytest.raises(CommandError, match="no such conversation"):
+        call_command("export_conversation", str(uuid7()), output=file, verbosity=0)
+
+    assert not file.exists()
+
+
+def test_export_does_not_overwrite(lived_in, tmp_path):
+    file = taken_out(lived_in, tmp_path)
+    before = file.read_text()
+
+    with pytest.raises(CommandError, match="exists"):
+        taken_out(lived_in, tmp_path)
+
+    assert file.read_text() == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_export_to_standard_output_reads_one_state(tmp_path):
+    alice = UserFactory()
+    place = start(alice)
+    send_message(alice, place.pk, message_body="Hello")
+    out = StringIO()
+
+    call_command("export_conversation", str(place.pk), stdout=out, verbosity=0)
+
+    kinds = [json.loads(line)["type"] for line in out.getvalue().splitlines()]
+    assert kinds == ["conversation", "person", "participant", "message", "end"]
+    assert not connection.in_atomic_block
+    assert list(chain(AuditEntry.objects.values_list("action", flat=True))) == [
+        "conversation.exported"
+    ]
