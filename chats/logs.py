@@ -84,5 +84,5 @@ def log_stream_end(user_id, request_id: str, why: str, seconds: float) -> None:
 def user_id_of(request: HttpRequest):
     """Return who called, as far as that was found out; no query for it here."""
     user = getattr(request, "_cached_user", None) or request.__dict__.get("user")
-    known = user is not None and "pk" in dir(type(user))
-    return user.pk if known else None
+    # The class of one not looked up yet has no such attribute, and asks nobody.
+    return user.pk if hasattr(type(user), "pk") else None

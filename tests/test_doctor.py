@@ -304,7 +304,7 @@ BREAKS: list[tuple[Callable, str]] = [
     (store_a_participant_of_nowhere, "conversation_absent"),
     (forget_an_event, "event_missing"),
     (empty_the_log, "event_missing"),
-    (double_an_event, "event_doubled"),
+    (double_an_event, "event_order"),
     (swap_events, "event_order"),
     (live_on, "event_life"),
     (tell_of_nothing, "event_of_nothing"),

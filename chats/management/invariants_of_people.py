@@ -8,9 +8,10 @@ PEOPLE = (
         "Rows that name a person name one who is there.",
         "person {0} is not there, but rows of {1} are",
         "\nUNION ALL\n".join(
-            f"""SELECT DISTINCT t.{key}, '{table}' FROM {table} t
-            LEFT JOIN chats_user u ON u.user_id = t.{key}
-            WHERE {within("t", key)} AND u.user_id IS NULL"""
+            f"""SELECT t.{key}, '{table}' FROM (
+                SELECT DISTINCT {key} FROM {table} WHERE {within("", key)}
+            ) AS t LEFT JOIN chats_user u ON u.user_id = t.{key}
+            WHERE u.user_id IS NULL"""
             for table, key in (
                 ("chats_message", "sender_id"),
                 ("chats_participant", "user_id"),
