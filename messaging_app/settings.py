@@ -23,8 +23,9 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 def stop(name: str, wanted: str) -> SystemExit:
     """Return the exception that ends the start: one line, naming the variable."""
     value = os.environ.get(name)
-    # A URL may hold a password, and so is not repeated.
-    got = f"; got {value!r}" if value and not name.endswith("_URL") else ""
+    # A URL may hold a password, and so is not repeated; a token is one.
+    is_secret = name.endswith(("_URL", "_TOKEN"))
+    got = f"; got {value!r}" if value and not is_secret else ""
     return SystemExit(f"{name} must be {wanted}{got}.")
 
 

@@ -235,7 +235,7 @@ LIST_QUERIES = {
     "user": 6,
     "conversation": 6,
     "participant": 4,
-    "message": 7,
+    "message": 8,  # one of them records the reading
     "accesstoken": 4,
     "signinattempts": 4,
     "event": 5,

@@ -297,9 +297,9 @@ def test_rename(busy, signed_in, django_assert_num_queries):
 @BUSY
 def test_delete_conversation(busy, signed_in, django_assert_num_queries):
     # Lock the conversation; the caller's participation; the participants; delete
-    # participants, messages and conversation; the event; the spans of events that
-    # reached the participants.
-    with django_assert_num_queries(ATOMIC + 8 + LOCK):
+    # participants, messages and conversation; the audit; the event; the spans of
+    # events that reached the participants.
+    with django_assert_num_queries(ATOMIC + 9 + LOCK):
         response = signed_in.delete(f"/api/conversations/{busy.pk}/")
 
     assert response.status_code == 204
@@ -323,9 +323,9 @@ def test_remove_participant(busy, signed_in, bob, django_assert_num_queries):
     url = f"/api/conversations/{busy.pk}/remove_participant/"
 
     # Lock the conversation; the caller's participation; whether the other takes
-    # part; their row; delete it; count them; the hour of it; the event; the span
-    # that reached them; and the answer.
-    with django_assert_num_queries(ATOMIC + 9 + LOCK + DETAIL):
+    # part; the audit; their row; delete it; count them; the hour of it; the event; the
+    # span that reached them; and the answer.
+    with django_assert_num_queries(ATOMIC + 10 + LOCK + DETAIL):
         response = signed_in.post(url, {"user_id": str(bob.pk)})
 
     assert response.status_code == 200

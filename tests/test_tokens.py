@@ -357,9 +357,10 @@ def test_token_revoke_by_a_session_needs_the_csrf_token(alice):
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_token_revoke_takes_two_queries(
+def test_token_revoke_takes_as_many_queries_with_many_tokens(
     as_alice, alice, count, django_assert_num_queries
 ):
     token, *_ = [issue(alice)[0] for _ in range(count)]
-    with django_assert_num_queries(2):
+    # Find it; a savepoint, delete it, the audit, its release.
+    with django_assert_num_queries(5):
         as_alice.delete(url_of(token))
