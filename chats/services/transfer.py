@@ -5,13 +5,15 @@ its messages. Nothing of people but their names is in it.
 """
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from itertools import islice
 from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import Model, Q
+from django.db.models import Field, Model, Q
+from django.utils.timezone import is_naive
 
 from chats.exceptions import ChatError, Conflict, NotFound
 from chats.models import AuditEntry, Conversation, Event, Message, Participant, User
@@ -201,8 +203,22 @@ def _build(model: type[Model], fields: Iterable[str], line: Line) -> Any:
     """Return an unsaved row of a line's values; raises ChatError."""
     try:
         fields = {name: model._meta.get_field(name) for name in fields}
-        values = {name: f.to_python(line[name]) for name, f in fields.items()}
+        values = {name: _read(field, line[name]) for name, field in fields.items()}
     except (KeyError, TypeError, ValidationError) as error:
         text = f"A line of type {line.get('type')} is wrong: {error}"
         raise ChatError(text) from error
     return model(**values)
+
+
+def _read(field: Field, value: Any) -> Any:
+    """Return the value of a column; raises ValidationError or TypeError."""
+    if value is None and not field.null:
+        raise ValidationError(f"{field.name} is missing.")
+    if isinstance(value, list | dict) or (isinstance(value, str) and "\0" in value):
+        raise ValidationError(f"{field.name} is no text or number.")
+    value = field.to_python(value)
+    if isinstance(value, datetime) and is_naive(value):
+        raise ValidationError(f"{field.name} has no time zone.")
+    if value not in field.empty_values:
+        field.run_validators(value)
+    return value
