@@ -38,6 +38,11 @@ class Figures(NamedTuple):
         return 1000 * self.server / len(self.latencies)
 
     @property
+    def whole_cost(self) -> float:
+        """Milliseconds of the servers' and the database's time per request."""
+        return 1000 * (self.server + self.database) / len(self.latencies)
+
+    @property
     def elsewhere(self) -> float:
         """Processors busy with what is no part of the measurement."""
         known = self.generator + self.server + self.database
@@ -97,7 +102,7 @@ class Meter:
         if self._admin is None:
             return []
         query = "SELECT pid FROM pg_stat_activity WHERE datname = %s"
-        query += " AND pid <> pg_backend_pid()"
+        query += " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
         return [row[0] for row in self._admin.execute(query, [self._name])]
 
 

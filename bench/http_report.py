@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from bench import charts
 from bench.figures import CORES, Figures
 from bench.http_goals import CALLS, SIDES, Case, Results, ratio, verdicts
-from bench.report import PAGE, goals_table, print_rows, write_chart
+from bench.report import goals_table, print_rows, write_chart, write_section
 
 HEAD = ("call", "connections", "processes", "per second", "floor", "p50 ms", "floor")
 HEAD += ("p99 ms", "floor", "CPU ms", "floor", "**ours ÷ floor**", "errors", "floor")
@@ -70,7 +70,7 @@ def write_page(measured: dict[str, Results]) -> None:
         parts += [f"### {name}\n", charts.markdown_table(HEAD, table_rows(results)), ""]
         busy = f"{elsewhere(results):.2f} of {CORES} processors"
         parts.append(f"Busy with other things meanwhile: {busy}.\n")
-    charts.write_section(PAGE, "bench.http", "Calls over HTTP", "\n".join(parts))
+    write_section("bench.http", "Calls over HTTP", "\n".join(parts))
 
 
 def drawings(name: str, results: Results) -> dict[str, str]:

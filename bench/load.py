@@ -10,14 +10,19 @@ from typing import NamedTuple
 
 import orjson
 
+from bench.servers import stream_request
+
 STALL = 60.0  # seconds without any answer before the load gives up
 
 
-def request(method: str, path: str, token: str, data: dict | None = None) -> bytes:
+def request(
+    method: str, path: str, token: str, data: dict | None = None, *, cookie: str = ""
+) -> bytes:
     """Return the bytes of a request on a kept connection."""
     body = b"" if data is None else orjson.dumps(data)
     lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Accept: application/json"]
     lines += [f"Authorization: Token {token}"] if token else []
+    lines += [f"Cookie: {cookie}"] if cookie else []
     lines += ["Content-Type: application/json"] if body else []
     lines += [f"Content-Length: {len(body)}"] if method == "POST" else []
     return "\r\n".join([*lines, "", ""]).encode() + body
@@ -119,3 +124,30 @@ def heard(connection: Connection) -> int:
         return connection.hear()
     except (OSError, ValueError):
         return -1
+
+
+def follow_backlog(
+    port: int, token: str, cursor: str, count: int, seconds: float
+) -> Load:
+    """Open streams from an old cursor, one after the other, and read so many events."""
+    latencies, errors = [], 0
+    began, processor = time.perf_counter(), time.process_time()
+    while not latencies or time.perf_counter() - began < seconds:
+        opened = time.perf_counter()
+        with socket.create_connection(("127.0.0.1", port), timeout=STALL) as connection:
+            connection.sendall(stream_request(token, cursor))
+            errors += not reads(connection, b"\nevent: message.", count)
+        latencies.append(time.perf_counter() - opened)
+    elapsed = time.perf_counter() - began
+    return Load(latencies, errors, elapsed, time.process_time() - processor)
+
+
+def reads(connection: socket.socket, mark: bytes, count: int) -> bool:
+    """Tell whether a mark arrives so often before the connection ends."""
+    seen = b""
+    with suppress(OSError):
+        while data := connection.recv(262_144):
+            seen += data
+            if seen.count(mark) >= count:
+                return True
+    return False

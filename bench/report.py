@@ -62,6 +62,11 @@ def write_chart(name: str, described: str, drawing: str) -> str:
     return f"![{described}](img/{path.name})\n"
 
 
+def write_section(name: str, title: str, body: str) -> None:
+    """Write a program's section of the page."""
+    charts.write_section(PAGE, name, title, body)
+
+
 def finish(verdicts: Iterable[Verdict], title: str = "Goals") -> None:
     """Print the verdicts and end the program: with 1 if a goal is missed."""
     found = list(verdicts)
