@@ -1,0 +1,206 @@
+"""Measure two processes on one PostgreSQL, and kill one of them while all send.
+
+Throughput of one and of two processes with 64 connections; the time from a send at
+one process to the event at the other; and whether anything is lost, doubled or out of
+order when one process is killed by SIGKILL while eight people send through both, each
+trying again at the other one, and forty follow. Exits with 1 if a goal is missed.
+"""
+
+import argparse
+import os
+import statistics
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from multiprocessing import get_context
+
+from tqdm import tqdm
+
+from bench import charts
+from bench.cast import Member, fill
+from bench.figures import CORES, Figures, Meter, Verdict, pooled, scaling_of
+from bench.http import plans_of
+from bench.http_goals import CALLS, GOALS
+from bench.kill import FAULTS, Outcome, kill_one
+from bench.load import run_load
+from bench.report import (
+    add_usual,
+    finish,
+    goals_table,
+    print_rows,
+    write_chart,
+    write_section,
+)
+from bench.servers import Server, make_people, postgres
+from bench.stream import latency
+
+CONNECTIONS = 64
+LATENCY_GOALS = {50: 15.0, 99: 60.0}  # milliseconds, by percentile
+HOW = """
+Two processes on two ports, one PostgreSQL, the load generator and everything else on
+the same processors; the generator's share is given back as above.
+
+* **Killed by SIGKILL:** eight people send through both processes, each message with a
+  `client_id`, and try again at the other one when the answer fails to come; forty
+  follow by streams, half from each process, and resume by their cursor at the one
+  that is left. One process is killed when half of all is sent. Then each follower's
+  messages and the conversation read back are compared with what was sent.
+* `python -m bench.cluster --write` measures again and rewrites this section.
+"""
+
+Results = dict[str, dict[int, Figures]]  # by call, by the number of processes
+
+
+class Cluster:
+    """Two servers on one database, and the load on one or both."""
+
+    def __init__(self, url: str, cast: list[Member], pool: ProcessPoolExecutor):
+        self._url, self._cast, self._pool = url, cast, pool
+
+    def measure(self, options: argparse.Namespace) -> Results:
+        """Measure one and two processes in turn, slice by slice."""
+        slices = {name: {1: [], 2: []} for name in GOALS}
+        with ExitStack() as stack:
+            servers = [stack.enter_context(Server(self._url)) for _ in range(2)]
+            meter = Meter([server.pid for server in servers], self._url, stack)
+            ports = [server.port for server in servers]
+            total = options.rounds * len(GOALS) * 2
+            with tqdm(total=total, desc="Throughput", unit="slice") as bar:
+                for name in GOALS:
+                    self._slice(meter, ports, name, 0.5)  # warms up
+                    for number in range(2 * options.rounds):
+                        count = 1 + number % 2
+                        found = self._slice(meter, ports[:count], name, options.seconds)
+                        slices[name][count].append(found)
+                        bar.update()
+        return {
+            name: {count: pooled(found) for count, found in counts.items()}
+            for name, counts in slices.items()
+        }
+
+    def _slice(
+        self, meter: Meter, ports: list[int], name: str, seconds: float
+    ) -> Figures:
+        plans = plans_of(name, self._cast, CONNECTIONS)
+        before = meter.read()
+        load = self._pool.submit(run_load, ports, plans, seconds).result()
+        return Figures(*load, *meter.since(before))
+
+
+def across(url: str, rounds: int) -> dict[int, float]:
+    """Return the percentiles of the time from a send here to the event there."""
+    people = make_people(url, 2)
+    with Server(url) as first, Server(url) as second:
+        p50, p99 = latency(first.url, second.url, people, rounds)
+    return {50: p50, 99: p99}
+
+
+# --- The report ---------------------------------------------------------------
+
+
+def verdicts(
+    results: Results, times: dict[int, float], outcome: Outcome
+) -> Iterator[Verdict]:
+    for name, counts in results.items():
+        what = f"{CALLS[name]}, {CONNECTIONS} connections"
+        yield scaling_of(what, counts[1], counts[2])
+    errors = sum(f.errors for counts in results.values() for f in counts.values())
+    yield Verdict("no error under that load", f"{errors:,} errors", errors == 0)
+    for percent, most in LATENCY_GOALS.items():
+        found = round(times[percent], 1)
+        goal = f"send at one, event at the other: p{percent} ≤ {most:g} ms"
+        yield Verdict(goal, f"{found:.1f} ms", found <= most)
+    goal = "one process killed: nothing lost, doubled, altered or out of order"
+    yield Verdict(goal, described(outcome), not any(outcome.faults))
+
+
+def described(outcome: Outcome) -> str:
+    counts = zip(FAULTS, outcome.faults, strict=True)
+    found = ", ".join(f"{count:,} {name}" for name, count in counts)
+    seen = f"{outcome.messages:,} messages, {outcome.deliveries:,} deliveries"
+    return f"{seen}, {outcome.retried:,} tried again: {found}"
+
+
+HEAD = ("call", "processes", "per second", "p50 ms", "p99 ms", "CPU ms", "database ms")
+
+
+def rows_of(results: Results) -> Iterator[list[str]]:
+    for name, counts in results.items():
+        for count, figures in counts.items():
+            database = figures.whole_cost - figures.cost
+            yield [
+                CALLS[name],
+                str(count),
+                f"{figures.rate:,.0f}",
+                *(f"{figures.percentile(percent):.1f}" for percent in (50, 99)),
+                *(f"{cost:.2f}" for cost in (figures.cost, database)),
+            ]
+
+
+def write_page(results: Results, found: list[Verdict]) -> None:
+    groups = [
+        charts.Group(
+            CALLS[name],
+            [
+                charts.Bar(("one process", "two processes")[count - 1], figures.rate)
+                for count, figures in counts.items()
+            ],
+        )
+        for name, counts in results.items()
+    ]
+    title = f"Throughput, PostgreSQL, {CONNECTIONS} connections"
+    drawing = charts.bar_chart(title, "requests per second", groups)
+    parts = [HOW, goals_table(found), ""]
+    parts.append(write_chart("cluster", "throughput of one and two", drawing))
+    parts.append(charts.markdown_table(HEAD, rows_of(results)))
+    busy = statistics.mean(
+        figures.elsewhere for counts in results.values() for figures in counts.values()
+    )
+    parts.append(
+        f"\nBusy with other things meanwhile: {busy:.2f} of {CORES} processors."
+    )
+    write_section("bench.cluster", "Two processes", "\n".join(parts))
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.cluster",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--rounds", type=int, help="slices of each throughput (4)")
+    add("--seconds", type=float, default=3.0, help="of each slice (%(default)s)")
+    add("--latencies", type=int, help="messages timed from one to the other (500)")
+    add("--messages", type=int, help="sent while one process is killed (4000)")
+    add_usual(
+        parser, quick="one slice each, 50 latencies, 400 messages", databases=False
+    )
+    options = parser.parse_args()
+    options.rounds = options.rounds or (1 if options.quick else 4)
+    options.latencies = options.latencies or (50 if options.quick else 500)
+    options.messages = options.messages or (400 if options.quick else 4000)
+    return options
+
+
+def main() -> None:
+    options = arguments()
+    print(f"{CORES} processors; load before: {os.getloadavg()[0]:.1f}")
+    maker = partial(postgres, options.postgres)
+    spawn = get_context("spawn")
+    with maker() as url, ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        cast = pool.submit(fill, url).result()
+        results = Cluster(url, cast, pool).measure(options)
+        times = across(url, options.latencies)
+    with maker() as url:
+        outcome = kill_one(url, options.messages)
+    print_rows(HEAD, rows_of(results))
+    found = list(verdicts(results, times, outcome))
+    if options.write:
+        write_page(results, found)
+    finish(found)
+
+
+if __name__ == "__main__":
+    main()
