@@ -5,8 +5,6 @@ resumes by the cursor at the one that is left.
 """
 
 import itertools
-import select
-import socket
 import threading
 import time
 import uuid
@@ -18,8 +16,9 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
+from bench.followers import Follower, Following, present_cursor
 from bench.replay import Message, Person, judge
-from bench.servers import Reader, Server, call, make_people, stream_request
+from bench.servers import Server, call, make_people
 
 SENDERS = 8
 FOLLOWERS = 40
@@ -36,79 +35,6 @@ class Outcome(NamedTuple):
     retried: int
     deliveries: int
     faults: list[int]
-
-
-class Follower:
-    """A stream that moves to the other server when its own is gone."""
-
-    def __init__(self, person: Person, urls: list[str], cursor: str):
-        self.person, self.cursor = person, cursor
-        self.messages: list[Message] = []
-        self.moved = 0
-        self._ports = itertools.cycle(int(url.rsplit(":", 1)[1]) for url in urls)
-        self.socket: socket.socket | None = None
-        self._reader = Reader()
-
-    def open(self) -> bool:
-        """Ask for the stream at the next server; False if it is down."""
-        address = ("127.0.0.1", next(self._ports))
-        self._reader = Reader(self.cursor)
-        try:
-            self.socket = socket.create_connection(address, timeout=30)
-            self.socket.sendall(stream_request(self.person.token, self.cursor))
-        except OSError:
-            self.socket = None
-        return self.socket is not None
-
-    def read(self) -> bool:
-        """Take what has arrived; False when the stream has ended."""
-        data = b""
-        with suppress(OSError):
-            data = self.socket.recv(65_536)
-        for event in self._reader.feed(data):
-            if event.type == "message.created":
-                row = event.data["message"]
-                said = (row["sender"]["username"], row["message_body"], row["seq"])
-                self.messages.append(Message(row["client_id"], *said))
-        self.cursor = self._reader.cursor
-        if not data:
-            self.socket.close()
-            self.moved += 1
-        return bool(data)
-
-
-class Following(threading.Thread):
-    """Reads many streams until everybody has so many messages."""
-
-    def __init__(self, followers: list[Follower], count: int):
-        super().__init__(name="following")
-        self._followers, self._count = followers, count
-        self._poll = select.epoll()
-        self._open: dict[int, Follower] = {}
-        self.give_up_at = float("inf")  # by the monotonic clock
-        for follower in followers:
-            self._start(follower)
-
-    def run(self) -> None:
-        while not self._is_over():
-            for number, _ in self._poll.poll(0.2):
-                follower = self._open[number]
-                if not follower.read():
-                    del self._open[number]
-                    self._start(follower)
-        for follower in self._open.values():
-            follower.socket.close()
-        self._poll.close()
-
-    def _start(self, follower: Follower) -> None:
-        while not follower.open():
-            time.sleep(PAUSE)
-        self._open[follower.socket.fileno()] = follower
-        self._poll.register(follower.socket, select.EPOLLIN)
-
-    def _is_over(self) -> bool:
-        done = all(len(f.messages) >= self._count for f in self._followers)
-        return done or time.monotonic() > self.give_up_at
 
 
 class Sender:
@@ -144,6 +70,7 @@ def kill_one(database_url: str, count: int) -> Outcome:
     """Send so many messages, kill one process half way, compare."""
     people = make_people(database_url, SENDERS + FOLLOWERS)
     each = count // SENDERS
+    count = each * SENDERS
     with Server(database_url) as first, Server(database_url) as second:
         urls = [first.url, second.url]
         place = start(second.url, people)
@@ -152,11 +79,11 @@ def kill_one(database_url: str, count: int) -> Outcome:
             for number, person in enumerate(people[:SENDERS])
         ]
         followers = [
-            Follower(person, urls if number % 2 else urls[::-1], cursor)
+            Follower(person, urls if number % 2 else urls[::-1], cursor, count)
             for number, person in enumerate(people[SENDERS:])
             for cursor in [present_cursor(second.url, person)]
         ]
-        following = Following(followers, SENDERS * each)
+        following = Following(followers)
         following.start()
         send_all(senders, each, first)
         following.give_up_at = time.monotonic() + PATIENCE
@@ -170,10 +97,6 @@ def start(url: str, people: list[Person]) -> str:
     ids = {"participant_ids": [person.user_id for person in people[1:]]}
     answer = call(url, "POST", "/api/conversations/", people[0].token, ids)
     return answer.body["conversation_id"]
-
-
-def present_cursor(url: str, person: Person) -> str:
-    return call(url, "GET", "/api/events/", person.token).body["cursor"]
 
 
 def send_all(senders: list[Sender], each: int, doomed: Server) -> None:
