@@ -1,0 +1,148 @@
+"""What the measurement of growth loads: a database the API answers rightly on."""
+
+import pytest
+from django.db import connection
+from django.db.models import Count, F, Max
+from rest_framework.test import APIClient
+
+from bench.bulk import write
+from bench.loading import load
+from bench.population import ABSENT, RARE, Population, bodies
+from chats.models import Conversation, Event, Message, Participant, User
+
+MESSAGES = 400
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def place():
+    return load(MESSAGES, bodies(None))
+
+
+@pytest.fixture
+def get(place):
+    """Return a function that gets a path as the first caller."""
+    client = APIClient(headers={"Authorization": f"Token {place.first.token}"})
+
+    def get(path: str, **query) -> dict:
+        response = client.get(f"/api/{path}/", query)
+        assert response.status_code == 200
+        return response.json()
+
+    return get
+
+
+def indexes() -> set[str]:
+    with connection.cursor() as cursor:
+        return {
+            name
+            for model in (Message, Conversation, Participant, Event)
+            for name in connection.introspection.get_constraints(
+                cursor, model._meta.db_table
+            )
+        }
+
+
+def test_load_keeps_every_index_and_constraint():
+    before = indexes()
+    load(MESSAGES, bodies(None))
+
+    assert indexes() == before
+
+
+def test_load_numbers_messages_without_a_gap(place):
+    rows = Conversation.objects.annotate(
+        count=Count("messages"), most=Max("messages__seq", default=0)
+    )
+
+    assert Message.objects.count() == MESSAGES
+    assert not rows.exclude(count=F("last_seq"), most=F("last_seq")).exists()
+    assert not rows.filter(last_seq__gt=0).exclude(
+        last_message__seq=F("last_seq"), updated_at=F("last_message__sent_at")
+    )
+
+
+def test_load_counts_participants(place):
+    counted = Conversation.objects.annotate(count=Count("participations"))
+
+    assert not counted.exclude(participant_count=F("count")).exists()
+
+
+def test_conversations_of_the_three_callers(place):
+    people = (place.first, place.second, place.third)
+    counts = [
+        Participant.objects.filter(user=caller.user_id).count() for caller in people
+    ]
+
+    assert counts == [25, 10, MESSAGES // 2 + 1]
+
+
+def test_page_of_the_large_conversation(place, get):
+    page = get("messages", conversation_id=place.large, page_size=50)
+
+    assert [row["seq"] for row in page["results"]] == list(range(place.depth, 0, -1))
+
+
+def test_unread_ones_are_few(place, get):
+    rows = get("conversations", unread="true")["results"]
+    unread = {row["conversation_id"]: row["unread_count"] for row in rows}
+
+    assert unread.pop(place.large) == place.depth - place.depth // 2
+    assert len(unread) == 2
+
+
+@pytest.mark.parametrize(("word", "count"), [(RARE, 3), (ABSENT, 0)])
+def test_search_finds_the_marked_words(get, word, count):
+    assert len(get("messages", search=word)["results"]) == count
+
+
+def test_sender_who_said_three_things(place, get):
+    rows = get("messages", sender=place.seldom)["results"]
+
+    assert [row["seq"] for row in rows] == [30, 20, 10]
+
+
+def test_backlog_is_the_newest_tenth_of_ones_own(place, get):
+    events = get("events", after="1-0", limit=100)["events"]
+    mine = Conversation.objects.filter(participations__user=place.first.user_id)
+    newest = Message.objects.order_by("-message_id")[: MESSAGES // 10]
+    expected = [
+        str(message.pk)
+        for message in reversed(newest)
+        if message.conversation_id in set(mine.values_list("pk", flat=True))
+    ]
+
+    assert [event["message"]["message_id"] for event in events] == expected
+    assert Event.objects.count() == MESSAGES // 10
+
+
+def test_session_opens_the_admin(place, client):
+    client.cookies["sessionid"] = place.session
+
+    assert client.get("/admin/chats/message/").status_code == 200
+
+
+def test_write_leaves_columns_that_are_not_named_to_the_model():
+    person = ("018c0000000070008000000000000001", "ann", "ann@example.org", "A", "B")
+    names = ("user_id", "username", "email", "first_name", "last_name")
+    write(User, names, [person])
+
+    [found] = User.objects.all()
+    assert (found.username, found.role, found.is_active) == ("ann", "guest", True)
+    assert found.created_at is not None
+
+
+def test_population_is_the_same_for_the_same_size():
+    first, again = (list(Population(300, ["a", "b"]).said()) for _ in range(2))
+
+    assert [(number, seq, who) for number, _, seq, who, _ in first] == [
+        (number, seq, who) for number, _, seq, who, _ in again
+    ]
+
+
+def test_bodies_of_a_corpus_are_its_lines(tmp_path):
+    (tmp_path / "a.txt").write_text("[00:01] <a> one\n=== b has joined\n")
+    (tmp_path / "b.txt").write_text("[00:02] <b> two\n")
+
+    assert bodies(tmp_path) == ["one", "two"]
