@@ -39,7 +39,7 @@ from bench.report import (
 )
 from bench.servers import Server
 
-MESSAGES = 100_000  # in the database
+MESSAGES = 30_000  # in the database
 PER_SECOND = 20  # sends, and pages
 SIGN_INS = 8  # a second
 MOST = 3.0  # times the p99 of the same call alone
