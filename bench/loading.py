@@ -126,15 +126,19 @@ def store_rooms(population: Population) -> None:
 def store_participants(population: Population) -> None:
     from bench import bulk
     from chats.models import Participant
+    from chats.models.participants import hour_of
 
     at = bulk.stored(population.start)
+    names = ("conversation_id", "user_id", "last_read_seq", "joined_at")
     bulk.write(
         Participant,
-        ("conversation_id", "user_id", "last_read_seq", "joined_at"),
+        (*names, "active_hour", "has_unread"),
         (
-            (room.key, person_id(who), population.read_up_to(room, who), at)
+            (room.key, person_id(who), read, at, hour, read < room.depth)
             for room in population.rooms
+            for hour in [hour_of(room.updated or population.start)]
             for who in members(population, room)
+            for read in [population.read_up_to(room, who)]
         ),
     )
 
