@@ -315,6 +315,14 @@ THROTTLE_RATES = {
 
 WEB_THREADS = env_int("WEB_THREADS", 1, minimum=1, maximum=64)
 
+# --- Web client ---------------------------------------------------------------
+
+WEB_CLIENT = env_bool("WEB_CLIENT", default=True)
+# The demo's password, for the sign-in page to offer. Only where no stranger comes.
+DEMO_PASSWORD = env_str("DEMO_PASSWORD")
+if DEMO_PASSWORD and (HTTPS or not USES_SQLITE):
+    raise stop("DEMO_PASSWORD", "empty with HTTPS=1 or a database server")
+
 # --- E-mail -------------------------------------------------------------------
 
 email = env_url(

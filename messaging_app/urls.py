@@ -1,14 +1,14 @@
-"""Root routes: the API, the admin, health."""
+"""Root routes: the web client, the API, the admin, health."""
 
 from django.contrib import admin
 from django.urls import include, path
-from django.views.generic import RedirectView
 
+from chats.views.client import client_page
 from chats.views.health import healthz, readyz
 from chats.views.metrics import metrics_page
 
 urlpatterns = [
-    path("", RedirectView.as_view(url="/api/docs/")),
+    path("", client_page),
     path("api/", include("chats.urls")),
     path("api-auth/", include("rest_framework.urls")),
     path("admin/", admin.site.urls),

@@ -1,0 +1,54 @@
+"""The web client's page: everything else it needs are static files and the API."""
+
+from django.conf import settings
+from django.db import Error
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_safe
+
+from chats.models import User
+
+# Nothing but our own files and our own API; no code or style in the page itself, and
+# no text that becomes markup: scripts cannot even call what would parse it.
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "connect-src 'self'",
+        "img-src data:",  # the icon
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+)
+DEMO_PEOPLE = ("alice@demo.example", "bob@demo.example")
+
+
+@require_safe
+def client_page(request: HttpRequest) -> HttpResponse:
+    """Answer the page, the same for everybody; with WEB_CLIENT=0 lead to the docs."""
+    if not settings.WEB_CLIENT:
+        return redirect("/api/docs/")
+    offers = {
+        "registration_open": settings.REGISTRATION_OPEN,
+        "demo_password": settings.DEMO_PASSWORD,
+        "demo_people": demo_people(),
+    }
+    response = render(request, "chats/client.html", offers)
+    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+def demo_people() -> list[User]:
+    """Return whom a newcomer may try it as; nobody unless DEMO_PASSWORD is set."""
+    if not settings.DEMO_PASSWORD:
+        return []
+    try:
+        people = User.objects.active().filter(email__in=DEMO_PEOPLE)
+        return list(people.order_by("username"))
+    except Error:  # the page says by itself when the server is not ready
+        return []
