@@ -15,12 +15,16 @@ SAY = @printf '== %s\n'
 PRODUCTION = DEBUG=0 HTTPS=1 ALLOWED_HOSTS=example.org DATABASE_URL=sqlite://:memory: \
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_hex(32))')
 
+# The sign-in page offers the demo's people. The server listens to this machine only,
+# and refuses to offer them over HTTPS.
+OFFER_DEMO = $(if $(filter 1,$(HTTPS)),,DEMO_PASSWORD=demo-pass-2026)
+
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint format check setup clean
+.PHONY: help run test bench screenshots lint format check setup clean
 
 help: ## List these targets
 	@echo 'Usage: make TARGET [PORT=8000] [VENV=.venv] [PYTHON=python3] [ARGS="pytest options"]'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 run: setup ## Start the server, with demo data the first time
 	$(SAY) 'Bringing the database up to date'
@@ -28,10 +32,11 @@ run: setup ## Start the server, with demo data the first time
 	$(SAY) 'Demo data'
 	@$(BIN)/python manage.py seed_demo
 	$(SAY) 'Starting the server on port $(PORT); Ctrl-C stops it'
+	@echo '   Messages    http://localhost:$(PORT)/       try it as Alice or Bob'
 	@echo '   API pages   http://localhost:$(PORT)/api/docs/'
 	@echo '   Admin       http://localhost:$(PORT)/admin/'
 	@echo '   API         http://localhost:$(PORT)/api/'
-	@exec $(BIN)/uvicorn messaging_app.asgi:application --port $(PORT) \
+	@$(OFFER_DEMO) exec $(BIN)/uvicorn messaging_app.asgi:application --port $(PORT) \
 		--timeout-graceful-shutdown 8
 
 test: setup ## Run the test suite (ARGS="-k name" for a part of it)
@@ -44,6 +49,10 @@ bench: setup ## Measure, into docs/performance.md (ARGS="--quick" for an idea of
 		printf '== bench.%s\n' "$$name"; \
 		$(BIN)/python -m "bench.$$name" --write $(ARGS) || status=1; \
 	done; exit $$status
+
+screenshots: setup ## Photograph the web client, into docs/img (needs chromium)
+	$(SAY) 'Photographing the web client with demo data'
+	@$(BIN)/python -m bench.screenshots
 
 lint: setup ## Check style and formatting
 	$(SAY) 'Checking style'

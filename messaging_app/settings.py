@@ -321,7 +321,8 @@ WEB_CLIENT = env_bool("WEB_CLIENT", default=True)
 # The demo's password, for the sign-in page to offer. Only where no stranger comes.
 DEMO_PASSWORD = env_str("DEMO_PASSWORD")
 if DEMO_PASSWORD and (HTTPS or not USES_SQLITE):
-    raise stop("DEMO_PASSWORD", "empty with HTTPS=1 or a database server")
+    # Not by stop(), which would tell the password.
+    raise SystemExit("DEMO_PASSWORD must be empty with HTTPS=1 or a database server.")
 
 # --- E-mail -------------------------------------------------------------------
 

@@ -52,8 +52,12 @@ class Restartable:
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen | None = None
         self._client = httpx.Client(base_url=f"{self.url}/api/", timeout=PATIENCE)
-        migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-        subprocess.run(migrate, check=True, **self._options)
+        self.manage("migrate")
+
+    def manage(self, *arguments: str) -> None:
+        """Run a command of ``manage.py`` to its end."""
+        command = [sys.executable, "manage.py", *arguments, "--verbosity", "0"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **self._options)
 
     def start(self) -> None:
         """Start, and wait until it answers."""

@@ -139,8 +139,3 @@ def test_docs_page_needs_nothing_from_elsewhere(client, db):
 def own(asset: str) -> str:
     """Return the path of a static file of ours, or what finds nothing."""
     return asset.removeprefix("/static/") if asset.startswith("/static/") else "none"
-
-
-def test_root_leads_to_the_docs(client):
-    response = client.get("/")
-    assert (response.status_code, response.headers["Location"]) == (302, "/api/docs/")

@@ -81,6 +81,7 @@ WRONG = [
     ("MAX_PARTICIPANTS", "many", "a whole number from 2 to 10000; got 'many'"),
     ("EVENT_RETENTION_DAYS", "0", "a whole number from 1 to 3650; got '0'"),
     ("AUDIT_RETENTION_DAYS", "0", "a whole number from 1 to 3650; got '0'"),
+    ("WEB_CLIENT", "on", "0 or 1; got 'on'"),
     ("TRUSTED_PROXIES", "-1", "a whole number from 0 to 10; got '-1'"),
     ("WEB_THREADS", "1.5", "a whole number from 1 to 64; got '1.5'"),
     ("THROTTLE_ANON", "fast", f"{RATE}; got 'fast'"),
@@ -109,7 +110,7 @@ WRONG = [
     ),
 ]  # fmt: skip
 # Any text will do for these.
-FREE = {"ALLOWED_HOSTS", "EMAIL_FROM", "SECRET_KEY"}
+FREE = {"ALLOWED_HOSTS", "DEMO_PASSWORD", "EMAIL_FROM", "SECRET_KEY"}
 
 
 @pytest.mark.parametrize(("name", "value", "wanted"), WRONG)
@@ -136,6 +137,17 @@ def test_secret_key_is_required_with_a_database_server(tmp_path):
     assert done.returncode == 1
     assert done.stderr == (
         "SECRET_KEY must be set when DATABASE_URL names a server: nodes share it.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "production", [{"HTTPS": "1"}, {"DATABASE_URL": SERVER, "SECRET_KEY": "secret"}]
+)
+def test_demo_password_is_refused_in_production(tmp_path, production):
+    done = run(tmp_path, "-c", LOAD, DEMO_PASSWORD="demo-pass-2026", **production)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "DEMO_PASSWORD must be empty with HTTPS=1 or a database server.\n"
     )
 
 

@@ -4,7 +4,7 @@
  */
 import { call } from "./api.js";
 import * as composer from "./composer.js";
-import { ago, attempt, avatar, bdi, h, icon, iconButton, reconcile } from "./dom.js";
+import { attempt, avatar, bdi, clock, dayOf, h, icon, iconButton, reconcile } from "./dom.js";
 import { messageItems } from "./messages.js";
 import { extend, firstOf, isAtEnd, lastOf, nameOf, notices, open, openConversation, othersOf, state, titleOf, unreadOf } from "./state.js";
 
@@ -173,8 +173,9 @@ function aboutPeople(conversation) {
   const online = others.filter((person) => person?.is_online).length;
   if (conversation.participant_count === 2 && others[0]) {
     const { is_online, last_seen_at } = others[0];
-    if (is_online) return { text: "Online" };
-    return last_seen_at ? { text: `Last seen ${ago(last_seen_at)}`, exact: new Date(last_seen_at).toLocaleString() } : { text: "Offline" };
+    const isKnown = !is_online && last_seen_at;
+    if (!isKnown) return { text: is_online ? "Online" : "Offline" };
+    return { text: `Last seen ${dayOf(last_seen_at).toLowerCase()}, ${clock(last_seen_at)}`, exact: new Date(last_seen_at).toLocaleString() };
   }
   const people = conversation.participant_count === 1 ? "Only you" : `${conversation.participant_count} people`;
   return { text: online ? `${people}, ${online} online` : people };

@@ -109,7 +109,7 @@ const WEEKDAY = format({ weekday: "short" });
 const SHORT = format({ day: "numeric", month: "short" });
 const LONG = format({ weekday: "long", day: "numeric", month: "long" });
 const YEAR = format({ dateStyle: "long" });
-const RELATIVE = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
+const MINUTES = new Intl.NumberFormat(undefined, { style: "unit", unit: "minute" });
 
 const midnight = (date) => new Date(date.getFullYear(), date.getMonth(), date.getDate());
 const daysAgo = (date) => Math.round((midnight(new Date()) - midnight(date)) / DAY);
@@ -125,7 +125,7 @@ export const clock = (time) => CLOCK.format(new Date(time));
 export function ago(time) {
   const date = new Date(time), minutes = Math.floor((Date.now() - date) / 60_000), days = daysAgo(date);
   if (minutes < 1) return "now";
-  if (minutes < 60) return RELATIVE.format(-minutes, "minute");
+  if (minutes < 60) return MINUTES.format(minutes);
   if (days < 1) return CLOCK.format(date);
   return days < 7 ? WEEKDAY.format(date) : SHORT.format(date);
 }

@@ -1,0 +1,558 @@
+"""The web client in a real browser, against a server and a database of its own.
+
+Two people have a browser context each. Every page must end without an error and
+without anything its Content-Security-Policy had to stop. Nothing sleeps: each step
+waits for what it is about.
+"""
+
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.test_browser import (
+    CHROMIUM,
+    PASSWORD,
+    PATIENCE,
+    Restartable,
+    playwright_and_chromium,
+    serving,
+)
+
+TITLE = "Plans"
+# What the page may not say: an error of its own, or of its policy. That a call failed
+# is the browser's line, and expected where the server is away.
+NETWORK = re.compile(r"Failed to load resource|ERR_CONNECTION|ERR_INCOMPLETE_CHUNKED")
+LISTEN = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (event) =>
+    violations.push(`${event.violatedDirective} ${event.blockedURI}`));
+"""
+
+
+class Person:
+    """Somebody with a browser of their own, signed in to the client."""
+
+    def __init__(self, server: Restartable, context: Any, name: str):
+        self.url, self.name = f"{server.url}/", name
+        self.errors: list[str] = []
+        context.set_default_timeout(PATIENCE * 1000)
+        context.add_init_script(LISTEN)
+        self.context, self.page = context, self.new_page(context)
+
+    def new_page(self, context: Any) -> Any:
+        page = context.new_page()
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda line: self.note(line.type, line.text))
+        page.goto(self.url)
+        return page
+
+    def note(self, kind: str, text: str) -> None:
+        if kind in {"error", "warning"} and not NETWORK.search(text):
+            self.errors.append(text)
+
+    def sign_in(self) -> None:
+        form = self.page.locator("#sign-in")
+        form.get_by_label("Username or e-mail").fill(self.name)
+        form.get_by_label("Password").fill(PASSWORD)
+        form.get_by_role("button", name="Sign in").click()
+        self.page.get_by_role("button", name="New conversation").wait_for()
+
+    def open(self, title: str = TITLE) -> None:
+        self.page.locator(".entry", has_text=title).click()
+        self.page.locator("h2", has_text=title).wait_for()
+
+    def write(self, text: str) -> None:
+        self.page.get_by_role("textbox", name="Message").fill(text)
+        self.page.keyboard.press("Enter")
+
+    def message(self, text: str) -> Any:
+        return self.page.locator(".message", has_text=text)
+
+    def bodies(self) -> list[str]:
+        return self.page.locator(".body").all_text_contents()
+
+
+@contextmanager
+def talking(tmp_path, *texts: str) -> Iterator[tuple[Restartable, Person, Person, str]]:
+    """Yield the server, nina and omar in their conversation, and its id.
+
+    The texts have been written before, by both in turn; both have read them.
+    """
+    playwright, chromium = playwright_and_chromium()
+    with serving(tmp_path) as server, playwright.sync_playwright() as engine:
+        server.sign_up("nina", "omar")
+        there = converse(server, *texts)
+        browser = engine.chromium.launch(executable_path=chromium, args=CHROMIUM)
+        with browser:
+            people = [
+                Person(server, browser.new_context(), name) for name in ("nina", "omar")
+            ]
+            for person in people:
+                person.sign_in()
+                person.open()
+            yield server, *people, there
+            for person in people:
+                assert person.errors == []
+                for page in person.context.pages:
+                    assert page.evaluate("violations") == []
+
+
+def converse(server: Restartable, *texts: str) -> str:
+    """Start the conversation, say these in turn and read them all; return its id."""
+    tokens = {name: server.token_of(name) for name in ("nina", "omar")}
+    omar = server.call("GET", "users/me/", token=tokens["omar"])["user_id"]
+    body = {"participant_ids": [omar], "title": TITLE}
+    there = server.call("POST", "conversations/", body, tokens["nina"])
+    conversation_id = there["conversation_id"]
+    for turn, text in enumerate(texts):
+        server.send([*tokens.values()][turn % 2], conversation_id, text)
+    for token in tokens.values():
+        body = {"conversation_id": conversation_id}
+        server.call("POST", "messages/mark_conversation_as_read/", body, token)
+    return conversation_id
+
+
+# --- Talking ------------------------------------------------------------------
+
+
+def test_two_people_talk_over_a_restart_of_the_server(tmp_path):
+    with talking(tmp_path) as (server, nina, omar, _):
+        nina.write("Saturday at noon?")
+        omar.message("Saturday at noon?").wait_for()
+        nina.page.get_by_text("Read", exact=True).wait_for()  # omar looks at it
+        omar.page.get_by_role("textbox", name="Message").press_sequentially("Ye")
+        nina.page.get_by_text("omar is typing…").or_(
+            nina.page.get_by_text("Some Body is typing…")
+        ).wait_for()
+
+        server.stop(signal.SIGKILL)
+        omar.page.get_by_text("No connection").wait_for()
+        omar.write("Yes!")
+        omar.message("Waiting for a connection").wait_for()
+        server.start()
+
+        nina.message("Yes!").wait_for()
+        omar.page.get_by_text("No connection").wait_for(state="hidden")
+        expected = ["Saturday at noon?", "Yes!"]
+        assert nina.bodies() == omar.bodies() == expected
+
+        nina.message("Saturday").hover()
+        nina.page.get_by_role("button", name="Edit message").click()
+        nina.write("Sunday at noon?")
+        omar.message("Sunday at noon?").get_by_text("edited").wait_for()
+        omar.message("Yes!").hover()
+        omar.page.get_by_role("button", name="Delete message").click()
+        omar.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        nina.message("Message deleted").wait_for()
+        assert nina.bodies() == ["Sunday at noon?", "Message deleted"]
+
+
+@pytest.mark.parametrize("reload", [False, True], ids=["waiting", "reloading"])
+def test_message_whose_answer_was_lost_is_stored_once(tmp_path, reload):
+    with talking(tmp_path) as (_, nina, omar, _there):
+        lost = []
+
+        def lose_the_answer(route: Any) -> None:
+            if lost or route.request.method != "POST":
+                route.continue_()
+                return
+            lost.append(route.fetch().status)  # it arrives and is stored
+            route.abort()
+
+        # Nothing of the stream either, which would tell that it was stored.
+        nina.page.route("**/api/messages/", lose_the_answer)
+        nina.write("once")
+        omar.message("once").wait_for()
+        if reload:
+            nina.page.reload()
+        nina.message("once").get_by_text("Read").wait_for()
+        nina.write("and again")
+        omar.message("and again").wait_for()
+
+        assert lost == [201]
+        assert omar.bodies() == ["once", "and again"]
+        nina.page.wait_for_function(
+            "document.querySelectorAll('.waiting').length === 0"
+        )
+        assert nina.bodies() == ["once", "and again"]
+
+
+def test_tabs_share_one_stream_and_survive_the_one_that_holds_it(tmp_path):
+    with talking(tmp_path) as (_, nina, omar, there):
+        streams = []
+        second = nina.context.new_page()
+        second.on("request", lambda call: streams.append(call.url))
+        second.goto(f"{nina.url}#/c/{there}")
+        second.locator("h2", has_text=TITLE).wait_for()
+
+        omar.write("to both")
+        for page in (nina.page, second):
+            page.locator(".message", has_text="to both").wait_for()
+        assert [url for url in streams if "?after=" in url] == []
+
+        nina.page.close()
+        omar.write("to the one left")
+        second.locator(".message", has_text="to the one left").wait_for()
+        assert len([url for url in streams if "?after=" in url]) == 1
+
+
+def test_catch_up_after_a_gap_that_is_not_kept(tmp_path):
+    """A cursor that the server does not know any more: the page loads anew."""
+    with talking(tmp_path, "before") as (server, nina, _omar, there):
+        server.stop(signal.SIGTERM)
+        server.manage("prune_events", "--days", "0")
+        server.start()
+        server.send(server.token_of("omar"), there, "after")
+        nina.message("after").wait_for()
+        assert nina.bodies() == ["before", "after"]
+
+
+# --- What people write --------------------------------------------------------
+
+HOSTILE = [
+    "<img src=x onerror=alert(1)><script>alert(2)</script><b>bold</b>",
+    "javascript:alert(1) data:text/html,x file:///etc/passwd vbscript:x",
+    "see https://example.org/a?b=<i>&c=1). and http://exa\u202emple.org/x",
+    "\u202eright to left\u202c \u2066isolated\u2069 שלום مرحبا",
+    "W" * 3000,
+    "long " * 2000,
+    "a\n\n  b\tc &amp; &lt;",
+]
+
+
+def test_bodies_are_text_and_only_web_addresses_are_links(tmp_path):
+    with talking(tmp_path) as (server, nina, _, there):
+        server.send(server.token_of("omar"), there, *HOSTILE)
+        nina.message("&amp;").wait_for()
+
+        assert nina.bodies() == HOSTILE
+        assert nina.page.locator(".body *").count() == 2
+        links = nina.page.locator(".body a").evaluate_all(
+            "links => links.map(({href, rel, target}) => [href, rel, target])"
+        )
+        rel = "noopener noreferrer nofollow"
+        assert links == [
+            ["https://example.org/a?b=", rel, "_blank"],
+            ["http://exa/", rel, "_blank"],
+        ]
+        # Nothing is wider than its place, and nothing turns what is beside it.
+        assert nina.page.evaluate(WIDER) == []
+        isolation = "e => [getComputedStyle(e).unicodeBidi, e.dir]"
+        body = nina.message("right to left").locator(".body")
+        assert body.evaluate(isolation) == ["isolate", "auto"]
+
+
+WIDER = """
+[...document.querySelectorAll(".messages, .message, .bubble, .body, .entry")]
+    .filter((e) => e.getBoundingClientRect().right > innerWidth
+        || e.scrollWidth > e.clientWidth + 1)
+    .map((e) => e.className)
+"""
+
+
+def test_messages_too_long_or_blank_are_not_sent(tmp_path):
+    with talking(tmp_path) as (_, nina, omar, _there):
+        send = nina.page.get_by_role("button", name="Send")
+        field = nina.page.get_by_role("textbox", name="Message")
+        for text, note in [("  \n", ""), ("🙂" * 10_001, "1 characters too many")]:
+            field.fill(text)
+            assert send.is_disabled()
+            assert nina.page.locator("#left").text_content() == note
+        field.fill("🙂" * 10_000)
+        send.click()
+        assert len(omar.page.locator(".body").text_content()) == 10_000
+
+
+# --- A long history -----------------------------------------------------------
+
+# Scrolls to an end and back as fast as the page lets one; returns the most messages
+# in the page at once, and how far the message looked at ever jumped.
+SCROLL = """
+async ([up, done]) => {
+    const scroller = document.querySelector("#conversation .scroll");
+    const frame = () => new Promise(requestAnimationFrame);
+    const is = (text) => [...document.querySelectorAll(".message .body")]
+        .some((body) => body.textContent === text);
+    let most = 0, jumped = 0;
+    for (let turn = 0; turn < 5000 && !is(done); turn++) {
+        const messages = [...document.querySelectorAll(".message")];
+        most = Math.max(most, messages.length);
+        const middle = messages.find((m) => m.getBoundingClientRect().top > 200);
+        scroller.scrollTop += up ? -500 : 500;
+        const before = middle?.getBoundingClientRect().top;
+        await frame();
+        await frame();
+        if (middle?.isConnected) {
+            const now = middle.getBoundingClientRect().top;
+            jumped = Math.max(jumped, Math.abs(now - before));
+        }
+    }
+    scroller.scrollTop = up ? 0 : scroller.scrollHeight;
+    return [is(done), most, Math.round(jumped)];
+}
+"""
+
+
+def test_thousand_messages_are_scrolled_through_by_a_bounded_page(tmp_path):
+    texts = [f"number {n}" for n in range(1, 1001)]
+    with talking(tmp_path, *texts) as (_, nina, omar, _there):
+        nina.message("number 1000").wait_for()
+        found, most, jumped = nina.page.evaluate(SCROLL, [True, "number 1"])
+        assert found
+        assert most <= 200
+        assert jumped <= 2
+        nina.page.get_by_text("This is the beginning").wait_for()
+
+        found, most, jumped = nina.page.evaluate(SCROLL, [False, "number 1000"])
+        assert found
+        assert most <= 200
+        assert jumped <= 2
+
+        # Somebody who reads history is not moved by what comes; one at the end is.
+        nina.page.evaluate(SCROLL, [True, "number 700"])
+        omar.write("new")
+        jump = nina.page.get_by_role("button", name="newest messages, 1 new")
+        jump.click()
+        nina.message("new").wait_for()
+        omar.page.get_by_text("Read", exact=True).wait_for()
+
+
+def test_search_leads_to_a_message_far_back(tmp_path):
+    texts = ["needle", *(f"hay {n}" for n in range(200))]
+    with talking(tmp_path, *texts) as (_, nina, _omar, _there):
+        nina.page.keyboard.press("Control+k")
+        nina.page.keyboard.type("needle")
+        nina.page.locator(".entry", has_text="needle").last.click()
+        nina.message("needle").wait_for()
+        nina.page.wait_for_function("document.activeElement.matches('.message')")
+        assert nina.page.evaluate("document.activeElement.dataset.seq") == "1"
+
+
+# --- Coming and going ---------------------------------------------------------
+
+
+def test_people_are_found_added_and_removed(tmp_path):
+    with talking(tmp_path, "hello") as (server, nina, omar, _):
+        server.sign_up("pia")
+        omar.page.get_by_role("button", name="People and settings").click()
+        dialog = omar.page.get_by_role("dialog")
+        dialog.get_by_role("button", name="Add people").click()
+        dialog.get_by_label("Search people").fill("pia")
+        dialog.get_by_text("@pia").wait_for()
+        dialog.get_by_role("button", name="Add Some Body").click()
+        dialog.get_by_role("heading", name="3 people").wait_for()
+        omar.page.keyboard.press("Escape")
+        nina.page.get_by_text("3 people").wait_for()
+
+        nina.page.get_by_role("button", name="People and settings").click()
+        omars = nina.page.get_by_role("listitem").filter(has_text="@omar")
+        omars.get_by_role("button", name="Remove").click()
+        question = nina.page.get_by_role("dialog", name=re.compile("Remove .*from"))
+        question.get_by_role("button", name="Remove").click()
+
+        omar.page.get_by_text("You are no longer in “Plans”.").wait_for()
+        assert omar.page.locator(".entry").count() == 0
+        assert omar.page.locator(".message").count() == 0
+        nina.page.get_by_role("heading", name="2 people").wait_for()
+
+
+def test_sign_out_ends_every_tab_and_leaves_nothing(tmp_path):
+    with talking(tmp_path, "secret") as (_, nina, _omar, there):
+        second = nina.context.new_page()
+        second.goto(f"{nina.url}#/c/{there}")
+        second.locator(".message", has_text="secret").wait_for()
+
+        nina.page.get_by_role("button", name="Sign out").click()
+        for page in (nina.page, second):
+            page.get_by_role("heading", name="Sign in").wait_for()
+            assert "secret" not in page.content()
+            assert page.evaluate("sessionStorage.length") == 0
+
+
+def test_session_that_ends_elsewhere_closes_the_page(tmp_path):
+    with talking(tmp_path, "secret") as (server, nina, _omar, _):
+        change = {"old_password": PASSWORD, "new_password": "another-Meadow-43"}
+        server.call("POST", "auth/password/change/", change, server.token_of("nina"))
+        nina.page.get_by_role("heading", name="Sign in").wait_for()
+        assert "secret" not in nina.page.content()
+
+
+def test_newcomer_signs_up_and_starts_a_conversation_by_keyboard_alone(tmp_path):
+    with talking(tmp_path) as (server, nina, _omar, _):
+        pia = Person(server, nina.context.browser.new_context(), "pia")
+        press, type_ = pia.page.keyboard.press, pia.page.keyboard.type
+        focused = pia.page.locator(":focus")
+
+        def tab_to(name: str) -> None:
+            for _ in range(30):
+                if focused.count() and name in named(focused):
+                    return
+                press("Tab")
+            raise AssertionError(f"Tab does not lead to {name}")
+
+        tab_to("Make an account")
+        press("Enter")
+        for text in ("Pia", "Example", "pia", "pia@example.org", "short"):
+            type_(text)
+            press("Tab")
+        press("Enter")
+        pia.page.get_by_text("Password: This password is too short").wait_for()
+        assert named(focused) == "Password"
+        press("Control+a")
+        type_(PASSWORD)
+        press("Enter")
+        pia.page.get_by_text("No conversations yet.").wait_for()
+
+        tab_to("New conversation")
+        press("Enter")
+        type_("nina")
+        pia.page.get_by_text("@omar").wait_for(state="hidden")
+        tab_to("@nina")
+        press("Space")
+        tab_to("Start")
+        press("Enter")
+        pia.page.get_by_text("Say hello!").wait_for()
+        pia.page.wait_for_function("document.activeElement.matches('textarea')")
+        type_("Hello Nina")
+        press("Enter")
+        pia.message("Hello Nina").get_by_text("Sent").wait_for()
+        announcer = nina.page.locator("#announcer", has_text="Hello Nina")
+        announcer.wait_for(state="attached")
+        press("ArrowUp")  # to edit what one wrote last
+        press("End")
+        type_("!")
+        press("Enter")
+        pia.message("Hello Nina!").get_by_text("edited").wait_for()
+        assert pia.errors == []
+
+
+def named(locator: Any) -> str:
+    """Return the element's accessible name, as far as this page makes names."""
+    return locator.evaluate(
+        """e => (e.getAttribute("aria-label")
+            ?? (e.labels?.length ? e.labels[0].textContent : e.textContent)).trim()"""
+    )
+
+
+# --- For everybody ------------------------------------------------------------
+
+# What a checker of accessibility would find: an element one can use without a name, an
+# id given twice, text too pale for its ground (WCAG 2.2, 1.4.3), a missing landmark.
+FAULTS = """
+() => {
+    const seen = (e) => e.checkVisibility({visibilityProperty: true})
+        && !e.closest(".unseen");
+    const all = [...document.querySelectorAll("body *")].filter(seen);
+    const says = (e) => `${e.tagName} ${e.className} ${e.textContent.slice(0, 20)}`;
+    const name = (e) => (e.getAttribute("aria-label") || e.labels?.[0]?.textContent
+        || e.textContent).trim();
+    const numbers = (color) => color.match(/[\\d.]+/g).map(Number);
+    const ground = (e) => {
+        for (; e; e = e.parentElement) {
+            const rgba = numbers(getComputedStyle(e).backgroundColor);
+            if (rgba[3] !== 0) return rgba;
+        }
+        return [255, 255, 255];
+    };
+    const light = (rgb) => rgb.slice(0, 3).map((n) => n / 255)
+        .map((n) => n <= 0.04045 ? n / 12.92 : ((n + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, n, i) => sum + n * [0.2126, 0.7152, 0.0722][i], 0);
+    const contrast = (e) => {
+        const [a, b] = [light(numbers(getComputedStyle(e).color)), light(ground(e))];
+        return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    };
+    const hasText = (e) => [...e.childNodes]
+        .some((n) => n.nodeType === Node.TEXT_NODE && n.data.trim());
+    const ids = all.map((e) => e.id).filter(Boolean);
+    return [
+        ...all.filter((e) => e.matches("a, button, input, textarea, dialog") && !name(e)
+            && !e.getAttribute("aria-labelledby")).map((e) => `no name: ${says(e)}`),
+        ...ids.filter((id, at) => ids.indexOf(id) !== at).map((id) => `twice: ${id}`),
+        ...all.filter((e) => hasText(e) && !e.closest(":disabled") && contrast(e) < 4.5)
+            .map((e) => `pale: ${contrast(e).toFixed(2)} ${says(e)}`),
+        ...(all.filter((e) => e.matches("main")).length === 1 ? [] : ["not one main"]),
+        ...(all.filter((e) => e.matches("h1")).length === 1 ? [] : ["not one h1"]),
+    ];
+}
+"""
+FOCUS_SHOWS = """
+() => {
+    const {outlineStyle, outlineWidth} = getComputedStyle(document.activeElement);
+    return outlineStyle !== "none" && parseFloat(outlineWidth) >= 2;
+}
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_is_accessible_in_both_themes(tmp_path, scheme):
+    with talking(tmp_path, "hello", "https://example.org/x") as (_, nina, omar, _there):
+        page = nina.page
+        page.emulate_media(color_scheme=scheme)
+        omar.write("one more")
+        nina.message("one more").hover()
+        assert page.evaluate(FAULTS) == []
+        for _ in range(12):
+            page.keyboard.press("Tab")
+            assert page.evaluate(FOCUS_SHOWS), page.locator(":focus").inner_html()
+
+        page.get_by_role("button", name="New conversation").click()
+        page.get_by_text("@omar").wait_for()
+        assert page.evaluate(FAULTS) == []
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_role("heading", name="Sign in").wait_for()
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_text("Please fill this in").wait_for()
+        assert page.evaluate(FAULTS) == []
+
+
+def test_faults_are_found(tmp_path):
+    with talking(tmp_path) as (_, nina, _omar, _there):
+        nina.page.evaluate(
+            """() => {
+                const add = (tag, id) => document.querySelector("main:not([hidden])")
+                    .appendChild(Object.assign(document.createElement(tag), {id}));
+                add("button", "twin");
+                add("p", "twin").textContent = "pale";
+                document.getElementById("twin").nextSibling.style.color = "#aaa";
+                add("h1", "second").textContent = "Again";
+            }"""
+        )
+        faults = nina.page.evaluate(FAULTS)
+        kinds = sorted({fault.split(":")[0] for fault in faults})
+        assert kinds == ["no name", "not one h1", "pale", "twice"]
+
+
+def test_phone_shows_the_list_or_a_conversation(tmp_path):
+    with talking(tmp_path, "hello") as (_, nina, _omar, _there):
+        page = nina.page
+        page.set_viewport_size({"width": 360, "height": 640})
+        assert not page.locator("#sidebar").is_visible()
+        assert page.evaluate(FAULTS) == []
+        page.get_by_role("link", name="Back to all conversations").click()
+        page.locator(".entry").wait_for()
+        assert not page.locator("#conversation").is_visible()
+        page.go_back()
+        nina.message("hello").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_first_load_is_small(tmp_path):
+    """Uncompressed; with the calls of the API, of somebody new and signed in."""
+    with talking(tmp_path) as (_, nina, _omar, _there):
+        answers: list[Any] = []
+        nina.page.on("response", answers.append)
+        nina.page.reload()
+        nina.page.locator(".entry").wait_for()
+        files = [answer for answer in answers if "/api/" not in answer.url]
+        assert sum(len(answer.body()) for answer in files) < 100_000
+
+        nina.context.clear_cookies()
+        answers.clear()
+        nina.page.reload()
+        nina.page.get_by_role("heading", name="Sign in").wait_for()
+        assert len(answers) < 10
