@@ -9,7 +9,8 @@ import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from itertools import count
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -37,7 +38,7 @@ class Person:
     """Somebody with a browser of their own, signed in to the client."""
 
     def __init__(self, server: Restartable, context: Any, name: str):
-        self.url, self.name = f"{server.url}/", name
+        self.url, self.name, self.token = f"{server.url}/", name, ""
         self.errors: list[str] = []
         context.set_default_timeout(PATIENCE * 1000)
         context.add_init_script(LISTEN)
@@ -76,64 +77,94 @@ class Person:
         return self.page.locator(".body").all_text_contents()
 
 
+class Stage(NamedTuple):
+    """The server and the browser of all tests here: each brings its own people."""
+
+    server: Restartable
+    browser: Any
+
+    def person(self, name: str) -> Person:
+        return Person(self.server, self.browser.new_context(), name)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory) -> Iterator[Stage]:
+    playwright, chromium = playwright_and_chromium()
+    directory = tmp_path_factory.mktemp("client")
+    with serving(directory) as server, playwright.sync_playwright() as engine:
+        browser = engine.chromium.launch(executable_path=chromium, args=CHROMIUM)
+        with browser:
+            yield Stage(server, browser)
+
+
+NUMBERS = count(1)
+
+
 @contextmanager
-def talking(tmp_path, *texts: str) -> Iterator[tuple[Restartable, Person, Person, str]]:
-    """Yield the server, nina and omar in their conversation, and its id.
+def talking(stage: Stage, *texts: str) -> Iterator[tuple[Person, Person, str]]:
+    """Yield nina and omar, who have their conversation open, and its id.
 
     The texts have been written before, by both in turn; both have read them.
     """
-    playwright, chromium = playwright_and_chromium()
-    with serving(tmp_path) as server, playwright.sync_playwright() as engine:
-        server.sign_up("nina", "omar")
-        there = converse(server, *texts)
-        browser = engine.chromium.launch(executable_path=chromium, args=CHROMIUM)
-        with browser:
-            people = [
-                Person(server, browser.new_context(), name) for name in ("nina", "omar")
-            ]
-            for person in people:
-                person.sign_in()
-                person.open()
-            yield server, *people, there
-            for person in people:
-                assert person.errors == []
-                for page in person.context.pages:
-                    assert page.evaluate("violations") == []
+    number = next(NUMBERS)
+    names = [f"nina{number}", f"omar{number}"]
+    _, omar_id = stage.server.sign_up(*names)
+    tokens = [stage.server.token_of(name) for name in names]
+    there = converse(stage.server, tokens, omar_id, *texts)
+    people = [stage.person(name) for name in names]
+    for person, token in zip(people, tokens, strict=True):
+        person.token = token
+        person.sign_in()
+        person.open()
+    yield *people, there
+    for person in people:
+        assert person.errors == []
+        for page in person.context.pages:
+            assert page.evaluate("violations") == []
+        person.context.close()
 
 
-def converse(server: Restartable, *texts: str) -> str:
+def converse(server: Restartable, tokens: list[str], other_id: str, *texts: str) -> str:
     """Start the conversation, say these in turn and read them all; return its id."""
-    tokens = {name: server.token_of(name) for name in ("nina", "omar")}
-    omar = server.call("GET", "users/me/", token=tokens["omar"])["user_id"]
-    body = {"participant_ids": [omar], "title": TITLE}
-    there = server.call("POST", "conversations/", body, tokens["nina"])
-    conversation_id = there["conversation_id"]
+    body = {"participant_ids": [other_id], "title": TITLE}
+    there = server.call("POST", "conversations/", body, tokens[0])["conversation_id"]
     for turn, text in enumerate(texts):
-        server.send([*tokens.values()][turn % 2], conversation_id, text)
-    for token in tokens.values():
-        body = {"conversation_id": conversation_id}
+        server.send(tokens[turn % 2], there, text)
+    body = {"conversation_id": there}
+    for token in tokens:
         server.call("POST", "messages/mark_conversation_as_read/", body, token)
-    return conversation_id
+    return there
+
+
+def say_much(server: Restartable, person: Person, there: str, number: int) -> None:
+    """Send ``number 1``, ``number 2`` and so on, in one process and transaction."""
+    code = f"""
+from django.db import transaction
+from chats.services.messages import send_message
+me = User.objects.get(username={person.name!r})
+with transaction.atomic():
+    for n in range(1, {number} + 1):
+        send_message(me, {there!r}, message_body=f"number {{n}}")
+"""
+    server.manage("shell", "--command", code)
 
 
 # --- Talking ------------------------------------------------------------------
 
 
-def test_two_people_talk_over_a_restart_of_the_server(tmp_path):
-    with talking(tmp_path) as (server, nina, omar, _):
+def test_two_people_talk_over_a_restart_of_the_server(stage):
+    with talking(stage) as (nina, omar, _there):
         nina.write("Saturday at noon?")
         omar.message("Saturday at noon?").wait_for()
         nina.page.get_by_text("Read", exact=True).wait_for()  # omar looks at it
         omar.page.get_by_role("textbox", name="Message").press_sequentially("Ye")
-        nina.page.get_by_text("omar is typing…").or_(
-            nina.page.get_by_text("Some Body is typing…")
-        ).wait_for()
+        nina.page.get_by_text("Some Body is typing…").wait_for()
 
-        server.stop(signal.SIGKILL)
+        stage.server.stop(signal.SIGKILL)
         omar.page.get_by_text("No connection").wait_for()
         omar.write("Yes!")
         omar.message("Waiting for a connection").wait_for()
-        server.start()
+        stage.server.start()
 
         nina.message("Yes!").wait_for()
         omar.page.get_by_text("No connection").wait_for(state="hidden")
@@ -151,38 +182,47 @@ def test_two_people_talk_over_a_restart_of_the_server(tmp_path):
         assert nina.bodies() == ["Sunday at noon?", "Message deleted"]
 
 
-@pytest.mark.parametrize("reload", [False, True], ids=["waiting", "reloading"])
-def test_message_whose_answer_was_lost_is_stored_once(tmp_path, reload):
-    with talking(tmp_path) as (_, nina, omar, _there):
-        lost = []
+def test_message_whose_answer_was_lost_is_stored_once(stage):
+    with talking(stage) as (nina, omar, _there):
+        answers = []
 
-        def lose_the_answer(route: Any) -> None:
-            if lost or route.request.method != "POST":
-                route.continue_()
-                return
-            lost.append(route.fetch().status)  # it arrives and is stored
-            route.abort()
+        def lose_the_first(route: Any) -> None:
+            response = route.fetch()  # it arrives, and is stored
+            answers.append(response.status)
+            if len(answers) == 1:
+                route.abort()
+            else:
+                route.fulfill(response=response)
 
-        # Nothing of the stream either, which would tell that it was stored.
-        nina.page.route("**/api/messages/", lose_the_answer)
+        # Nor does the stream tell that it was stored.
+        nina.page.route("**/api/events/?*", lambda route: route.abort())
+        nina.page.reload()
+        nina.page.locator("h2", has_text=TITLE).wait_for()
+        nina.page.route("**/api/messages/", lose_the_first)
         nina.write("once")
+        nina.page.get_by_text("Waiting for a connection").wait_for()
         omar.message("once").wait_for()
-        if reload:
-            nina.page.reload()
+        nina.page.unroute_all()
+
         nina.message("once").get_by_text("Read").wait_for()
-        nina.write("and again")
-        omar.message("and again").wait_for()
-
-        assert lost == [201]
-        assert omar.bodies() == ["once", "and again"]
-        nina.page.wait_for_function(
-            "document.querySelectorAll('.waiting').length === 0"
-        )
-        assert nina.bodies() == ["once", "and again"]
+        assert answers[0] == 201
+        assert omar.bodies() == nina.bodies() == ["once"]
 
 
-def test_tabs_share_one_stream_and_survive_the_one_that_holds_it(tmp_path):
-    with talking(tmp_path) as (_, nina, omar, there):
+def test_message_written_before_a_reload_is_sent_after_it(stage):
+    with talking(stage) as (nina, omar, _there):
+        nina.page.route("**/api/messages/", lambda route: route.abort())
+        nina.write("patience")
+        nina.message("patience").get_by_text("Sending").wait_for()
+        nina.page.unroute_all()
+        nina.page.reload()
+        omar.message("patience").wait_for()
+        nina.message("patience").get_by_text("Read").wait_for()
+        assert omar.bodies() == nina.bodies() == ["patience"]
+
+
+def test_tabs_share_one_stream_and_survive_the_one_that_holds_it(stage):
+    with talking(stage) as (nina, omar, there):
         streams = []
         second = nina.context.new_page()
         second.on("request", lambda call: streams.append(call.url))
@@ -200,13 +240,13 @@ def test_tabs_share_one_stream_and_survive_the_one_that_holds_it(tmp_path):
         assert len([url for url in streams if "?after=" in url]) == 1
 
 
-def test_catch_up_after_a_gap_that_is_not_kept(tmp_path):
+def test_catch_up_after_a_gap_that_is_not_kept(stage):
     """A cursor that the server does not know any more: the page loads anew."""
-    with talking(tmp_path, "before") as (server, nina, _omar, there):
-        server.stop(signal.SIGTERM)
-        server.manage("prune_events", "--days", "0")
-        server.start()
-        server.send(server.token_of("omar"), there, "after")
+    with talking(stage, "before") as (nina, omar, there):
+        stage.server.stop(signal.SIGTERM)
+        stage.server.manage("prune_events", "--days", "0")
+        stage.server.start()
+        stage.server.send(omar.token, there, "after")
         nina.message("after").wait_for()
         assert nina.bodies() == ["before", "after"]
 
@@ -224,9 +264,9 @@ HOSTILE = [
 ]
 
 
-def test_bodies_are_text_and_only_web_addresses_are_links(tmp_path):
-    with talking(tmp_path) as (server, nina, _, there):
-        server.send(server.token_of("omar"), there, *HOSTILE)
+def test_bodies_are_text_and_only_web_addresses_are_links(stage):
+    with talking(stage) as (nina, omar, there):
+        stage.server.send(omar.token, there, *HOSTILE)
         nina.message("&amp;").wait_for()
 
         assert nina.bodies() == HOSTILE
@@ -254,8 +294,8 @@ WIDER = """
 """
 
 
-def test_messages_too_long_or_blank_are_not_sent(tmp_path):
-    with talking(tmp_path) as (_, nina, omar, _there):
+def test_messages_too_long_or_blank_are_not_sent(stage):
+    with talking(stage) as (nina, omar, _there):
         send = nina.page.get_by_role("button", name="Send")
         field = nina.page.get_by_role("textbox", name="Message")
         for text, note in [("  \n", ""), ("🙂" * 10_001, "1 characters too many")]:
@@ -297,9 +337,9 @@ async ([up, done]) => {
 """
 
 
-def test_thousand_messages_are_scrolled_through_by_a_bounded_page(tmp_path):
-    texts = [f"number {n}" for n in range(1, 1001)]
-    with talking(tmp_path, *texts) as (_, nina, omar, _there):
+def test_thousand_messages_are_scrolled_through_by_a_bounded_page(stage):
+    with talking(stage) as (nina, omar, there):
+        say_much(stage.server, omar, there, 1000)
         nina.message("number 1000").wait_for()
         found, most, jumped = nina.page.evaluate(SCROLL, [True, "number 1"])
         assert found
@@ -321,9 +361,10 @@ def test_thousand_messages_are_scrolled_through_by_a_bounded_page(tmp_path):
         omar.page.get_by_text("Read", exact=True).wait_for()
 
 
-def test_search_leads_to_a_message_far_back(tmp_path):
-    texts = ["needle", *(f"hay {n}" for n in range(200))]
-    with talking(tmp_path, *texts) as (_, nina, _omar, _there):
+def test_search_leads_to_a_message_far_back(stage):
+    with talking(stage, "needle") as (nina, omar, there):
+        say_much(stage.server, omar, there, 250)
+        nina.message("number 250").wait_for()
         nina.page.keyboard.press("Control+k")
         nina.page.keyboard.type("needle")
         nina.page.locator(".entry", has_text="needle").last.click()
@@ -335,21 +376,22 @@ def test_search_leads_to_a_message_far_back(tmp_path):
 # --- Coming and going ---------------------------------------------------------
 
 
-def test_people_are_found_added_and_removed(tmp_path):
-    with talking(tmp_path, "hello") as (server, nina, omar, _):
-        server.sign_up("pia")
+def test_people_are_found_added_and_removed(stage):
+    with talking(stage, "hello") as (nina, omar, _there):
+        pia = omar.name.replace("omar", "pia")
+        stage.server.sign_up(pia)
         omar.page.get_by_role("button", name="People and settings").click()
         dialog = omar.page.get_by_role("dialog")
         dialog.get_by_role("button", name="Add people").click()
-        dialog.get_by_label("Search people").fill("pia")
-        dialog.get_by_text("@pia").wait_for()
+        dialog.get_by_label("Search people").fill(pia)
+        dialog.get_by_text(f"@{pia}").wait_for()
         dialog.get_by_role("button", name="Add Some Body").click()
         dialog.get_by_role("heading", name="3 people").wait_for()
         omar.page.keyboard.press("Escape")
         nina.page.get_by_text("3 people").wait_for()
 
         nina.page.get_by_role("button", name="People and settings").click()
-        omars = nina.page.get_by_role("listitem").filter(has_text="@omar")
+        omars = nina.page.get_by_role("listitem").filter(has_text=f"@{omar.name}")
         omars.get_by_role("button", name="Remove").click()
         question = nina.page.get_by_role("dialog", name=re.compile("Remove .*from"))
         question.get_by_role("button", name="Remove").click()
@@ -360,8 +402,8 @@ def test_people_are_found_added_and_removed(tmp_path):
         nina.page.get_by_role("heading", name="2 people").wait_for()
 
 
-def test_sign_out_ends_every_tab_and_leaves_nothing(tmp_path):
-    with talking(tmp_path, "secret") as (_, nina, _omar, there):
+def test_sign_out_ends_every_tab_and_leaves_nothing(stage):
+    with talking(stage, "secret") as (nina, _omar, there):
         second = nina.context.new_page()
         second.goto(f"{nina.url}#/c/{there}")
         second.locator(".message", has_text="secret").wait_for()
@@ -373,17 +415,17 @@ def test_sign_out_ends_every_tab_and_leaves_nothing(tmp_path):
             assert page.evaluate("sessionStorage.length") == 0
 
 
-def test_session_that_ends_elsewhere_closes_the_page(tmp_path):
-    with talking(tmp_path, "secret") as (server, nina, _omar, _):
+def test_session_that_ends_elsewhere_closes_the_page(stage):
+    with talking(stage, "secret") as (nina, _omar, _there):
         change = {"old_password": PASSWORD, "new_password": "another-Meadow-43"}
-        server.call("POST", "auth/password/change/", change, server.token_of("nina"))
+        stage.server.call("POST", "auth/password/change/", change, nina.token)
         nina.page.get_by_role("heading", name="Sign in").wait_for()
         assert "secret" not in nina.page.content()
 
 
-def test_newcomer_signs_up_and_starts_a_conversation_by_keyboard_alone(tmp_path):
-    with talking(tmp_path) as (server, nina, _omar, _):
-        pia = Person(server, nina.context.browser.new_context(), "pia")
+def test_newcomer_signs_up_and_starts_a_conversation_by_keyboard_alone(stage):
+    with talking(stage) as (nina, omar, _there):
+        pia = stage.person(nina.name.replace("nina", "pia"))
         press, type_ = pia.page.keyboard.press, pia.page.keyboard.type
         focused = pia.page.locator(":focus")
 
@@ -396,7 +438,7 @@ def test_newcomer_signs_up_and_starts_a_conversation_by_keyboard_alone(tmp_path)
 
         tab_to("Make an account")
         press("Enter")
-        for text in ("Pia", "Example", "pia", "pia@example.org", "short"):
+        for text in ("Pia", "Example", pia.name, f"{pia.name}@example.org", "short"):
             type_(text)
             press("Tab")
         press("Enter")
@@ -409,9 +451,9 @@ def test_newcomer_signs_up_and_starts_a_conversation_by_keyboard_alone(tmp_path)
 
         tab_to("New conversation")
         press("Enter")
-        type_("nina")
-        pia.page.get_by_text("@omar").wait_for(state="hidden")
-        tab_to("@nina")
+        type_(nina.name)
+        pia.page.get_by_text(f"@{omar.name}").wait_for(state="hidden")
+        tab_to(f"@{nina.name}")
         press("Space")
         tab_to("Start")
         press("Enter")
@@ -488,19 +530,20 @@ FOCUS_SHOWS = """
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_page_is_accessible_in_both_themes(tmp_path, scheme):
-    with talking(tmp_path, "hello", "https://example.org/x") as (_, nina, omar, _there):
+def test_page_is_accessible_in_both_themes(stage, scheme):
+    with talking(stage, "hello", "https://example.org/x") as (nina, omar, _there):
         page = nina.page
         page.emulate_media(color_scheme=scheme)
         omar.write("one more")
         nina.message("one more").hover()
         assert page.evaluate(FAULTS) == []
-        for _ in range(12):
+        page.get_by_role("button", name="New conversation").focus()
+        for _ in range(6):
             page.keyboard.press("Tab")
             assert page.evaluate(FOCUS_SHOWS), page.locator(":focus").inner_html()
 
         page.get_by_role("button", name="New conversation").click()
-        page.get_by_text("@omar").wait_for()
+        page.get_by_role("checkbox").first.wait_for()
         assert page.evaluate(FAULTS) == []
         page.keyboard.press("Escape")
         page.get_by_role("button", name="Sign out").click()
@@ -510,8 +553,8 @@ def test_page_is_accessible_in_both_themes(tmp_path, scheme):
         assert page.evaluate(FAULTS) == []
 
 
-def test_faults_are_found(tmp_path):
-    with talking(tmp_path) as (_, nina, _omar, _there):
+def test_faults_are_found(stage):
+    with talking(stage) as (nina, _omar, _there):
         nina.page.evaluate(
             """() => {
                 const add = (tag, id) => document.querySelector("main:not([hidden])")
@@ -527,12 +570,13 @@ def test_faults_are_found(tmp_path):
         assert kinds == ["no name", "not one h1", "pale", "twice"]
 
 
-def test_phone_shows_the_list_or_a_conversation(tmp_path):
-    with talking(tmp_path, "hello") as (_, nina, _omar, _there):
+def test_phone_shows_the_list_or_a_conversation(stage):
+    with talking(stage, "hello") as (nina, _omar, _there):
         page = nina.page
         page.set_viewport_size({"width": 360, "height": 640})
         assert not page.locator("#sidebar").is_visible()
-        assert page.evaluate(FAULTS) == []
+        # The page's heading is the list's, which is not shown now.
+        assert page.evaluate(FAULTS) == ["not one h1"]
         page.get_by_role("link", name="Back to all conversations").click()
         page.locator(".entry").wait_for()
         assert not page.locator("#conversation").is_visible()
@@ -541,9 +585,9 @@ def test_phone_shows_the_list_or_a_conversation(tmp_path):
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_first_load_is_small(tmp_path):
+def test_first_load_is_small(stage):
     """Uncompressed; with the calls of the API, of somebody new and signed in."""
-    with talking(tmp_path) as (_, nina, _omar, _there):
+    with talking(stage) as (nina, _omar, _there):
         answers: list[Any] = []
         nina.page.on("response", answers.append)
         nina.page.reload()

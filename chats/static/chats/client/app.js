@@ -22,9 +22,9 @@ export async function start(me, signOut) {
   onChange(render);
   addEventListener("hashchange", follow);
   setInterval(changed, MINUTE); // times are relative
-  follow();
   await stream.start();
   outbox.restore();
+  follow();
 }
 
 function render() {
@@ -43,7 +43,8 @@ function follow() {
     close();
     return sidebar.focus();
   }
-  open(id, seq && Number(seq)).then(conversation.focus, (error) => toast(error.message));
+  const focus = () => setTimeout(conversation.focus); // once it is drawn
+  open(id, seq && Number(seq)).then(focus, (error) => toast(error.message));
 }
 
 function leave() {

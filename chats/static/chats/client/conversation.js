@@ -114,8 +114,8 @@ function scrolled() {
   isStuck = below() < NEAR && shown.to === lastOf(shown.room) && isAtEnd(shown.room);
   const conversation = openConversation();
   if (conversation) drawEnd(conversation);
-  if (scroller.scrollTop < EDGE && shown.from > 1) attempt(() => move(true));
-  else if (below() < EDGE && !(shown.to === lastOf(shown.room) && isAtEnd(shown.room))) attempt(() => move(false));
+  if (scroller.scrollTop < EDGE && shown.from > 1) move(true);
+  else if (below() < EDGE && !(shown.to === lastOf(shown.room) && isAtEnd(shown.room))) move(false);
   markRead();
 }
 
@@ -127,6 +127,8 @@ async function move(isOlder) {
   try {
     const isAtEdge = isOlder ? shown.from === firstOf(room) : shown.to === lastOf(room);
     if (isAtEdge) await extend(room, isOlder);
+  } catch {
+    return; // the next bit of scrolling tries again
   } finally {
     isMoving = false;
   }

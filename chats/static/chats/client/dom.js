@@ -40,7 +40,10 @@ const made = new WeakMap(); // element -> {key, from}
  * and what a screen reader is at stay, too.
  */
 export function reconcile(parent, items) {
+  const focused = document.activeElement;
   const before = new Map([...parent.children].map((element) => [made.get(element)?.key, element]));
+  const wanted = new Set(items.map((item) => item.key));
+  for (const [key, element] of before) if (!wanted.has(key)) element.remove();
   let place = parent.firstElementChild;
   for (const { key, from, build } of items) {
     let element = before.get(key);
@@ -54,11 +57,10 @@ export function reconcile(parent, items) {
         replace(old, element);
       }
     }
-    before.delete(key);
     if (element === place) place = place.nextElementSibling;
     else parent.insertBefore(element, place);
   }
-  for (const element of before.values()) element.remove();
+  if (parent.contains(focused) && focused !== document.activeElement) focused.focus(); // it was moved
 }
 
 function replace(old, element) {

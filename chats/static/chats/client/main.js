@@ -45,7 +45,7 @@ function leave() {
 onSignedOut(() => {
   if (app) leave();
 });
-others.onmessage = () => location.reload(); // somebody signed in or out in another tab
+others.onmessage = leave; // somebody signed in or out in another tab
 
 // --- The forms ------------------------------------------------------------------
 

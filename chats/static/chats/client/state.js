@@ -167,7 +167,7 @@ export function open(id, seq) {
   state.wanted = id;
   state.room = null;
   changed();
-  return inOrder(() => state.wanted === id && state.isLoaded && fillRoom(id, seq)).finally(changed);
+  return inOrder(() => state.wanted === id && fillRoom(id, seq)).finally(changed);
 }
 
 export function close() {
