@@ -16,6 +16,7 @@ const NEAR = 40; // pixels from the bottom that count as the bottom
 let root, head, scroller, list, jump, typing, empty;
 let shown = { room: null, from: 1, to: 0, last: 0 };
 let isStuck = true; // at the bottom, where new messages push the others up
+let bottom = 0; // where it was scrolled to then
 let isMoving = false;
 let marked = ""; // the last message told to the server as read
 
@@ -30,7 +31,7 @@ export function mount(element) {
   scroller.addEventListener("scroll", scrolled, { passive: true });
   root.replaceChildren(head, scroller, jump, typing, composer.mount({ goToEnd }), empty);
   // The composer grows, a phone's keyboard opens: the bottom stays the bottom.
-  new ResizeObserver(() => isStuck && toBottom()).observe(scroller);
+  new ResizeObserver(() => staysAtBottom() && toBottom()).observe(scroller);
   addEventListener("focus", markRead);
   document.addEventListener("visibilitychange", markRead);
   notices.addEventListener("message", divide);
@@ -89,24 +90,30 @@ function follow() {
 }
 
 function draw(conversation) {
-  const anchor = !isStuck && firstVisible();
+  const wasStuck = staysAtBottom();
+  const anchor = !wasStuck && firstVisible();
   const top = anchor && anchor.getBoundingClientRect().top;
   shown.last = lastOf(shown.room);
   drawHead(conversation);
   reconcile(list, messageItems(conversation, shown, { edit: composer.edit }));
   drawEnd(conversation);
-  if (isStuck) return toBottom();
+  if (wasStuck) return toBottom();
   const now = anchor && (anchor.isConnected ? anchor : list.querySelector(`[data-key="${anchor.dataset.key}"]`));
   if (now) scroller.scrollTop += now.getBoundingClientRect().top - top;
 }
 
 function firstVisible() {
   const top = scroller.getBoundingClientRect().top;
-  return [...list.children].find((element) => element.dataset.key && element.getBoundingClientRect().bottom > top);
+  return [...list.children].find((element) => element.matches(".message") && element.getBoundingClientRect().bottom > top);
 }
 
 const elementOf = (seq) => list.querySelector(`[data-seq="${seq}"]`);
-const toBottom = () => (scroller.scrollTop = scroller.scrollHeight);
+function toBottom() {
+  scroller.scrollTop = scroller.scrollHeight;
+  bottom = scroller.scrollTop;
+}
+/** Whether to stay at the bottom; not if one has scrolled up and the event is yet to come. */
+const staysAtBottom = () => isStuck && scroller.scrollTop > bottom - NEAR;
 const below = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
 
 function scrolled() {
@@ -150,6 +157,7 @@ async function goToEnd() {
   shown.to = lastOf(state.room);
   shown.from = Math.max(firstOf(state.room), shown.to - SHOWN + 1);
   isStuck = true;
+  bottom = 0;
   render();
 }
 

@@ -33,7 +33,7 @@ function beginning(conversation) {
 }
 
 function separator(kind, text, { message_id }) {
-  const build = () => h("li", { class: kind, "data-key": `${kind} ${message_id}` }, h("span", {}, text));
+  const build = () => h("li", { class: kind }, h("span", {}, text));
   return { key: `${kind} ${message_id}`, from: [text], build };
 }
 

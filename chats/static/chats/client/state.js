@@ -114,6 +114,7 @@ function drop(id) {
   const conversation = state.conversations.get(id);
   state.conversations.delete(id);
   state.outbox = state.outbox.filter((item) => item.conversation !== id);
+  notify("outbox");
   if (conversation && state.wanted === id) notify("lost", conversation);
   if (state.room?.id === id) state.room = null;
 }
