@@ -66,16 +66,20 @@ notices.addEventListener("message", ({ detail: { conversation: there, message } 
 
 // --- Whether the stream is there ----------------------------------------------------
 
-let warning;
-let wasLive = true;
+let warning = null;
+/** The stream is there, or is not: said at each attempt to get it back. */
 function status(isLive) {
+  const wasLive = state.isLive;
   state.isLive = isLive;
   const bar = document.getElementById("offline");
-  clearTimeout(warning);
-  if (isLive) bar.replaceChildren();
-  else warning = setTimeout(() => (bar.textContent = "No connection. What you write is sent as soon as there is one."), PATIENCE);
-  if (isLive) outbox.hurry();
-  if (isLive && !wasLive) refreshPeople();
-  wasLive = isLive;
+  if (isLive) {
+    clearTimeout(warning);
+    warning = null;
+    bar.replaceChildren();
+    outbox.hurry();
+    if (!wasLive) refreshPeople();
+  } else {
+    warning ??= setTimeout(() => (bar.textContent = "No connection. What you write is sent as soon as there is one."), PATIENCE);
+  }
   changed();
 }

@@ -51,6 +51,7 @@ export function render() {
   root.classList.toggle("is-empty", !conversation);
   if (!conversation) {
     shown = { room: null };
+    for (const part of [head, list]) part.replaceChildren(); // what one may not see any more is not kept
     empty.replaceChildren(...welcome());
     return;
   }
@@ -119,6 +120,7 @@ const below = () => scroller.scrollHeight - scroller.scrollTop - scroller.client
 function scrolled() {
   if (!shown.room) return;
   isStuck = below() < NEAR && shown.to === lastOf(shown.room) && isAtEnd(shown.room);
+  if (isStuck) bottom = scroller.scrollTop;
   const conversation = openConversation();
   if (conversation) drawEnd(conversation);
   if (scroller.scrollTop < EDGE && shown.from > 1) move(true);

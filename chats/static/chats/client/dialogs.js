@@ -7,8 +7,8 @@ const DELAY = 250;
 
 /** Open a modal dialog, which gives the focus back when it closes. */
 function openDialog(title, ...content) {
-  const dialog = h("dialog", { "aria-labelledby": "dialog-title" },
-    h("header", {}, h("h2", { id: "dialog-title" }, title), iconButton("close", "Close", () => dialog.close())),
+  const dialog = h("dialog", { "aria-label": title },
+    h("header", {}, h("h2", {}, title), iconButton("close", "Close", () => dialog.close())),
     ...content);
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);
