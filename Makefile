@@ -15,9 +15,9 @@ SAY = @printf '== %s\n'
 PRODUCTION = DEBUG=0 HTTPS=1 ALLOWED_HOSTS=example.org DATABASE_URL=sqlite://:memory: \
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_hex(32))')
 
-# The sign-in page offers the demo's people. The server listens to this machine only,
-# and refuses to offer them over HTTPS.
-OFFER_DEMO = $(if $(filter 1,$(HTTPS)),,DEMO_PASSWORD=demo-pass-2026)
+# The sign-in page offers the demo's people: the server listens to this machine only.
+# With HTTPS or a database server the settings refuse to.
+OFFER_DEMO = $(if $(filter 1,$(HTTPS))$(filter postgres%,$(DATABASE_URL)),,DEMO_PASSWORD=demo-pass-2026)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test bench screenshots lint format check setup clean
