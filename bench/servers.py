@@ -24,7 +24,13 @@ import psycopg
 from bench.replay import Person
 
 ROOT = Path(__file__).resolve().parent.parent
-LIMITS = ("THROTTLE_ANON", "THROTTLE_USER", "THROTTLE_SEND", "THROTTLE_SIGNUP")
+LIMITS = (
+    "THROTTLE_ANON",
+    "THROTTLE_USER",
+    "THROTTLE_SEND",
+    "THROTTLE_SIGNUP",
+    "THROTTLE_CONVERSATIONS",
+)
 KEPT = ("HOME", "LANG", "PATH", "TMPDIR")  # of this process's environment
 APPLICATION = "messaging_app.asgi:application"
 
@@ -33,6 +39,7 @@ def environment(database_url: str = "", **settings: str) -> dict[str, str]:
     """Return a server's environment: no limits, and nothing of ours that it reads."""
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     fixed = {"SECRET_KEY": "a bench's, which guards nothing", "LOG_LEVEL": "WARNING"}
+    fixed["MAX_STREAMS_PER_USER"] = "100000"
     return {
         **kept,
         **dict.fromkeys(LIMITS, ""),

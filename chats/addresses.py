@@ -1,21 +1,54 @@
 """Which address a request came from, as far as the proxies may be believed."""
 
+import re
+from collections.abc import Mapping
+from ipaddress import IPv6Address, ip_address, ip_network
+
 from django.conf import settings
 from django.http import HttpRequest
 
+# As some proxies write a hop: 192.0.2.1:4711, [2001:db8::1], [2001:db8::1]:4711.
+WITH_PORT = re.compile(r"\[([^\]]*)\](?::\d*)?|([^:]*):\d*")
+ONE_CUSTOMER = 64  # bits of an IPv6 address; whoever has one has all that share them
 
-def client_address(request: HttpRequest) -> str:
-    """Return the client's address.
 
-    Each of the ``TRUSTED_PROXIES`` nearest hops has appended the address it saw to
-    ``X-Forwarded-For``; anything further left is the client's own claim and is
-    ignored, as is the whole header when no proxy is trusted.
+def client_address(meta: Mapping[str, str]) -> str:
+    """Return the client's IP address, or nothing if there is none (a Unix socket).
+
+    Takes ``request.META``. Each of the ``TRUSTED_PROXIES`` nearest hops has appended
+    the address it saw to ``X-Forwarded-For``; anything further left is the client's
+    own claim and is ignored, as is the whole header when no proxy is trusted. Where
+    a believed hop is no address, the peer's counts.
     """
-    peer = request.META.get("REMOTE_ADDR", "")
+    peer = _plain(meta.get("REMOTE_ADDR", ""))
     if not settings.TRUSTED_PROXIES:
         return peer
-    header = request.META.get("HTTP_X_FORWARDED_FOR", "")
+    header = meta.get("HTTP_X_FORWARDED_FOR", "")
     hops = [hop.strip() for hop in header.split(",") if hop.strip()]
     if not hops:
         return peer
-    return hops[-min(settings.TRUSTED_PROXIES, len(hops))]
+    return _plain(hops[-min(settings.TRUSTED_PROXIES, len(hops))]) or peer
+
+
+def client_network(request: HttpRequest) -> str:
+    """Return what limits by address count: an IPv4 address or an IPv6 /64.
+
+    An IPv6 host can send from any of 2^64 addresses, and would have as many tries.
+    """
+    address = client_address(request.META)
+    if ":" not in address:
+        return address
+    return str(ip_network(f"{address}/{ONE_CUSTOMER}", strict=False))
+
+
+def _plain(text: str) -> str:
+    """Return the IP address in ``text`` in its one spelling, or nothing."""
+    if match := WITH_PORT.fullmatch(text):
+        text = match[1] or match[2] or ""
+    try:
+        address = ip_address(text.partition("%")[0])  # a zone is the host's own word
+    except ValueError:
+        return ""
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return str(address)

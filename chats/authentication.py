@@ -5,7 +5,7 @@ from django.http import HttpRequest
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
-from chats.addresses import client_address
+from chats.addresses import client_address, client_network
 from chats.models import AccessToken, User
 from chats.services import sign_in
 
@@ -29,7 +29,7 @@ class UsernameOrEmailBackend(ModelBackend):
             return None
         known = User.objects.named(username).first()
         account = str(known.pk) if known else username.lower()
-        address = client_address(request) if request else ""
+        address = client_network(request) if request else ""
         sign_in.reserve_attempt(account, address)
         user = known or User()
         if not known:
@@ -70,7 +70,7 @@ class TokenAuthentication(authentication.BaseAuthentication):
         token = AccessToken.objects.opened_by(secret.strip())
         if token is None:
             raise exceptions.AuthenticationFailed("Invalid token.", "invalid_token")
-        token.mark_used()
+        token.mark_used(client_address(request.META))
         token.user.mark_seen()
         return token.user, token
 

@@ -6,10 +6,12 @@ class ChatError(Exception):
 
     ``field`` names the input at fault; with it the API answers
     ``{field: [message]}``, without it ``{"detail": message, "code": code}``.
+    ``retry_after``, in seconds, is for what may succeed later.
     """
 
     status = 400
     code = "invalid"
+    retry_after: int | None = None
 
     def __init__(self, message: str, *, field: str | None = None, code: str = ""):
         super().__init__(message)
@@ -62,6 +64,13 @@ class TooManyAttempts(ChatError):
     status = 429
     code = "throttled"
 
-    def __init__(self, message: str, *, retry_after: int):
-        super().__init__(message)
+    def __init__(self, message: str, *, retry_after: int, code: str = ""):
+        super().__init__(message, code=code)
         self.retry_after = retry_after
+
+
+class Full(TooManyAttempts):
+    """This process has no room for more; another one may."""
+
+    status = 503
+    code = "full"

@@ -8,18 +8,20 @@ from django.db import InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from django.views import defaults
 from rest_framework import exceptions
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 from rest_framework.views import set_rollback
 
-from chats import metrics
-from chats.exceptions import ChatError, TooManyAttempts
+from chats import metrics, throttles
+from chats.exceptions import ChatError
 
 logger = logging.getLogger(__name__)
 
 # InternalError: PostgreSQL's word for a server that may only be read, a standby, and
 # for a transaction that it has ended by itself.
 DATABASE_DOWN = (OperationalError, InterfaceError, InternalError)
+NOBODY = (exceptions.AuthenticationFailed, exceptions.NotAuthenticated)
 UNAVAILABLE = {
     "detail": "The database is busy or not answering. Try again.",
     "code": "unavailable",
@@ -33,6 +35,7 @@ def exception_handler(exc: Exception, context: dict) -> Response | None:
     ``{"detail": …, "code": …}``, or ``{"field": ["…"]}`` for input; a database that
     is locked, full or gone is 503 with ``Retry-After``.
     """
+    exc = counted(exc, context["request"])
     if isinstance(exc, ChatError):
         set_rollback()
         return chat_error_response(exc)
@@ -54,9 +57,19 @@ def exception_handler(exc: Exception, context: dict) -> Response | None:
     return response
 
 
+def counted(exc: Exception, request: Request) -> Exception:
+    """Return the exception; Throttled if it is one of too many by nobody."""
+    if isinstance(exc, NOBODY):
+        try:
+            throttles.refuse_stranger(request)
+        except exceptions.Throttled as throttled:
+            return throttled
+    return exc
+
+
 def chat_error_response(exc: ChatError) -> Response:
     headers = {}
-    if isinstance(exc, TooManyAttempts):
+    if exc.retry_after is not None:
         headers["Retry-After"] = str(exc.retry_after)
     if exc.status == 401:
         headers["WWW-Authenticate"] = "Token"
@@ -64,7 +77,11 @@ def chat_error_response(exc: ChatError) -> Response:
         data = {exc.field: [exc.message]}
     else:
         data = {"detail": exc.message, "code": exc.code}
-    return Response(data, exc.status, headers=headers)
+    response = Response(data, exc.status, headers=headers)
+    if exc.status == 503:
+        logger.warning("Refused: %s", exc)
+        response._has_been_logged = True  # by Django it would be, as an error
+    return response
 
 
 def server_error(request: HttpRequest):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from time import perf_counter
 
 from django.conf import settings
+from django.contrib.sessions import middleware as sessions
 from django.http import HttpRequest, HttpResponse
 
 from chats import metrics
@@ -81,6 +82,41 @@ class NoStoreMiddleware:
         response = self.get_response(request)
         if request.path.startswith("/api"):
             response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+
+class SessionMiddleware(sessions.SessionMiddleware):
+    """Django's, which tells the session where it is used from."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        super().process_request(request)
+        request.session.meta = request.META
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponse
+    ) -> HttpResponse:
+        if hasattr(request, "session"):  # not where an earlier middleware answered
+            request.session.mark_used()
+        return super().process_response(request, response)
+
+
+class RateLimitMiddleware:
+    """Tell callers how much of their allowance is left, where a call was counted.
+
+    In the headers of draft-ietf-httpapi-ratelimit-headers-06; nothing is asked of
+    the cache for it.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        quota = getattr(request, "quota", None)
+        if quota is not None:
+            response.headers["RateLimit-Limit"] = str(quota.limit)
+            response.headers["RateLimit-Remaining"] = str(quota.remaining)
+            response.headers["RateLimit-Reset"] = str(quota.reset)
         return response
 
 

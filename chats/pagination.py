@@ -70,10 +70,8 @@ class SlicedPages(Pages):
         """Return the rows past the edge, in the order in which they are read."""
         lower = self.is_lower(backward=backward)
         if edge:
-            queryset = queryset.filter(
-                within(self.implied, self.names, edge, lower=lower),
-                beyond(self.names, edge, lower=lower),
-            )
+            implied = within(self.implied, self.names, edge, lower=lower)
+            queryset = queryset.filter(implied & beyond(self.names, edge, lower=lower))
             if isinstance(queryset, Inbox) and not lower:
                 queryset = queryset.sent_since(edge[0])
         return queryset.reverse() if backward else queryset

@@ -26,6 +26,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections
 from chats import metrics
 from chats.events.hub import Hub
 from chats.events.people import Credential, Subscription
+from chats.events.places import Places
 from chats.events.presence import signed_out
 from chats.events.streams import Piece, backlog
 from chats.exceptions import Gone
@@ -53,10 +54,28 @@ class Offer:
     accepted: tuple[UUID, Piece, Credential] | None = None
     request_id = ""  # of the request that opened the stream
 
+    def __init__(self, places: Places):
+        self._places = places
+        self._reserved: list[UUID] = []  # one at most; whoever pops it gives it back
+        self._is_over = False
+
+    def reserve(self, user_id: UUID) -> None:
+        """Take a place before anything is read for it; raises as ``Places.take``."""
+        self._places.take(user_id)
+        self._reserved.append(user_id)
+        if self._is_over:  # the client went away meanwhile
+            self.release()
+
     def accept(self, user_id: UUID, start: Piece, credential: Credential) -> None:
         # Without its body: up to 500 events, which would stay as long as the stream.
         rest = Piece(b"", start.position, start.has_more)
         self.accepted = (user_id, rest, credential)
+
+    def release(self) -> None:
+        """Give the place back, whatever has become of the request."""
+        self._is_over = True
+        with contextlib.suppress(IndexError):
+            self._places.give_back(self._reserved.pop())
 
 
 class Stream(Subscription):
@@ -127,6 +146,7 @@ class Shell:
         self.quick = ThreadPoolExecutor(settings.WEB_THREADS, "web")
         self.slow = ThreadPoolExecutor(settings.WEB_THREADS, "slow")
         self.streams: set[Stream] = set()
+        self.places = Places()
         self.hub: Hub | None = None
         self.is_closing = False
 
@@ -147,10 +167,14 @@ class Shell:
         if isinstance(body, int):
             await refuse(send, body)
             return
-        offer = Offer()
-        await self.exchange(scope, body, offer, send)
-        if offer.accepted is not None:
-            await self.hold(*offer.accepted, receive, send, offer.request_id)
+        offer = Offer(self.places)
+        scope = scope | {"client": peer_of(scope, send)}
+        try:
+            await self.exchange(scope, body, offer, send)
+            if offer.accepted is not None:
+                await self.hold(*offer.accepted, receive, send, offer.request_id)
+        finally:
+            offer.release()
 
     async def exchange(
         self, scope: Scope, body: bytes, offer: Offer, send: Send
@@ -443,6 +467,17 @@ def is_disconnected(send: Send) -> bool:
     return bool(getattr(getattr(send, "__self__", None), "disconnected", False))
 
 
+def peer_of(scope: Scope, send: Send) -> tuple[str, int] | None:
+    """Return who is at the other end of the connection, whatever its headers claim.
+
+    For connections from its own machine uvicorn puts X-Forwarded-For there, however
+    many proxies the settings trust.
+    """
+    transport = transport_of(send)
+    peer = transport and transport.get_extra_info("peername")
+    return peer[:2] if isinstance(peer, tuple) else scope.get("client")
+
+
 def send_at_once(send: Send) -> None:
     """Switch Nagle's algorithm off for the connection, where the server did not.
 
@@ -462,14 +497,14 @@ def body_message(body: bytes, *, more: bool = False) -> dict[str, Any]:
 
 
 def takes_long(scope: Scope) -> bool:
-    """Tell whether a request hashes a password, reads much, or is the staff's."""
+    """Tell whether a request may hash a password, reads much, or is the staff's."""
     path = path_of(scope)
     if path.startswith(("/admin/", "/api-auth/", "/api/schema/", "/metrics")):
         return True
     if path == "/api/users/me/export/":
         return True
-    is_sign_up = path == "/api/users/"
-    return scope["method"] == "POST" and (is_sign_up or path.startswith("/api/auth/"))
+    is_write = scope["method"] in {"POST", "PUT", "PATCH"}
+    return is_write and path.startswith(("/api/auth/", "/api/users/"))
 
 
 def path_of(scope: Scope) -> str:

@@ -4,14 +4,18 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from math import ceil
+from typing import NamedTuple
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from django.core.cache import cache
 from redis.exceptions import RedisError
+from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from chats.addresses import client_address
+from chats.addresses import client_network
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +66,14 @@ class Breaker:
 breaker = Breaker(OUTAGE_PAUSE)
 
 
+class Quota(NamedTuple):
+    """What a caller has left of an allowance; ``reset`` is in seconds."""
+
+    limit: int
+    remaining: int
+    reset: int
+
+
 class RateThrottle(BaseThrottle):
     """Counts calls per caller in windows of fixed length.
 
@@ -81,7 +93,11 @@ class RateThrottle(BaseThrottle):
             return True
         limit, window = rate
         self.seconds_left = window - time.time() % window
-        return count(f"throttle:{scope}:{caller(request)}", window) <= limit
+        counted = count(f"throttle:{scope}:{caller(request)}", window)
+        if counted:  # else the cache is not answering
+            left = max(0, limit - counted)
+            note(request, Quota(limit, left, ceil(self.seconds_left)))
+        return counted <= limit
 
     def wait(self) -> float:
         return self.seconds_left
@@ -112,11 +128,44 @@ class SignUpThrottle(RateThrottle):
     scope = "signup"
 
 
+class StartThrottle(RateThrottle):
+    """Conversations started."""
+
+    scope = "conversations"
+
+
+class StrangerThrottle(RateThrottle):
+    """Calls by nobody or with a wrong token: by address, whoever they say they are."""
+
+    scope = "anon"
+
+
+def refuse_stranger(request: Request) -> None:
+    """Count a call that is refused as 401, unless it was; raise Throttled beyond.
+
+    REST framework asks its throttles only after it knows who is calling: without
+    this, wrong tokens could be tried at any rate.
+    """
+    if getattr(request._request, "quota", None) is not None:
+        return
+    request.user = AnonymousUser()
+    throttle = StrangerThrottle()
+    if not throttle.allow_request(request, None):
+        raise Throttled(throttle.wait())
+
+
+def note(request: Request, quota: Quota) -> None:
+    """Keep what is left for the answer's headers: of several limits, the nearest."""
+    earlier = getattr(request._request, "quota", None)
+    if earlier is None or quota.remaining < earlier.remaining:
+        request._request.quota = quota
+
+
 def caller(request: Request) -> str:
     """Return what identifies the caller: the person, or the address."""
     if request.user.is_authenticated:
         return str(request.user.pk)
-    return client_address(request)
+    return client_network(request)
 
 
 def count(key: str, seconds: int) -> int:

@@ -9,6 +9,7 @@ from chats.views.conversations import ConversationViewSet
 from chats.views.events import EventsView
 from chats.views.export import ExportView
 from chats.views.messages import MessageViewSet
+from chats.views.sessions import SessionViewSet
 from chats.views.users import UserViewSet
 
 router = DefaultRouter()
@@ -17,6 +18,7 @@ router.register("messages", MessageViewSet)  # first what is asked for most
 router.register("conversations", ConversationViewSet)
 router.register("users", UserViewSet)
 router.register("auth/tokens", auth.TokenViewSet)
+router.register("auth/sessions", SessionViewSet)
 
 auth_urls = [
     path("login/", auth.LoginView.as_view(), name="login"),

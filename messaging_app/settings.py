@@ -206,7 +206,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "chats.middleware.RateLimitMiddleware",
+    "chats.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -237,6 +238,7 @@ LANGUAGE_CODE = "en-us"
 # --- People and sign-in -------------------------------------------------------
 
 AUTH_USER_MODEL = "chats.User"
+SESSION_ENGINE = "chats.sessions"
 AUTHENTICATION_BACKENDS = ["chats.authentication.UsernameOrEmailBackend"]
 LOGIN_URL = "rest_framework:login"
 LOGIN_REDIRECT_URL = "/api/"
@@ -295,7 +297,13 @@ CSRF_TRUSTED_ORIGINS = env_origins("CSRF_TRUSTED_ORIGINS")
 CORS_ALLOWED_ORIGINS = env_origins("CORS_ALLOWED_ORIGINS")
 CORS_ALLOW_CREDENTIALS = True
 CORS_ALLOW_HEADERS = (*default_headers, "last-event-id")
-CORS_EXPOSE_HEADERS = ("Retry-After", "X-Request-ID")
+CORS_EXPOSE_HEADERS = (
+    "Retry-After",
+    "X-Request-ID",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+)
 CORS_URLS_REGEX = r"^/api/"
 TRUSTED_PROXIES = env_int("TRUSTED_PROXIES", 0, minimum=0, maximum=10)
 X_FRAME_OPTIONS = "DENY"
@@ -303,12 +311,18 @@ X_FRAME_OPTIONS = "DENY"
 # --- Limits -------------------------------------------------------------------
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes of a request body
+MAX_JSON_DEPTH = env_int("MAX_JSON_DEPTH", 32, minimum=4, maximum=200)
+MAX_TOKENS_PER_USER = env_int("MAX_TOKENS_PER_USER", 100, minimum=1, maximum=10_000)
+# Of one process. A browser opens one stream a tab.
+MAX_STREAMS_PER_USER = env_int("MAX_STREAMS_PER_USER", 50, minimum=1, maximum=100_000)
+MAX_STREAMS = env_int("MAX_STREAMS", 20_000, minimum=1, maximum=1_000_000)
 THROTTLE_RATES = {
     "anon": env_rate("THROTTLE_ANON", "1200/min"),
     "user": env_rate("THROTTLE_USER", "12000/min"),
     "send": env_rate("THROTTLE_SEND", "6000/min"),
     "signup": env_rate("THROTTLE_SIGNUP", "1000/hour"),
     "export": env_rate("THROTTLE_EXPORT", "10/hour"),
+    "conversations": env_rate("THROTTLE_CONVERSATIONS", "1000/hour"),
 }
 
 # --- Server -------------------------------------------------------------------

@@ -22,6 +22,7 @@ from chats.models import (
     Participant,
     SignInAttempts,
     User,
+    UserSession,
 )
 from chats.services.messages import edit_message, send_message
 from chats.services.staff import (
@@ -38,6 +39,7 @@ MODELS = (
     "participant",
     "message",
     "accesstoken",
+    "usersession",
     "signinattempts",
     "event",
 )
@@ -150,6 +152,11 @@ def say(sender: User, conversation: Conversation, body: str = "Hello") -> Messag
     return send_message(sender, conversation.pk, message_body=body)[0]
 
 
+def session_of(person: User) -> UserSession:
+    signed_in(person)
+    return UserSession.objects.get(user=person)
+
+
 def make_row(model: str):
     """One more row of a model, behind it people and conversations of its own."""
     person = UserFactory()
@@ -160,6 +167,7 @@ def make_row(model: str):
         "participant": lambda: start(person).participations.get(),
         "message": lambda: say(person, start(person)),
         "accesstoken": lambda: AccessToken.objects.issue(person, "laptop", None)[0],
+        "usersession": lambda: session_of(person),
         "signinattempts": lambda: SignInAttempts.objects.create(
             key=f"key of {person}", window_ends_at=now
         ),
@@ -237,6 +245,7 @@ LIST_QUERIES = {
     "participant": 4,
     "message": 8,  # one of them records the reading
     "accesstoken": 4,
+    "usersession": 4,
     "signinattempts": 4,
     "event": 5,
 }
@@ -878,7 +887,7 @@ def test_clerk_cannot_change_groups(as_clerk):
 def test_staff_without_permissions_see_nothing(alice, conversation):
     client = signed_in(UserFactory(is_staff=True))
 
-    assert [client.get(list_of(model)).status_code for model in MODELS] == [403] * 7
+    assert [client.get(list_of(model)).status_code for model in MODELS] == [403] * 8
     assert client.post(page_of(alice), user_form(alice)).status_code == 403
 
 
@@ -1309,6 +1318,36 @@ def test_token_deleted_is_revoked(bulk, as_boss, alice):
 
     headers = {"Authorization": f"Token {secret}"}
     assert Client().get("/api/users/me/", headers=headers).status_code == 401
+
+
+def test_sessions_are_shown_to_superusers_only(as_boss, as_clerk, alice):
+    row = session_of(alice)
+    urls = [list_of("usersession"), page_of(row), page_of(row, "delete")]
+
+    assert [as_boss.get(url).status_code for url in urls] == [200] * 3
+    assert [as_clerk.get(url).status_code for url in urls] == [403] * 3
+    assert "usersession" not in as_clerk.get("/admin/").content.decode()
+
+
+def test_sessions_of_a_person_are_linked_and_listed(as_boss, alice, bob):
+    row, _ = session_of(alice), session_of(bob)
+    url = f"{list_of('usersession')}?user={alice.pk}"
+
+    assert url in as_boss.get(page_of(alice)).content.decode()
+    assert listed(as_boss.get(url)) == [row]
+
+
+@pytest.mark.parametrize("bulk", [False, True])
+def test_session_deleted_is_signed_out(bulk, as_boss, alice):
+    browser = signed_in(alice)
+    row = alice.sessions.get()
+
+    if bulk:
+        act(as_boss, "delete_selected", row, post="yes")
+    else:
+        as_boss.post(page_of(row, "delete"), {"post": "yes"})
+
+    assert browser.get("/api/users/me/").status_code == 401
 
 
 def test_sign_in_attempts_deleted_let_somebody_in_again(as_boss):

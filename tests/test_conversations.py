@@ -229,6 +229,20 @@ def test_start_with_exactly_the_most_participants(settings, as_alice, bob, mallo
     assert (response.status_code, response.json()["participant_count"]) == (201, 3)
 
 
+def test_start_with_too_long_a_list_looks_at_no_item(
+    settings, as_alice, django_assert_num_queries
+):
+    settings.MAX_PARTICIPANTS = 2
+
+    with django_assert_num_queries(0):
+        response = as_alice.post(URL, {"participant_ids": ["no id"] * 3})
+
+    assert response.status_code == 400
+    assert response.json() == {
+        "participant_ids": ["A conversation has at most 2 participants."]
+    }
+
+
 def test_start_with_too_many_names_the_field(settings, as_alice, bob, mallory):
     settings.MAX_PARTICIPANTS = 2
 

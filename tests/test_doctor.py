@@ -137,6 +137,16 @@ def read_too_far(place: Conversation) -> None:
     place.participations.update(last_read_seq=place.last_seq + 1)
 
 
+def forget_what_is_unread(place: Conversation) -> None:
+    place.participations.filter(last_read_seq__lt=place.last_seq).update(
+        has_unread=False
+    )
+
+
+def be_active_in_another_hour(place: Conversation) -> None:
+    place.participations.update(active_hour=1)
+
+
 def miscount(place: Conversation) -> None:
     Conversation.objects.filter(pk=place.pk).update(participant_count=1)
 
@@ -296,6 +306,8 @@ BREAKS: list[tuple[Callable, str]] = [
     (point_at_a_message_elsewhere, "last_message"),
     (read_too_far, "last_read_seq"),
     (read_below_nothing, "last_read_seq"),
+    (forget_what_is_unread, "has_unread"),
+    (be_active_in_another_hour, "active_hour"),
     (miscount, "participant_count"),
     (give_to_an_outsider, "owner"),
     (keep_an_owner_of_nothing, "owner"),

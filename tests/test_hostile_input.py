@@ -48,6 +48,7 @@ CHANGE = "/api/auth/password/change/"
 RESET = "/api/auth/password/reset/"
 CONFIRM = "/api/auth/password/reset/confirm/"
 TOKENS = "/api/auth/tokens/"
+SESSIONS = "/api/auth/sessions/"
 TOKEN = "/api/auth/tokens/$token/"
 
 PERSON = {
@@ -310,6 +311,8 @@ def test_hostile_bodies_reach_every_route_that_takes_one():
         ("DELETE", ME),
         ("POST", normal(TYPING)),
         ("DELETE", normal(TOKEN)),
+        ("DELETE", f"{SESSIONS}{{id}}/"),
+        ("POST", f"{SESSIONS}revoke_others/"),
     }
     routes = {(method, normal(path)) for method, path in api_calls()}
     writes = {(method, path) for method, path in routes if method != "GET"}
@@ -353,6 +356,36 @@ def test_malformed_json_is_refused(hostile, world, raw):
         assert response.json()["detail"].startswith("JSON parse error")
         assert response.json()["code"] == "parse_error"
     assert everything() == before
+
+
+@pytest.mark.parametrize(
+    ("body", "is_too_deep"),
+    [
+        ('{"title": ' + "[" * 31 + "]" * 31 + "}", False),
+        ('{"title": ' + "[" * 32 + "]" * 32 + "}", True),
+        ('{"title": "' + "[" * 500 + r"\"{" + '"}', False),
+        ('{"a": [' + "[]," * 500 + "[]]}", False),
+    ],
+    ids=["deepest", "deeper", "in a text", "wide"],
+)
+def test_json_is_refused_by_depth_and_not_by_brackets(
+    hostile, world, body, is_too_deep
+):
+    response = hostile.generic("POST", CONVERSATIONS, body, content_type=JSON)
+    too_deep = {
+        "detail": "JSON parse error - nested too deeply.",
+        "code": "parse_error",
+    }
+    assert response.status_code == 400
+    assert (response.json() == too_deep) is is_too_deep
+    assert ("participant_ids" in response.json()) is not is_too_deep
+
+
+def test_json_depth_is_a_setting(hostile, world, settings):
+    settings.MAX_JSON_DEPTH = 4
+    body = '{"title": [[[[]]]]}'
+    response = hostile.generic("POST", CONVERSATIONS, body, content_type=JSON)
+    assert response.json()["code"] == "parse_error"
 
 
 @pytest.mark.parametrize("path", [CONVERSATIONS, MESSAGES, RESET, USERS])
@@ -758,6 +791,7 @@ def test_every_route_answers_safe_methods(hostile, anonymous, world, method, acc
         "conversations": world["conversation"],
         "messages": world["message"],
         "tokens": world["token"],
+        "sessions": world["token"],
     }
     anonymous.raise_request_exception = False
     failed = []

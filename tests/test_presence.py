@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -17,8 +16,9 @@ from chats.events import presence
 from chats.events.people import Credential, Subscription
 from chats.events.presence import EVERY, fingerprint, refresh, signed_out
 from chats.events.wakeups import OtherWriters
-from chats.models import AccessToken, Participant, TypingSignal, User
+from chats.models import AccessToken, Participant, TypingSignal, User, UserSession
 from chats.models.events import TYPING_SIGNALS_KEPT
+from chats.models.sign_in import digest_of
 from chats.models.users import ONLINE_FOR
 from chats.services import conversations, users
 from tests.factories import PASSWORD, UserFactory, start
@@ -260,7 +260,7 @@ def session_of(user: User) -> Subscription:
     assert client.login(username=user.username, password=PASSWORD)
     user.refresh_from_db()
     mark = fingerprint(user.password, user.sessions_ended_at)
-    key = client.session.session_key
+    key = digest_of(client.session.session_key)
     return Subscription(user.pk, 0, Credential("session", key, mark))
 
 
@@ -270,8 +270,8 @@ def token_of(user: User) -> Subscription:
 
 
 ENDS_SESSIONS = {
-    "sign-out": lambda user: Session.objects.all().delete(),
-    "session over": lambda user: Session.objects.update(expire_date=timezone.now()),
+    "sign-out": lambda user: UserSession.objects.all().delete(),
+    "session over": lambda user: UserSession.objects.update(expire_date=timezone.now()),
 }
 ENDS_TOKENS = {
     "revocation": lambda user: AccessToken.objects.filter(user=user).delete(),

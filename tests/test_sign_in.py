@@ -1,24 +1,32 @@
 """Signing in and out: sessions, CSRF, and the limit on guessing."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import timedelta
 from threading import Barrier
 
 import pytest
 import time_machine
-from django.contrib.auth.hashers import MD5PasswordHasher
-from django.contrib.sessions.models import Session
+from django.contrib.auth.hashers import MD5PasswordHasher, make_password
+from django.contrib.auth.tokens import default_token_generator
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
+from django.utils.http import urlsafe_base64_encode
 from rest_framework.test import APIClient
 
-from chats.addresses import client_address
+from chats.addresses import client_address, client_network
 from chats.exceptions import TooManyAttempts
-from chats.models import AccessToken, Event, SignInAttempts, User
+from chats.models import AccessToken, Event, SignInAttempts, User, UserSession
 from chats.services import sign_in
 from chats.services.users import deactivate_user
+from messaging_app.settings import BASE_DIR, PASSWORD_HASHERS
 from tests.factories import PASSWORD, UserFactory
+from tests.servers import database_url
 
 LOGIN = "/api/auth/login/"
 LOGOUT = "/api/auth/logout/"
@@ -139,7 +147,7 @@ def test_login_as_another_person_ends_the_first_session(alice, bob):
     client.post(LOGIN, {"username": "bob", "password": PASSWORD})
     assert client.get(ME).json()["username"] == "bob"
     assert other.get(ME).status_code == 401
-    assert Session.objects.count() == 1
+    assert UserSession.objects.count() == 1
 
 
 @pytest.mark.parametrize(
@@ -223,7 +231,7 @@ def test_login_from_a_foreign_page_is_refused(alice, settings, origin, status):
             "detail": "This origin is not trusted.",
             "code": "bad_origin",
         }
-        assert not Session.objects.exists()
+        assert not UserSession.objects.exists()
 
 
 def test_login_ignores_a_stale_session_and_a_bad_token(alice):
@@ -232,6 +240,11 @@ def test_login_ignores_a_stale_session_and_a_bad_token(alice):
     client.credentials(HTTP_AUTHORIZATION="Token revoked")
     body = {"username": "alice", "password": PASSWORD}
     assert client.post(LOGIN, body).status_code == 200
+
+
+def test_passwords_are_kept_by_argon2(settings):
+    settings.PASSWORD_HASHERS = PASSWORD_HASHERS
+    assert make_password(PASSWORD).startswith("argon2$argon2id$")
 
 
 # --- Sessions -----------------------------------------------------------------
@@ -385,19 +398,56 @@ def test_guessing_of_an_unknown_account_is_refused_alike(db):
     assert answers[-1].json() == TOO_MANY
 
 
-def test_guessing_through_any_door_counts_together(alice, client):
+FORM = {"username": "alice", "password": "wrong"}
+NEW = "another-Passw0rd"
+DOORS = {
+    "login": lambda: log_in(password="wrong"),
+    "token": lambda: APIClient().post("/api/auth/tokens/", FORM | {"name": "x"}),
+    "admin": lambda: Client().post("/admin/login/", FORM),
+    "browsable API": lambda: Client().post("/api-auth/login/", FORM),
+    "password": lambda: inside().post(
+        "/api/auth/password/change/", {"old_password": "wrong", "new_password": NEW}
+    ),
+    "e-mail": lambda: inside().patch(
+        ME, {"email": "new@example.org", "current_password": "wrong"}
+    ),
+    "password in the admin": lambda: inside().post(
+        "/admin/password_change/",
+        {"old_password": "wrong", "new_password1": NEW, "new_password2": NEW},
+        format="multipart",
+    ),
+}
+
+
+def inside() -> APIClient:
+    """Return a client with a session of alice's, as one left unlocked would have."""
+    client = APIClient()
+    client.force_login(User.objects.get())
+    return client
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_guessing_through_any_door_counts(alice, door):
     User.objects.update(is_staff=True)
-    form = {"username": "alice", "password": "wrong"}
-    session = APIClient()
-    session.force_login(User.objects.get())
-    change = {"old_password": "wrong", "new_password": "another-Passw0rd"}
-    log_in(password="wrong")
-    APIClient().post("/api/auth/tokens/", form | {"name": "x"})
-    client.post("/admin/login/", form)
-    client.post("/api-auth/login/", form)
-    session.post("/api/auth/password/change/", change)
+    for _ in range(5):
+        DOORS[door]()
     assert log_in().status_code == 429
-    assert User.objects.get().check_password(PASSWORD)
+    account = User.objects.get()
+    assert account.check_password(PASSWORD)
+    assert account.email == alice.email
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_guessing_through_any_door_is_refused(hashed, alice, door):
+    """That the password is not looked at is what the hasher notices."""
+    User.objects.update(is_staff=True)
+    statuses(5, password="wrong")
+    hashed.clear()
+    response = DOORS[door]()
+    assert hashed == []
+    assert (
+        response.status_code == 429 or TOO_MANY["detail"] in response.content.decode()
+    )
 
 
 def test_guessing_refused_on_the_browsable_login_is_429(alice, client):
@@ -449,12 +499,110 @@ def test_guesses_at_once_by_both_names_are_evaluated_five_times_at_most(hashed, 
     assert len(hashed) == 5
 
 
+GUESSER = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+import django
+django.setup()
+from django.db import connection
+from django.test import Client
+
+def guess(name):
+    body = {"username": name, "password": "wrong"}
+    try:
+        response = Client().post("/api/auth/login/", body, "application/json")
+        return response.status_code
+    finally:
+        connection.close()
+
+print("ready", flush=True)
+sys.stdin.readline()
+with ThreadPoolExecutor(4) as pool:
+    print(*pool.map(guess, ["alice", "alice@example.org"] * 7))
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_guesses_at_once_by_four_processes_are_evaluated_five_times_at_most(alice):
+    named = {"DJANGO_SETTINGS_MODULE": "tests.settings", "DATABASE_URL": database_url()}
+    with ExitStack() as stack:
+        guessers = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", GUESSER],
+                    cwd=BASE_DIR,
+                    env=os.environ | named,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for _ in range(4)
+        ]
+        for guesser in guessers:
+            assert guesser.stdout.readline() == "ready\n"
+        for guesser in guessers:
+            guesser.stdin.write("go\n")
+            guesser.stdin.flush()
+        answers = [status for item in guessers for status in item.stdout.read().split()]
+    assert sorted(answers) == ["401"] * 5 + ["429"] * 51
+
+
 def test_guessing_from_many_addresses_is_refused_after_fifty(db):
     for number in range(50):
         sign_in.reserve_attempt("account", f"192.0.2.{number}")
     with pytest.raises(TooManyAttempts):
         sign_in.reserve_attempt("account", "198.51.100.1")
     sign_in.reserve_attempt("another", "198.51.100.1")
+
+
+def guess_from_everywhere(account: User) -> None:
+    """Use up the account's allowance from addresses that are new to it."""
+    for number in range(50):
+        sign_in.reserve_attempt(str(account.pk), f"192.0.2.{number}")
+
+
+HOME = {"REMOTE_ADDR": "203.0.113.7"}
+
+
+def test_account_used_up_is_open_where_its_person_signed_in_lately(alice):
+    """Or somebody with ten hosts could keep a person out for ever."""
+    log_in(**HOME)
+    guess_from_everywhere(alice)
+    assert log_in(REMOTE_ADDR="203.0.113.8").status_code == 429
+    assert statuses(2, **HOME) == [200, 200]
+
+
+def test_account_used_up_allows_five_guesses_where_its_person_signed_in(alice):
+    log_in(**HOME)
+    guess_from_everywhere(alice)
+    assert statuses(6, password="wrong", **HOME) == [401] * 5 + [429]
+    assert log_in(**HOME).status_code == 429
+
+
+def test_account_used_up_is_closed_where_its_person_signed_in_long_ago(alice):
+    with time_machine.travel(timezone.now() - timedelta(days=30, minutes=1)):
+        log_in(**HOME)
+    guess_from_everywhere(alice)
+    assert log_in(**HOME).status_code == 429
+
+
+def test_account_used_up_is_closed_where_another_person_signed_in(alice, bob):
+    log_in("bob", **HOME)
+    guess_from_everywhere(alice)
+    assert log_in(**HOME).status_code == 429
+
+
+def test_account_used_up_opens_by_a_letter(alice):
+    guess_from_everywhere(alice)
+    letter = {
+        "uid": urlsafe_base64_encode(str(alice.pk).encode()),
+        "token": default_token_generator.make_token(alice),
+        "new_password": "an-0ther-good-one",
+    }
+    path = "/api/auth/password/reset/confirm/"
+    assert APIClient().post(path, letter, **HOME).status_code == 204
+    assert log_in(password="an-0ther-good-one", **HOME).status_code == 200
 
 
 def test_guessing_of_many_accounts_is_refused_after_two_hundred(db):
@@ -496,8 +644,20 @@ def test_attempts_are_kept_without_names_and_addresses(alice):
         (1, " , ", "192.0.2.1"),
         (1, "203.0.113.9", "203.0.113.9"),
         (1, "a lie, 203.0.113.9", "203.0.113.9"),
+        (1, "198.51.100.1, 198.51.100.2, 203.0.113.9", "203.0.113.9"),
         (2, "a lie, 203.0.113.9, 10.0.0.1", "203.0.113.9"),
         (2, "203.0.113.9", "203.0.113.9"),
+        (1, "unknown", "192.0.2.1"),
+        (1, "999.1.1.1", "192.0.2.1"),
+        (1, "198.51.100.1, <script>", "192.0.2.1"),
+        (1, "\xff" * 9000, "192.0.2.1"),
+        (1, "203.0.113.9:4711", "203.0.113.9"),
+        (1, "[2001:db8::9]:4711", "2001:db8::9"),
+        (1, "[2001:db8::9]", "2001:db8::9"),
+        (1, "2001:DB8:0:0::9", "2001:db8::9"),
+        (1, "::ffff:203.0.113.9", "203.0.113.9"),
+        (1, "fe80::1%" + "x" * 99, "fe80::1"),
+        (1, "[203.0.113.9", "192.0.2.1"),
     ],
 )
 def test_address_is_believed_as_far_as_the_proxies(
@@ -505,7 +665,26 @@ def test_address_is_believed_as_far_as_the_proxies(
 ):
     settings.TRUSTED_PROXIES = proxies
     headers = {"HTTP_X_FORWARDED_FOR": forwarded, "REMOTE_ADDR": "192.0.2.1"}
-    assert client_address(rf.get("/", **headers)) == address
+    assert client_address(rf.get("/", **headers).META) == address
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("", ""),
+    ],
+)
+def test_limits_count_all_that_one_customer_may_send_from(rf, address, network):
+    assert client_network(rf.get("/", REMOTE_ADDR=address)) == network
+
+
+def test_guessing_from_all_of_an_ipv6_network_counts_together(alice):
+    addresses = [f"2001:db8::{number:x}" for number in range(1, 7)]
+    answers = [log_in(password="wrong", REMOTE_ADDR=item) for item in addresses]
+    assert [answer.status_code for answer in answers] == [401] * 5 + [429]
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,20 @@ import socket
 import struct
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import httpx
 import pytest
+from django.contrib.auth.tokens import default_token_generator
 from django.core.signals import request_finished
 from django.db import connections
 from django.test import Client
+from django.utils.http import urlsafe_base64_encode
 
 from chats import stream as shell_module
 from chats.events import hub, log, presence, streams, wakeups
 from chats.events.people import Credential
+from chats.events.places import Places
 from chats.exceptions import Gone
 from chats.models import AccessToken, Conversation, Event, Message, User
 from chats.services import conversations, messages, users
@@ -329,6 +333,29 @@ def revoke(server: Server, user: User, credentials: dict) -> None:
     assert answer.status_code == 204
 
 
+def end_session(server: Server, user: User, credentials: dict) -> None:
+    """As another device of the person does."""
+    path = "/api/auth/sessions/"
+    [*_, oldest] = server.call(user, "GET", path).json()["results"]
+    answer = server.call(user, "DELETE", f"{path}{oldest['session_id']}/")
+    assert answer.status_code == 204
+
+
+def end_others(server: Server, user: User, credentials: dict) -> None:
+    answer = server.call(user, "POST", "/api/auth/sessions/revoke_others/")
+    assert answer.status_code == 204
+
+
+def reset_password(server: Server, user: User, credentials: dict) -> None:
+    letter = {
+        "uid": urlsafe_base64_encode(str(user.pk).encode()),
+        "token": default_token_generator.make_token(user),
+        "new_password": "an-0ther-good-one",
+    }
+    path = "/api/auth/password/reset/confirm/"
+    assert httpx.post(server.url + path, json=letter).status_code == 204
+
+
 def change_password(server: Server, user: User, credentials: dict) -> None:
     body = {"old_password": PASSWORD, "new_password": "an-0ther-good-one"}
     answer = server.call(user, "POST", "/api/auth/password/change/", body)
@@ -357,6 +384,12 @@ def delete_account(server: Server, user: User, credentials: dict) -> None:
     [
         (sign_out, session_of),
         (revoke, token_of),
+        (end_session, session_of),
+        (end_session, token_of),
+        (end_others, session_of),
+        (end_others, token_of),
+        (reset_password, session_of),
+        (reset_password, token_of),
         (change_password, session_of),
         (change_password, token_of),
         (deactivate, session_of),
@@ -394,6 +427,88 @@ def test_somebody_removed_gets_the_removal_and_nothing_after(
 
     assert removed["event"] == "participant.removed"
     assert bodies([event]) == ["For bob"]
+
+
+# --- How many ------------------------------------------------------------------
+
+
+@live
+def test_streams_of_a_person_are_limited(server, settings, alice, bob):
+    settings.MAX_STREAMS_PER_USER = 2
+    with follow(server, bob), follow(server, bob) as second, follow(server, alice):
+        refused = open_stream(server, bob)
+        second.close()
+        wait_until(lambda: server.shell.places.taken == 2)
+        with Follower(server, token_of(bob)) as third:
+            assert third.response.status_code == 200
+
+    assert refused.status_code == 429
+    assert refused.headers["Retry-After"] == "30"
+    assert refused.json() == {
+        "detail": "Too many open streams. Close one first.",
+        "code": "too_many_streams",
+    }
+    wait_until(lambda: server.shell.places.taken == 0)
+
+
+@live
+def test_streams_of_a_process_are_limited(server, settings, alice, bob, mallory):
+    settings.MAX_STREAMS = 2
+    with follow(server, alice), follow(server, bob):
+        refused = open_stream(server, mallory)
+        page = server.call(mallory, "GET", "/api/events/")
+
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"] == "30"
+    assert refused.json() == {
+        "detail": "Too many open streams here.",
+        "code": "full",
+    }
+    assert page.status_code == 200
+
+
+@live
+def test_streams_refused_for_other_reasons_take_no_place(server, bob):
+    for _ in range(3):
+        answer = open_stream(server, bob, last_event_id="nonsense")
+        assert answer.status_code == 400
+
+    assert server.shell.places.taken == 0
+
+
+def open_stream(server: Server, user: User, **headers: str) -> httpx.Response:
+    """Ask for a stream that is refused, and return the answer."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    asked = {"Accept": "text/event-stream"} | token_of(user) | named
+    return httpx.get(f"{server.url}/api/events/", headers=asked, timeout=PATIENCE)
+
+
+def test_stream_refused_reads_nothing(bob, as_bob, settings, django_assert_num_queries):
+    settings.MAX_STREAMS = 1
+    places = Places()
+    places.take(uuid4())
+    offer = Offer(places)
+
+    with django_assert_num_queries(0):
+        answer = as_bob.get(
+            "/api/events/", HTTP_ACCEPT="text/event-stream", **{"chats.hold": offer}
+        )
+
+    assert (answer.status_code, offer.accepted) == (503, None)
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+def test_place_is_given_back_once_whichever_comes_last(is_over):
+    """A client may be gone before the thread with its request takes the place."""
+    places = Places()
+    offer = Offer(places)
+    if is_over:
+        offer.release()
+    offer.reserve(uuid4())
+    assert places.taken == (0 if is_over else 1)
+    offer.release()
+    offer.release()
+    assert places.taken == 0
 
 
 @live
@@ -690,13 +805,15 @@ def test_body_that_breaks_off_does_no_harm(server):
 
 @live
 def test_clients_that_stall_hold_no_thread(server, alice, bob, conversation):
-    """There is one thread for all; some send half a body, some take no answer."""
+    """There is one thread for all; some send half a head or half a body, some take
+    no answer."""
     for _ in range(100):
         send(alice, conversation, "😀" * 10_000)
     half = request("POST", "/api/messages/", {"Content-Length": "99"}, b"{")
+    head = half[:20]
     page = request("GET", "/api/messages/?page_size=200", token_of(bob))
     stalled = []
-    for data in (half, page) * 4:
+    for data in (head, half, page) * 4:
         connection = socket.socket()
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(server.address)
@@ -727,6 +844,26 @@ def test_raw_bytes_in_a_query_are_no_server_error(server, bob):
     status, _ = exchange(server, head.replace(b"X", "é".encode()))
 
     assert status == 400
+
+
+@live
+@pytest.mark.parametrize(("proxies", "last"), [(0, 429), (1, 401)])
+def test_forwarded_address_is_believed_by_the_settings_only(
+    server, settings, bob, proxies, last
+):
+    """The server, uvicorn, believes every connection from its own machine."""
+    settings.TRUSTED_PROXIES = proxies
+    body = {"username": "bob", "password": "wrong"}
+    answers = [
+        httpx.post(
+            f"{server.url}/api/auth/login/",
+            json=body,
+            headers={"X-Forwarded-For": f"192.0.2.{number}"},
+        ).status_code
+        for number in range(6)
+    ]
+
+    assert answers == [401] * 5 + [last]
 
 
 @live
@@ -767,7 +904,7 @@ def scope_of(path: str, query: bytes = b"", **more) -> dict:
 
 
 def environ(path: str = "/", query: bytes = b"", **more) -> dict:
-    return environ_of(scope_of(path, query, **more), b"", Offer())
+    return environ_of(scope_of(path, query, **more), b"", Offer(Places()))
 
 
 def ask(scope: dict) -> tuple[int, bytes]:

@@ -133,6 +133,101 @@ def test_sign_ups_are_limited_and_the_list_is_not(anonymous, as_alice, rates, cl
     assert as_alice.get("/api/users/").status_code == 200
 
 
+def test_conversations_started_are_limited_and_the_list_is_not(
+    as_alice, bob, rates, clock
+):
+    rates["conversations"] = (1, 3600)
+    body = {"participant_ids": [str(bob.pk)]}
+    url = "/api/conversations/"
+    answers = [as_alice.post(url, body) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 429]
+    assert answers[1].headers["Retry-After"] == "3590"
+    assert len(as_alice.get(url).json()["results"]) == 1
+
+
+WRONG_TOKEN = {"HTTP_AUTHORIZATION": "Token wrong"}
+
+
+@pytest.mark.parametrize("credentials", [{}, WRONG_TOKEN], ids=["none", "wrong"])
+def test_calls_by_nobody_are_counted_by_address(
+    anonymous, as_alice, rates, clock, db, credentials
+):
+    rates["anon"] = (2, 60)
+    answers = [anonymous.get(ME, **credentials) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [401, 401, 429]
+    assert answers[2].json() == THROTTLED
+    assert answers[2].headers["Retry-After"] == "50"
+    elsewhere = anonymous.get(ME, REMOTE_ADDR="192.0.2.2", **credentials)
+    assert elsewhere.status_code == 401
+    assert as_alice.get(ME).status_code == 200
+
+
+def test_calls_with_a_wrong_token_and_sign_ins_share_the_count(
+    anonymous, alice, rates, clock
+):
+    rates["anon"] = (3, 60)
+    body = {"username": "alice", "password": "wrong"}
+    answers = [
+        anonymous.post("/api/auth/login/", body),
+        anonymous.get(ME, **WRONG_TOKEN),
+        anonymous.post("/api/auth/login/", body),
+        anonymous.get(ME, **WRONG_TOKEN),
+    ]
+    assert [answer.status_code for answer in answers] == [401, 401, 401, 429]
+
+
+# --- What is left, in headers --------------------------------------------------
+
+
+def left(response) -> tuple[str | None, ...]:
+    names = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+    return tuple(response.headers.get(name) for name in names)
+
+
+def test_answers_tell_what_is_left(as_alice, rates, clock):
+    rates["user"] = (2, 60)
+    told = [left(as_alice.get(ME)) for _ in range(3)]
+    assert told == [("2", "1", "50"), ("2", "0", "50"), ("2", "0", "50")]
+
+
+def test_answers_to_nobody_tell_what_is_left(anonymous, rates, clock, db):
+    rates["anon"] = (9, 60)
+    told = [
+        left(anonymous.get(ME)),
+        left(anonymous.get(ME, **WRONG_TOKEN)),
+        left(anonymous.post("/api/auth/login/", {})),
+    ]
+    assert told == [("9", "8", "50"), ("9", "7", "50"), ("9", "6", "50")]
+
+
+def test_answers_under_two_limits_tell_of_the_nearer(
+    as_alice, conversation, rates, clock
+):
+    rates |= {"user": (9, 60), "send": (5, 60)}
+    body = {"conversation": str(conversation.pk), "message_body": "Hello"}
+    assert left(as_alice.post(MESSAGES, body)) == ("5", "4", "50")
+    assert left(as_alice.get(MESSAGES)) == ("9", "7", "50")
+
+
+def test_answers_without_a_limit_tell_nothing(as_alice, rates, clock):
+    assert left(as_alice.get(ME)) == (None, None, None)
+
+
+def test_frontends_elsewhere_may_read_what_is_left(as_alice, settings):
+    settings.CORS_ALLOWED_ORIGINS = ["https://app.example"]
+    response = as_alice.get(ME, HTTP_ORIGIN="https://app.example")
+    exposed = response.headers["Access-Control-Expose-Headers"].split(", ")
+    assert exposed == [
+        "Retry-After",
+        "RateLimit-Limit",
+        "RateLimit-Remaining",
+        "RateLimit-Reset",
+    ]
+
+
+# --- Counting ------------------------------------------------------------------
+
+
 def test_no_rate_is_no_limit(as_alice, rates, clock):
     assert statuses(lambda: as_alice.get(ME), 5) == [200] * 5
 
@@ -274,3 +369,8 @@ def test_breaker_tells_where_an_outage_begins_and_ends():
         False,
         True,
     ]
+
+
+def test_nothing_is_said_of_what_is_left_while_redis_is_away(as_alice, settings):
+    use_redis(settings, port=1)
+    assert left(as_alice.get(ME)) == (None, None, None)

@@ -128,6 +128,20 @@ def test_token_by_password_needs_no_csrf_token(alice):
     assert client.post(TOKENS, BY_PASSWORD).status_code == 201
 
 
+def test_token_beyond_the_limit_is_refused(anonymous, alice, bob, settings):
+    settings.MAX_TOKENS_PER_USER = 2
+    AccessToken.objects.issue(bob, "another's", None)
+    AccessToken.objects.issue(alice, "over", timezone.now())
+    answers = [anonymous.post(TOKENS, BY_PASSWORD) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [201, 201, 400]
+    assert answers[2].json() == {
+        "detail": "At most 2 tokens. Revoke one first.",
+        "code": "too_many_tokens",
+    }
+    AccessToken.objects.get(pk=answers[0].json()["token_id"]).delete()
+    assert anonymous.post(TOKENS, BY_PASSWORD).status_code == 201
+
+
 @pytest.mark.parametrize("body", [{"name": "heir"}, BY_PASSWORD])
 def test_token_makes_no_successor(alice, body):
     _, client = issue(alice)

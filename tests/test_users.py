@@ -47,6 +47,7 @@ SIGN_UP = {
     "last_name": "Jones",
 }
 CHANGES = {"first_name": "A", "last_name": "B", "email": "ab@example.org"}
+PROOF = {"current_password": PASSWORD}  # goes with a change of one's own e-mail
 
 
 def stamp(time: datetime | None) -> str | None:
@@ -486,7 +487,7 @@ def test_user_id_in_the_path_may_be_upper_case(as_alice, bob):
 @pytest.mark.parametrize("url", ["/api/users/me/", None])
 def test_user_put_changes_names_email_and_phone(as_alice, alice, url):
     changes = CHANGES | {"phone_number": "+1 555 0100"}
-    response = as_alice.put(url or url_of(alice), changes)
+    response = as_alice.put(url or url_of(alice), changes | PROOF)
     before, alice = alice, User.objects.get(pk=alice.pk)
     assert response.status_code == 200
     assert response.json() == private(before) | changes | {
@@ -585,9 +586,44 @@ def test_user_patch_with_bad_input_names_the_field(
 
 def test_user_patch_accepts_ones_own_username_and_email_again(as_alice, alice):
     same = {"username": "alice", "email": "ALICE@example.org"}
-    response = as_alice.patch(url_of(alice), same)
+    response = as_alice.patch(url_of(alice), same | PROOF)
     assert response.status_code == 200
     assert response.json()["email"] == "ALICE@example.org"
+
+
+@pytest.mark.parametrize("by", ["session", "token"])
+@pytest.mark.parametrize(
+    ("proof", "errors"),
+    [
+        ({}, {"current_password": ["Needed to change your e-mail."]}),
+        ({"current_password": "wrong"}, {"current_password": ["Wrong password."]}),
+        (
+            {"current_password": None},
+            {"current_password": ["This field may not be null."]},
+        ),
+    ],
+)
+def test_user_patch_of_ones_own_email_needs_the_password(alice, by, proof, errors):
+    """Or a borrowed session could have the password reset to it."""
+    client = with_token(alice) if by == "token" else APIClient()
+    if by == "session":
+        client.force_login(alice)
+    for url in ("/api/users/me/", url_of(alice)):
+        response = client.patch(url, {"email": "new@example.org"} | proof)
+        assert response.status_code == 400
+        assert response.json() == errors
+    assert User.objects.get().email == alice.email
+
+
+def test_user_patch_of_a_role_admins_own_email_needs_the_password(as_admin, admin):
+    response = as_admin.patch("/api/users/me/", {"email": "new@example.org"})
+    assert response.status_code == 400
+    assert User.objects.get().email == admin.email
+
+
+def test_user_put_with_the_same_email_needs_no_password(as_alice, alice):
+    response = as_alice.put(url_of(alice), CHANGES | {"email": alice.email})
+    assert response.status_code == 200
 
 
 def test_user_patch_ignores_what_only_the_server_sets(as_alice, alice):
@@ -647,13 +683,13 @@ def test_user_superuser_keeps_the_role_admin(client_of, db):
 
 
 def test_user_patch_takes_as_many_queries_with_many_people(
-    as_alice, django_assert_num_queries
+    as_admin, alice, django_assert_num_queries
 ):
     for count in (1, 3):
         UserFactory.create_batch(count)
         # The row, is the e-mail free; a savepoint, the row locked, written, release.
         with django_assert_num_queries(6):
-            as_alice.patch("/api/users/me/", {"email": f"a{count}@example.org"})
+            as_admin.patch(url_of(alice), {"email": f"a{count}@example.org"})
 
 
 def test_user_patch_of_a_deleted_person_is_409(as_admin, alice):
@@ -817,7 +853,7 @@ def test_user_delete_takes_as_many_queries_for_one_conversation_as_for_three(
         person = UserFactory()
         for _ in range(count):
             start(bob, person)
-        with django_assert_num_queries(16 + (connection.vendor == "postgresql")):
+        with django_assert_num_queries(17 + (connection.vendor == "postgresql")):
             client_of(person).delete("/api/users/me/")
 
 

@@ -6,7 +6,9 @@ from django.contrib.auth.views import PasswordChangeView
 from django.core.exceptions import ValidationError
 from django.urls import reverse_lazy
 
-from chats.exceptions import TooManyAttempts
+from chats.addresses import client_network
+from chats.exceptions import ChatError, TooManyAttempts
+from chats.services.sign_in import confirm_password
 from chats.services.users import change_password
 
 admin.site.site_header = "Messaging administration"
@@ -25,23 +27,43 @@ class SignInForm(AdminAuthenticationForm):
 
 
 class OwnPasswordForm(AdminPasswordChangeForm):
-    """One's own new password; tokens and other sessions end, as through the API."""
+    """One's own new password; tokens and other sessions end, as through the API.
+
+    So is the old one counted as an attempt to sign in.
+    """
+
+    def __init__(self, *args, network: str = "", **kwargs):
+        super().__init__(*args, **kwargs)
+        self.network = network
+
+    def clean_old_password(self):
+        password = self.cleaned_data["old_password"]
+        try:
+            confirm_password(self.user, password, self.network, field="old_password")
+        except ChatError as refusal:
+            raise ValidationError(refusal.message, code=refusal.code) from refusal
+        return password
 
     def save(self, commit=True):
         change_password(self.user, self.cleaned_data["new_password1"], actor=self.user)
         return self.user
 
 
+class OwnPasswordView(PasswordChangeView):
+    """Django's page for one's own password, with our form."""
+
+    form_class = OwnPasswordForm
+    success_url = reverse_lazy("admin:password_change_done")
+
+    def get_form_kwargs(self):
+        return super().get_form_kwargs() | {"network": client_network(self.request)}
+
+
 def change_own_password(request, extra_context=None):
     """Answer ``admin:password_change`` as Django does, but with our form."""
     request.current_app = admin.site.name
     context = {**admin.site.each_context(request), **(extra_context or {})}
-    view = PasswordChangeView.as_view(
-        form_class=OwnPasswordForm,
-        success_url=reverse_lazy("admin:password_change_done"),
-        extra_context=context,
-    )
-    return view(request)
+    return OwnPasswordView.as_view(extra_context=context)(request)
 
 
 admin.site.login_form = SignInForm

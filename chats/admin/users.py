@@ -14,7 +14,14 @@ from django.utils.html import format_html_join
 from chats.admin.base import HistoryOfVisible, StaffAdmin
 from chats.admin.links import link_to_list
 from chats.admin.user_forms import AddUserForm, EditUserForm, UserPasswordForm
-from chats.models import AccessToken, Conversation, Message, Participant, User
+from chats.models import (
+    AccessToken,
+    Conversation,
+    Message,
+    Participant,
+    User,
+    UserSession,
+)
 from chats.services.audit import Action, record
 from chats.services.users import (
     deactivate_user,
@@ -109,6 +116,7 @@ class UserAdmin(StaffAdmin, auth_admin.UserAdmin):
             link_to_list("Messages", Message, sender=person.pk),
             link_to_list("Conversations", Participant, user=person.pk),
             link_to_list("Owned conversations", Conversation, owner=person.pk),
+            link_to_list("Sessions", UserSession, user=person.pk),
             link_to_list("Access tokens", AccessToken, user=person.pk),
         )
         return format_html_join(" · ", "{}", ((link,) for link in links))

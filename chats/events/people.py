@@ -13,7 +13,7 @@ class Credential:
     """What a stream was opened with, to be looked at again every few seconds."""
 
     kind: Literal["session", "token"]
-    key: str  # the session's key or the token's id
+    key: str  # the digest of the session's key, or the token's id
     fingerprint: str  # of the person's password and sign-outs, as it was then
 
 

@@ -9,13 +9,12 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.contrib.sessions.models import Session
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from chats.events.people import Audience, Subscription
 from chats.events.rendering import frame
-from chats.models import AccessToken, Participant, User
+from chats.models import AccessToken, Participant, User, UserSession
 
 EVERY = 3.0  # seconds between looks at who came and went
 REFRESH_EVERY = 25  # seconds; below ONLINE_FOR by a margin for a slow turn
@@ -144,10 +143,8 @@ def _fingerprints(user_ids: set[UUID]) -> dict[UUID, str]:
 def _sessions(keys: set[str]) -> set[str]:
     alive = set()
     for chunk in chunks(keys):
-        found = Session.objects.filter(
-            session_key__in=chunk, expire_date__gt=timezone.now()
-        )
-        alive.update(found.values_list("session_key", flat=True))
+        found = UserSession.objects.valid().filter(pk__in=chunk).order_by()
+        alive.update(found.values_list("pk", flat=True))
     return alive
 
 

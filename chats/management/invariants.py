@@ -129,6 +129,32 @@ CONVERSATIONS = (
             WHERE {within("p")} AND c.conversation_id IS NULL
         """,
     ),
+    Check(
+        "has_unread",
+        "has_unread tells whether the cursor is before last_seq.",
+        "conversation {0}: has_unread of {1} is wrong",
+        f"""
+        SELECT p.conversation_id, p.user_id FROM chats_participant p
+        JOIN chats_conversation c ON c.conversation_id = p.conversation_id
+        WHERE {within("p")} AND p.has_unread <> (p.last_read_seq < c.last_seq)
+        """,
+    ),
+    Check(
+        "active_hour",
+        "active_hour is the hour of the conversation's last activity.",
+        "conversation {0}: active_hour of {1} is {2}, not {3}",
+        {
+            vendor: f"""
+            SELECT p.conversation_id, p.user_id, p.active_hour, {hour}
+            FROM chats_participant p
+            JOIN chats_conversation c ON c.conversation_id = p.conversation_id
+            WHERE {within("p")} AND p.active_hour <> {hour}"""
+            for vendor, hour in (
+                ("sqlite", "CAST(strftime('%%s', c.updated_at) AS INTEGER) / 3600"),
+                ("postgresql", "FLOOR(EXTRACT(EPOCH FROM c.updated_at) / 3600)"),
+            )
+        },
+    ),
 )
 
 EVENTS = (

@@ -5,6 +5,7 @@ from chats.models.conversations import Conversation
 from chats.models.events import Event, EventLog, TypingSignal
 from chats.models.messages import Message
 from chats.models.participants import Participant, PastParticipant
+from chats.models.sessions import UserSession
 from chats.models.sign_in import AccessToken, SignInAttempts
 from chats.models.users import User
 
@@ -20,4 +21,5 @@ __all__ = [
     "SignInAttempts",
     "TypingSignal",
     "User",
+    "UserSession",
 ]

@@ -5,6 +5,8 @@ from datetime import datetime
 from django.db import models
 from django.utils import timezone
 
+MAX_DETAILS = 500
+
 
 class AuditEntryQuerySet(models.QuerySet):
     """Sets of entries."""
@@ -41,6 +43,7 @@ class AuditEntry(models.Model):
         PASSWORD_CHANGED = "password.changed"
         TOKEN_CREATED = "token.created"
         TOKEN_REVOKED = "token.revoked"
+        SESSION_REVOKED = "session.revoked"
         SIGN_IN_UNLOCKED = "sign_in.unlocked"
 
     entry_id = models.BigAutoField(primary_key=True)
@@ -52,7 +55,7 @@ class AuditEntry(models.Model):
     user_id = models.UUIDField(null=True)
     conversation_id = models.UUIDField(null=True)
     message_id = models.UUIDField(null=True)
-    details = models.CharField(max_length=500, blank=True)
+    details = models.CharField(max_length=MAX_DETAILS, blank=True)
     address = models.CharField(max_length=45, blank=True)
     request_id = models.CharField(max_length=64, blank=True)
 

@@ -77,6 +77,9 @@ class AccessToken(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField()
     last_used_at = models.DateTimeField(null=True, editable=False)
+    address = models.CharField(  # of the last use
+        max_length=45, blank=True, default="", db_default="", editable=False
+    )
 
     objects = AccessTokenQuerySet.as_manager()
 
@@ -91,7 +94,7 @@ class AccessToken(models.Model):
         """Whether it opens a door now, as ``valid()`` has it for sets."""
         return self.expires_at > timezone.now() and self.user.is_active
 
-    def mark_used(self) -> None:
+    def mark_used(self, address: str) -> None:
         """Note the use, at most once a minute.
 
         No reason to fail a call, nor to hold it up, as ``User.mark_seen`` is none.
@@ -100,7 +103,8 @@ class AccessToken(models.Model):
         if self.last_used_at and self.last_used_at >= now - LAST_USED_PRECISION:
             return
         with suppress(OperationalError), brief_transaction():
-            type(self).objects.filter(pk=self.pk).update(last_used_at=now)
+            own = type(self).objects.filter(pk=self.pk)
+            own.update(last_used_at=now, address=address)
 
 
 def _columns(model: type[models.Model]) -> list[str]:
@@ -118,7 +122,11 @@ _BY_DIGEST = Prepared(
 
 
 class SignInAttempts(models.Model):
-    """How often a key (an account, or an account from an address) was tried."""
+    """How often a key (an account, or an account from an address) was tried.
+
+    With no attempts it may also note, until its window ends, that an account has
+    signed in from an address.
+    """
 
     key = models.CharField(max_length=64, primary_key=True)
     attempts = models.PositiveIntegerField(default=0)

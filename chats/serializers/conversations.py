@@ -1,5 +1,8 @@
 """Conversations and their participants."""
 
+from typing import Any
+
+from django.conf import settings
 from rest_framework import serializers
 
 from chats.models import Conversation
@@ -72,6 +75,15 @@ class IdsField(serializers.ListField):
     """UUIDs. Its errors are a flat list as any field's, naming the items at fault."""
 
     child = serializers.UUIDField()
+
+    def to_internal_value(self, data: Any) -> list:
+        """Refuse a list that can only be too long before looking at its items."""
+        if isinstance(data, list) and len(data) > settings.MAX_PARTICIPANTS:
+            most = settings.MAX_PARTICIPANTS
+            raise serializers.ValidationError(
+                f"A conversation has at most {most} participants.", code="max_length"
+            )
+        return super().to_internal_value(data)
 
     def run_child_validation(self, data: list) -> list:
         try:

@@ -7,9 +7,10 @@ from django.core.exceptions import ValidationError as DjangoValidationError
 from rest_framework import exceptions, serializers
 
 from chats import rows
+from chats.addresses import client_network
 from chats.models import User
 from chats.models.users import validate_no_at_sign
-from chats.services import users
+from chats.services import sign_in, users
 
 PUBLIC_FIELDS = (
     "user_id",
@@ -135,18 +136,27 @@ class AccountSerializer(serializers.ModelSerializer):
     """Changes to an account: names, e-mail, phone; the role by a role-admin.
 
     ``username`` and ``password`` may not change here. Sending them is an error
-    rather than ignored, unless the username is the one it was.
+    rather than ignored, unless the username is the one it was. One's own e-mail
+    changes with ``current_password`` only: who sets it can have the password reset.
     """
 
     username = UsernameField(required=False)
     email = EmailField(max_length=254)
     password = serializers.CharField(required=False, write_only=True)
+    current_password = serializers.CharField(
+        required=False,
+        write_only=True,
+        max_length=128,
+        trim_whitespace=False,
+        help_text="Needed to change one's own e-mail.",
+    )
 
     class Meta:
         model = User
         fields = (
             "username",
             "password",
+            "current_password",
             "first_name",
             "last_name",
             "email",
@@ -173,6 +183,23 @@ class AccountSerializer(serializers.ModelSerializer):
         if self.instance.is_superuser:
             raise serializers.ValidationError("A superuser has role admin.")
         return value
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Have the person prove who they are, last: a wrong password is counted."""
+        password = attrs.pop("current_password", None)
+        request, email = self.context["request"], self.instance.email
+        is_own = request.user.pk == self.instance.pk
+        if not is_own or attrs.get("email", email) == email:
+            return attrs
+        if password is None:
+            raise serializers.ValidationError(
+                {"current_password": ["Needed to change your e-mail."]}, code="required"
+            )
+        network = client_network(request)
+        sign_in.confirm_password(
+            request.user, password, network, field="current_password"
+        )
+        return attrs
 
     def update(self, instance: User, validated_data: dict[str, Any]) -> User:
         validated_data.pop("username", None)

@@ -6,14 +6,15 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from chats.exceptions import TooManyAttempts
+from chats.exceptions import ChatError, TooManyAttempts
 from chats.models import AccessToken, AuditEntry, SignInAttempts, User
 from chats.services.audit import record
 
 WINDOW = timedelta(minutes=15)
 PER_ACCOUNT_AND_ADDRESS = 5
-PER_ACCOUNT = 50  # from all addresses together: a lock-out costs this many hosts
+PER_ACCOUNT = 50  # from all addresses together that the account is new to
 PER_ADDRESS = 200  # over all accounts: an office behind one address fits
+REMEMBERED = timedelta(days=30)  # an address from which the account signed in
 
 
 def reserve_attempt(account: str, address: str) -> None:
@@ -22,17 +23,19 @@ def reserve_attempt(account: str, address: str) -> None:
     The attempt is committed first, under a lock on its counter, so of any number
     of guesses sent at once no more than the allowance is evaluated. A success
     takes its own count back with ``forgive_attempts``.
+
+    An account that is used up is so for strangers only: where it has signed in
+    lately its person still can, or anybody with many hosts could keep them out.
     """
     limits = _limits(account, address)
     with transaction.atomic():
         counters = [_locked_counter(key) for key in sorted(limits)]
         for counter in counters:
-            if counter.attempts >= limits[counter.key]:
-                wait = counter.window_ends_at - timezone.now()
-                raise TooManyAttempts(
-                    "Too many failed attempts. Try again later.",
-                    retry_after=max(1, int(wait.total_seconds()) + 1),
-                )
+            if counter.attempts < limits[counter.key]:
+                continue
+            if counter.key == _account(account) and _is_remembered(account, address):
+                continue
+            raise _refusal(counter)
         for counter in counters:
             counter.attempts += 1
             counter.save(update_fields=["attempts", "window_ends_at"])
@@ -50,6 +53,33 @@ def forgive_attempts(account: str, address: str) -> None:
             counter = _locked_counter(key)
             counter.attempts = 0 if key == pair else max(0, counter.attempts - 1)
             counter.save(update_fields=["attempts", "window_ends_at"])
+        _remember(account, address)
+
+
+def start_afresh(account: str, address: str) -> None:
+    """Let somebody in again who has set a new password by letter.
+
+    What was guessed before was another password.
+    """
+    pair = _pair(account, address)
+    with transaction.atomic():
+        for key in sorted([pair, _account(account)]):
+            counter = _locked_counter(key)
+            counter.attempts = 0
+            counter.save(update_fields=["attempts", "window_ends_at"])
+        _remember(account, address)
+
+
+def confirm_password(user: User, password: str, address: str, *, field: str) -> None:
+    """Have somebody signed in prove who they are; counts as an attempt to sign in.
+
+    Raises TooManyAttempts, or ChatError on ``field`` for a wrong password.
+    """
+    account = str(user.pk)
+    reserve_attempt(account, address)
+    if not user.check_password(password):
+        raise ChatError("Wrong password.", field=field, code="wrong_password")
+    forgive_attempts(account, address)
 
 
 @transaction.atomic
@@ -70,10 +100,39 @@ def forget_expired() -> tuple[int, int]:
 def _limits(account: str, address: str) -> dict[str, int]:
     """Return the counters' keys and allowances, the pair first."""
     return {
-        _key("account and address", account, address): PER_ACCOUNT_AND_ADDRESS,
-        _key("account", account): PER_ACCOUNT,
+        _pair(account, address): PER_ACCOUNT_AND_ADDRESS,
+        _account(account): PER_ACCOUNT,
         _key("address", address): PER_ADDRESS,
     }
+
+
+def _pair(account: str, address: str) -> str:
+    return _key("account and address", account, address)
+
+
+def _account(account: str) -> str:
+    return _key("account", account)
+
+
+def _remember(account: str, address: str) -> None:
+    """Note that the account has signed in from the address."""
+    SignInAttempts.objects.update_or_create(
+        key=_key("remembered", account, address),
+        defaults={"window_ends_at": timezone.now() + REMEMBERED},
+    )
+
+
+def _is_remembered(account: str, address: str) -> bool:
+    note = SignInAttempts.objects.filter(key=_key("remembered", account, address))
+    return note.filter(window_ends_at__gt=timezone.now()).exists()
+
+
+def _refusal(counter: SignInAttempts) -> TooManyAttempts:
+    wait = counter.window_ends_at - timezone.now()
+    return TooManyAttempts(
+        "Too many failed attempts. Try again later.",
+        retry_after=max(1, int(wait.total_seconds()) + 1),
+    )
 
 
 def _key(*parts: str) -> str:

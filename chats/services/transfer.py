@@ -17,6 +17,7 @@ from django.utils.timezone import is_naive
 
 from chats.exceptions import ChatError, Conflict, NotFound
 from chats.models import AuditEntry, Conversation, Event, Message, Participant, User
+from chats.models.participants import hour_of
 from chats.services.announce import announce
 from chats.services.audit import record
 
@@ -161,6 +162,8 @@ def _store(
         row.conversation = conversation
         if not 0 <= row.last_read_seq <= last_seq:
             raise ChatError(f"{row.user_id} has read what is not there.")
+        row.has_unread = row.last_read_seq < last_seq
+        row.active_hour = hour_of(conversation.updated_at)
     ids = [row.user_id for row in standing]
     if conversation.owner_id not in ids:
         conversation.owner_id = next(iter(ids), None)

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, transaction
@@ -13,6 +14,7 @@ from chats.exceptions import ChatError, Conflict, NotFound, SignedOut
 from chats.models import AccessToken, AuditEntry, Conversation, Participant, User
 from chats.services.audit import record
 from chats.services.conversations import end_participations
+from chats.services.sessions import end_everything
 
 Action = AuditEntry.Action
 POWERS = ("role", "is_staff", "is_superuser")
@@ -88,7 +90,7 @@ def change_password(user: User, new_password: str | None, *, actor: User) -> Non
         raise NotFound
     user.set_password(new_password)
     user.save(update_fields=["password", "updated_at"])
-    user.access_tokens.all().delete()
+    end_everything(user)
     _record(Action.PASSWORD_CHANGED, user, actor)
 
 
@@ -100,13 +102,17 @@ def issue_token(
 
     Under the person's lock: had the password been changed, or the person been
     deactivated, since ``user`` was read and found entitled, SignedOut is raised;
-    else the token would outlive what ends all tokens.
+    else the token would outlive what ends all tokens. Raises ChatError beyond
+    MAX_TOKENS_PER_USER.
     """
     unchanged = _lock(user).filter(
         password=user.password, sessions_ended_at=user.sessions_ended_at, is_active=True
     )
     if not unchanged.exists():
         raise SignedOut("Sign in again.")
+    if user.access_tokens.valid().count() >= settings.MAX_TOKENS_PER_USER:
+        text = f"At most {settings.MAX_TOKENS_PER_USER} tokens. Revoke one first."
+        raise ChatError(text, code="too_many_tokens")
     token, secret = AccessToken.objects.issue(user, name, expires_at)
     record(Action.TOKEN_CREATED, actor=user, user_id=user.pk, details=token.prefix)
     return token, secret
@@ -141,7 +147,7 @@ def deactivate_user(user: User, *, actor: User) -> None:
     user.is_active = False
     user.sessions_ended_at = timezone.now()
     user.save(update_fields=["is_active", "sessions_ended_at", "updated_at"])
-    user.access_tokens.all().delete()
+    end_everything(user)
     _record(Action.USER_SUSPENDED, user, actor)
 
 
@@ -195,7 +201,7 @@ def _anonymise(user: User) -> None:
     user.save()
     user.groups.clear()
     user.user_permissions.clear()
-    user.access_tokens.all().delete()
+    end_everything(user)
     # The staff's own log repeats the name of whom it is about.
     LogEntry.objects.filter(
         content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk)

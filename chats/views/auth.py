@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from chats import mail
-from chats.addresses import client_address
+from chats.addresses import client_network
 from chats.authentication import require_same_origin
 from chats.models import AccessToken, User
 from chats.permissions import IsNotToken
@@ -101,11 +101,12 @@ class PasswordChangeView(GenericAPIView):
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         user, fields = request.user, serializer.validated_data
-        account, address = str(user.pk), client_address(request)
-        sign_in.reserve_attempt(account, address)
-        if not user.check_password(fields["old_password"]):
-            raise exceptions.ValidationError({"old_password": ["Wrong password."]})
-        sign_in.forgive_attempts(account, address)
+        sign_in.confirm_password(
+            user,
+            fields["old_password"],
+            client_network(request),
+            field="old_password",
+        )
         users.change_password(user, fields["new_password"], actor=user)
         if request.auth is None:
             update_session_auth_hash(request._request, user)
@@ -148,6 +149,7 @@ class PasswordResetConfirmView(GenericAPIView):
         fields = serializer.validated_data
         user = fields["user"]
         users.change_password(user, fields["new_password"], actor=user)
+        sign_in.start_afresh(str(user.pk), client_network(request))
         return Response(status=204)
 
 

@@ -24,6 +24,7 @@ from chats.serializers.conversations import (
 )
 from chats.services import conversations
 from chats.services.typing import announce_typing
+from chats.throttles import StartThrottle
 from chats.views.base import ChatsViewSet
 
 DETAIL_PARTICIPANTS = 200
@@ -41,6 +42,10 @@ class ConversationViewSet(ChatsViewSet):
     def get_queryset(self) -> QuerySet:
         mine = Conversation.objects.visible_to(self.request.user)
         return mine.values(*rows.CONVERSATION, "last_read_seq")
+
+    def get_throttles(self) -> list:
+        throttles = super().get_throttles()
+        return [*throttles, StartThrottle()] if self.action == "create" else throttles
 
     def list(self, request: Request) -> Response:
         """List my conversations, latest activity first."""

@@ -12,6 +12,7 @@ from chats.events.people import Credential
 from chats.events.presence import fingerprint
 from chats.events.streams import opening
 from chats.models import AccessToken, Event
+from chats.models.sign_in import digest_of
 from chats.pagination import size_of
 from chats.renderers import EventStreamRenderer, JSONRenderer
 from chats.schema import Error, FieldErrors
@@ -83,9 +84,11 @@ class EventsView(APIView):
         On a plain WSGI server nobody made the offer to hold the connection: the
         answer ends, and EventSource comes back after ``retry`` milliseconds.
         """
+        offer = request.META.get("chats.hold") if request.method == "GET" else None
+        if offer is not None:
+            offer.reserve(request.user.pk)
         start = opening(request.user.pk, after)
-        offer = request.META.get("chats.hold")
-        if offer is not None and request.method == "GET":
+        if offer is not None:
             offer.accept(request.user.pk, start, credential_of(request))
         return HttpResponse(
             start.body,
@@ -100,4 +103,4 @@ def credential_of(request: Request) -> Credential:
     mark = fingerprint(user.password, user.sessions_ended_at)
     if isinstance(request.auth, AccessToken):
         return Credential("token", str(request.auth.pk), mark)
-    return Credential("session", request.session.session_key or "", mark)
+    return Credential("session", digest_of(request.session.session_key or ""), mark)

@@ -1,0 +1,109 @@
+"""Sessions in browsers: whose they are, and where they were last used."""
+
+import re
+from contextlib import suppress
+
+from django.db import OperationalError, models, transaction
+from django.utils import timezone
+
+from chats.models.sign_in import LAST_USED_PRECISION, digest_of
+from chats.models.users import User
+from chats.uuids import uuid7
+
+USER_AGENT_LENGTH = 200
+# The first that is found counts: most browsers claim to be several.
+BROWSERS = {
+    "Edge": r"Edg(?:e|A|iOS)?/",
+    "Opera": r"OPR/|Opera",
+    "Firefox": r"Firefox/|FxiOS/",
+    "Chrome": r"Chrome/|CriOS/",
+    "Safari": r"Safari/",
+}
+SYSTEMS = {
+    "iPhone": r"iPhone",
+    "iPad": r"iPad",
+    "Android": r"Android",
+    "Windows": r"Windows",
+    "macOS": r"Macintosh|Mac OS X",
+    "ChromeOS": r"CrOS",
+    "Linux": r"Linux|X11",
+}
+
+
+def device_of(user_agent: str) -> str:
+    """Return a name for a person to know their device by: "Firefox on Linux".
+
+    A hint and no proof: the client says what it likes.
+    """
+    browser, system = _first(BROWSERS, user_agent), _first(SYSTEMS, user_agent)
+    if browser and system:
+        return f"{browser} on {system}"
+    program = re.match(r"[\w.-]{1,40}", user_agent)  # such as curl/8.5.0
+    return browser or system or (program[0] if program else "Unknown device")
+
+
+def _first(patterns: dict[str, str], text: str) -> str:
+    found = (name for name, pattern in patterns.items() if re.search(pattern, text))
+    return next(found, "")
+
+
+class UserSessionQuerySet(models.QuerySet):
+    """Sets of sessions; chain freely."""
+
+    def visible_to(self, user: User) -> "UserSessionQuerySet":
+        """One's own."""
+        return self.filter(user=user)
+
+    def valid(self) -> "UserSessionQuerySet":
+        """Those that have not run out."""
+        return self.filter(expire_date__gt=timezone.now())
+
+    def opened_by(self, key: str) -> "UserSession | None":
+        """Return the valid session with this key."""
+        return self.valid().filter(pk=digest_of(key)).first()
+
+
+class UserSession(models.Model):
+    """A session of ``chats.sessions``; ``user`` is null until somebody signs in.
+
+    The columns that Django's database sessions have are named as there.
+    """
+
+    # The digest of what the cookie holds: who reads the table can use none of it.
+    session_key = models.CharField(max_length=64, primary_key=True)
+    session_data = models.TextField()
+    expire_date = models.DateTimeField()
+    session_id = models.UUIDField(unique=True, default=uuid7, editable=False)
+    user = models.ForeignKey(
+        User, on_delete=models.CASCADE, null=True, related_name="sessions"
+    )
+    user_agent = models.CharField(max_length=USER_AGENT_LENGTH, blank=True)
+    address = models.CharField(max_length=45, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    last_used_at = models.DateTimeField(default=timezone.now)
+
+    objects = UserSessionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "session"
+        ordering = ("-created_at", "-session_id")
+        indexes = [
+            # Clearing away sessions that have run out.
+            models.Index(fields=["expire_date"], name="user_session_expiry"),
+        ]
+
+    def __str__(self) -> str:
+        return device_of(self.user_agent)
+
+    def mark_used(self, address: str) -> None:
+        """Note the use, at most once a minute.
+
+        No reason to fail a call: what cannot be written now, a later call writes.
+        """
+        now = timezone.now()
+        if self.last_used_at > now - LAST_USED_PRECISION:
+            return
+        self.last_used_at, self.address = now, address
+        own = type(self).objects.filter(pk=self.pk)
+        with suppress(OperationalError), transaction.atomic():
+            own.update(last_used_at=now, address=address)

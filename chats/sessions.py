@@ -1,0 +1,66 @@
+"""Django's database sessions, which know whose they are and where they are used."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.backends import db
+
+from chats.addresses import client_address
+from chats.models import UserSession
+from chats.models.sessions import USER_AGENT_LENGTH
+from chats.models.sign_in import digest_of
+
+
+class SessionStore(db.SessionStore):
+    """The engine of SESSION_ENGINE, over ``UserSession``; for synchronous code.
+
+    What the base class asks of the key in the table is asked here of its digest.
+    """
+
+    def __init__(self, session_key: str | None = None):
+        super().__init__(session_key)
+        self.meta: Mapping[str, str] = {}  # of the request, set by the middleware
+        self.row: UserSession | None = None  # once loaded or saved
+
+    @classmethod
+    def get_model_class(cls) -> type[UserSession]:
+        return UserSession
+
+    def exists(self, session_key: str) -> bool:
+        return UserSession.objects.filter(pk=digest_of(session_key)).exists()
+
+    def create_model_instance(self, data: dict[str, Any]) -> UserSession:
+        """Return the row to save: the one loaded, or a new one for a new key."""
+        digest = digest_of(self._get_or_create_session_key())
+        if self.row is None or self.row.pk != digest:
+            agent = self.meta.get("HTTP_USER_AGENT", "").replace("\0", "")
+            self.row = UserSession(
+                session_key=digest,
+                user_agent=agent[:USER_AGENT_LENGTH],
+                address=client_address(self.meta),
+            )
+        self.row.user_id = data.get(SESSION_KEY)
+        self.row.session_data = self.encode(data)
+        self.row.expire_date = self.get_expiry_date()
+        return self.row
+
+    def delete(self, session_key: str | None = None) -> None:
+        key = session_key or self.session_key
+        if key is None:
+            return
+        digest = digest_of(key)
+        UserSession.objects.filter(pk=digest).delete()
+        if self.row is not None and self.row.pk == digest:
+            self.row = None
+
+    def mark_used(self) -> None:
+        """Note when and from where it was used, if it was looked at."""
+        if self.row is not None:
+            self.row.mark_used(client_address(self.meta))
+
+    def _get_session_from_db(self) -> UserSession | None:
+        self.row = UserSession.objects.opened_by(self.session_key)
+        if self.row is None:
+            self._session_key = None
+        return self.row
