@@ -63,7 +63,7 @@ def log_request(
         "status": response.status_code,
         "duration_ms": round(seconds * 1000, 2),
         "user_id": user_id,
-        "address": client_address(request),
+        "address": client_address(request.META),
         "bytes": None if response.streaming else len(response.content),
     }
     access.info("request", extra={"fields": fields})

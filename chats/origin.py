@@ -28,7 +28,7 @@ def originating(request: HttpRequest) -> Iterator[None]:
 
 def address() -> str:
     request = _request.get()
-    return client_address(request) if request else ""
+    return client_address(request.META) if request else ""
 
 
 def request_id() -> str:
