@@ -42,9 +42,9 @@ class MessageQuerySet(models.QuerySet):
     def sent_with(
         self, client_id: UUID, *, sender: User, conversation_id: UUID
     ) -> "Message | None":
-        """Return the message sent with this ``client_id``, its sender loaded, or None."""
+        """Return the first message with this ``client_id``, its sender loaded."""
         return _SENT_WITH.instance(
-            client_id=client_id, sender_id=sender.pk, conversation_id=conversation_id
+            conversation_id=conversation_id, sender_id=sender.pk, client_id=client_id
         )
 
     def locked(self, message_id: UUID, *, seen_by: User) -> "Message | None":
