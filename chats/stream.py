@@ -10,6 +10,7 @@ import contextlib
 import io
 import logging
 import random
+import re
 import signal
 import socket
 import sys
@@ -39,6 +40,8 @@ BODY_TIMEOUT = 30.0  # seconds a client may take to send its request's body
 MAX_QUEUED = 512 * 1024  # bytes a slow reader may be behind before it is cut
 PIECE_TIMEOUT = 30.0  # seconds a client may take for a piece of its backlog
 CHUNK = 64 * 1024  # bytes of a streamed answer taken from a thread at once
+MOST_ROWS = 100  # of one answer, above which it takes long
+SIZE = re.compile(rb"(?:^|&)(?:page_size|limit)=([0-9]{1,9})(?![0-9])")
 LINGER = 3.0  # seconds for a client to take the end of its stream, at the shutdown
 RETRY_SPREAD = (500, 5000)  # milliseconds: not everybody comes back at once
 
@@ -498,7 +501,9 @@ def body_message(body: bytes, *, more: bool = False) -> dict[str, Any]:
 
 def takes_long(scope: Scope) -> bool:
     """Tell whether a request may hash a password, reads much, or is the staff's."""
-    path = path_of(scope)
+    path, query = path_of(scope), scope["query_string"]
+    if b"search=" in query or any(int(n) > MOST_ROWS for n in SIZE.findall(query)):
+        return True
     if path.startswith(("/admin/", "/api-auth/", "/api/schema/", "/metrics")):
         return True
     if path == "/api/users/me/export/":
