@@ -1039,7 +1039,8 @@ def test_stream_that_is_behind_may_still_end(reasons, ended):
         ("/api/messages/", b"page_size=100", False),
         ("/api/messages/", b"page_size=101", True),
         ("/api/events/", b"after=1-0&limit=1000", True),
-        ("/api/messages/", b"search=limit=1000", False),
+        ("/api/messages/", b"cursor=limit=1000", False),
+        ("/api/messages/", b"search=lunch", True),
         ("/api/messages/", b"page_size=1e9&limit=", False),
     ],
 )
