@@ -94,25 +94,45 @@ class Inbox:
         return opened.latest_first().values_list("pk", first, "updated_at")
 
     def _rows_of(self, heads: list[Head], limit: int) -> MessageQuerySet:
-        """Return the first rows of these conversations, in which they begin.
-
-        Of each only those not past its own ``limit`` first ones, nor past the last of
-        as many heads: a bound by which an index finds them, and no others.
-        """
+        """Return the first rows of these conversations, in which they begin."""
         down = self._is_newest_first
-        side, order, end = ("gte", "-", EVER) if down else ("lte", "", NEVER)
+        conversation_ids = [conversation_id for conversation_id, _ in heads]
+        end = NEVER if not down else EVER
         if len(heads) == limit:
             end = heads[-1][1]
-        in_reach = self.probe.filter(**{f"sent_at__{side}": end})
-        last = in_reach.order_by(f"{order}sent_at").values("sent_at")[limit - 1 : limit]
-        bound = Coalesce(Subquery(last), Value(end, DateTimeField()))
+        bound = Coalesce(
+            self._nearest_end(conversation_ids, limit, end),
+            Value(end, DateTimeField()),
+        )
         rows = self.rows.filter(
-            Q(**{f"sent_at__{side}": bound}),
+            Q(**{f"sent_at__{'gte' if down else 'lte'}": bound}),
             # What came in after the look is for the next one: it was not everywhere.
             Q(**{f"sent_at__{'lte' if down else 'gte'}": heads[0][1]}),
-            opened_id__in=[conversation_id for conversation_id, _ in heads],
+            opened_id__in=conversation_ids,
         )
         return rows[:limit]
+
+    def _nearest_end(
+        self, conversation_ids: list[UUID], limit: int, end: datetime
+    ) -> Subquery:
+        """Return when the last of ``limit`` rows was sent in the conversation where
+        that is nearest: past it there are none of the first rows, anywhere.
+
+        So an index finds each conversation's share of them. One value for all: for a
+        bound that differed by conversation it would be looked for at each message.
+        """
+        down = self._is_newest_first
+        order = "-sent_at" if down else "sent_at"
+        in_reach = self.probe.filter(**{f"sent_at__{'gte' if down else 'lte'}": end})
+        last = in_reach.order_by(order).values("sent_at")[limit - 1 : limit]
+        ends = (
+            Conversation.objects.visible_to(self.reader)
+            .filter(pk__in=conversation_ids)
+            .alias(opened_id=F("participations__conversation_id"))
+            .annotate(end=Subquery(last))
+            .filter(end__isnull=False)
+        )
+        return Subquery(ends.order_by("-end" if down else "end").values("end")[:1])
 
 
 def _present(opened: Any) -> list[Head]:
