@@ -5,6 +5,7 @@ from django.db.models import Q
 
 from chats.admin.base import StaffAdmin
 from chats.admin.conversation_forms import AddConversationForm, EditConversationForm
+from chats.admin.exports import ExportsLists
 from chats.admin.filters import LinkedFilter
 from chats.admin.links import UNTITLED, link_to, link_to_list
 from chats.admin.participants import ParticipantInline
@@ -19,7 +20,7 @@ from chats.services.staff import (
 
 
 @admin.register(Conversation)
-class ConversationAdmin(PicksPeople, StaffAdmin):
+class ConversationAdmin(ExportsLists, PicksPeople, StaffAdmin):
     """Conversations; each change is announced to their participants."""
 
     list_display = (
@@ -45,6 +46,15 @@ class ConversationAdmin(PicksPeople, StaffAdmin):
         "updated_at",
     )
     inlines = (ParticipantInline,)
+    export_fields = (
+        "conversation_id",
+        "title",
+        "owner_id",
+        "participant_count",
+        "last_seq",
+        "created_at",
+        "updated_at",
+    )
 
     @admin.display(description="Title")
     def titled(self, conversation):

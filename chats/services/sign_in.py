@@ -85,8 +85,8 @@ def confirm_password(user: User, password: str, address: str, *, field: str) -> 
 @transaction.atomic
 def unlock(counter: SignInAttempts, *, actor: User) -> None:
     """Forget the attempts of one key, on behalf of the staff."""
-    counter.delete()
     record(AuditEntry.Action.SIGN_IN_UNLOCKED, actor=actor, details=counter.key)
+    counter.delete()  # takes the key off the instance
 
 
 def forget_expired() -> tuple[int, int]:
