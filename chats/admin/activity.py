@@ -90,7 +90,7 @@ def _failed_sign_ins(now: datetime) -> Fact:
     some = running.order_by("window_ends_at")[:MOST_COUNTED]
     found = some.aggregate(most=Max("attempts"), all=Count("pk"))
     minutes = WINDOW // timedelta(minutes=1)
-    note = f"most at one account or address, of {found['all']:,}; {minutes} minutes"
+    note = f"in {minutes} minutes, the highest of {found['all']:,} counters"
     return Fact("Failed sign-ins", f"{found['most'] or 0:,}", note)
 
 
