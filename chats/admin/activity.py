@@ -46,7 +46,7 @@ def activity_for(staff: User) -> dict[str, Any]:
         "facts": list(_facts(sees, now)),
         "charts": _charts(now) if sees["message"] else [],
         "busiest": _busiest(now) if sees["conversation"] and sees["message"] else None,
-        "looked_at": LOOKED_AT,
+        "looked_at": f"{LOOKED_AT:,}",
     }
 
 
