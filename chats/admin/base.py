@@ -85,6 +85,13 @@ class StaffAdmin(HistoryOfVisible):
         """Return the id that the search box holds, where rows have such ids."""
         return as_uuid(search_term) if isinstance(self.opts.pk, UUIDField) else None
 
+    def get_found_anywhere(self, search_term: str) -> UUID | None:
+        """Return the id of a row that an index finds by what is in the search box.
+
+        For ``SearchedChangeList``, which else looks through the newest rows only.
+        """
+        return None
+
     def get_search_results(self, request, queryset, search_term):
         """Find rows by what ``search_fields`` says, or the one with the id given."""
         if "\0" in search_term:  # PostgreSQL refuses it

@@ -7,13 +7,14 @@ from functools import partial
 from django.contrib import admin, messages
 from django.contrib.auth import admin as auth_admin
 from django.contrib.auth.models import Group
-from django.db.models import prefetch_related_objects
+from django.db.models import Q, QuerySet, prefetch_related_objects
 from django.urls import reverse
 from django.utils.html import format_html_join
 
 from chats.admin.base import HistoryOfVisible, StaffAdmin
 from chats.admin.exports import ExportsLists
 from chats.admin.links import link_to_list
+from chats.admin.lists import MOST_LISTED, SearchedChangeList
 from chats.admin.user_forms import AddUserForm, EditUserForm, UserPasswordForm
 from chats.models import (
     AccessToken,
@@ -77,7 +78,11 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
     )
     list_filter = ("role", "is_active", "is_staff")
     search_fields = ("username", "first_name", "last_name", "email")
-    search_help_text = "Username, names, e-mail or user id."
+    search_help_text = (
+        "Username, names, e-mail or user id. A part of a name is looked for among the"
+        f" newest {MOST_LISTED:,} people; a whole username or e-mail among all."
+    )
+    window_orders = {"": "created_at"}  # user_created
     date_hierarchy = "created_at"
     sortable_by = ("username", "last_seen_at", "created_at")
     ordering = ("-created_at", "-user_id")
@@ -174,8 +179,26 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
     def get_search_results(self, request, queryset, search_term):
         """Offer only active people where one is picked for a field."""
         if request.path == reverse("admin:autocomplete"):
-            queryset = queryset.active()
+            queryset = self._newest_or_named(queryset.active(), search_term)
         return super().get_search_results(request, queryset, search_term)
+
+    def get_changelist(self, request, **kwargs):
+        return SearchedChangeList
+
+    def get_found_anywhere(self, search_term):
+        if "\0" in search_term:
+            return None
+        return (
+            User.objects.named(search_term.strip()).values_list("pk", flat=True).first()
+        )
+
+    def _newest_or_named(self, people: QuerySet, search_term: str) -> QuerySet:
+        """Leave what a picker may look through: it has no link to older ones."""
+        times = people.order_by("-created_at").values_list("created_at", flat=True)
+        if not (edge := times[MOST_LISTED:].first()):
+            return people
+        named = self.get_found_anywhere(search_term)
+        return people.filter(Q(created_at__gt=edge) | Q(pk=named))
 
     def save_model(self, request, obj, form, change):
         """Write only what the form changed: the rest may change meanwhile."""
