@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from math import ceil
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
@@ -172,23 +172,32 @@ def count(key: str, seconds: int) -> int:
     """Count one more under ``key`` and return the count in this window of time.
 
     Windows follow this process's clock, not the cache's; what is over expires. 0
-    when the shared cache is not answering, and for ``OUTAGE_PAUSE`` after, without
-    asking it, or when it is being emptied this moment: a limit is no reason to fail a
-    call or to have it wait.
+    when the shared cache is not answering, or is being emptied this moment: a limit
+    is no reason to fail a call or to have it wait.
     """
-    if not breaker.may_ask():
-        return 0
+    window = f"{key}:{int(time.time() // seconds)}"
     try:
-        counted = _count(f"{key}:{int(time.time() // seconds)}", seconds)
+        return ask_cache(lambda: _count(window, seconds)) or 0
     except ValueError:  # emptied between the two steps
         return 0
+
+
+def ask_cache(call: Callable[[], Any]) -> Any:
+    """Return what the shared cache answers to ``call``.
+
+    None when it is not answering, and for ``OUTAGE_PAUSE`` after, without asking it.
+    """
+    if not breaker.may_ask():
+        return None
+    try:
+        answer = call()
     except RedisError as error:
         if breaker.fail():
             logger.warning("Throttles are off, the cache is not answering: %s", error)
-        return 0
+        return None
     if breaker.succeed():
         logger.warning("Throttles are on again: the cache answers.")
-    return counted
+    return answer
 
 
 def _count(key: str, seconds: int) -> int:

@@ -70,7 +70,7 @@ def problems(row: Row, world: World, caller: Caller, way: str) -> Iterator[str]:
     yield from differences(row, column, status, after, world.before)
     if response.status_code != status:
         yield f"{response.status_code}, not {status}: {response.content[:99]}"
-    shown = response.content.decode()
+    shown = response.getvalue().decode()
     if is_outside(row, column) and (TITLE in shown or TEXT in shown):
         yield "tells what it must not"
     if is_hidden:

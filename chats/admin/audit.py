@@ -3,13 +3,14 @@
 from django.contrib import admin
 
 from chats.admin.base import ReadOnly, StaffAdmin
+from chats.admin.exports import ExportsLists
 from chats.admin.filters import LinkedFilter
 from chats.admin.lists import WindowChangeList
 from chats.models import AuditEntry
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnly, StaffAdmin):
+class AuditEntryAdmin(ExportsLists, ReadOnly, StaffAdmin):
     """Who did what, newest first; nobody changes or deletes an entry, superusers too.
 
     Ids narrow the list, as in ``?user_id=…``; they lead to rows that may be gone.
@@ -41,7 +42,7 @@ class AuditEntryAdmin(ReadOnly, StaffAdmin):
         "conversation_id": "entry_id",
         "": "entry_id",
     }
-    fields = (*list_display, "request_id")
+    fields = export_fields = (*list_display, "request_id")
 
     def get_changelist(self, request, **kwargs):
         return WindowChangeList

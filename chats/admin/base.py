@@ -85,6 +85,13 @@ class StaffAdmin(HistoryOfVisible):
         """Return the id that the search box holds, where rows have such ids."""
         return as_uuid(search_term) if isinstance(self.opts.pk, UUIDField) else None
 
+    def get_found_anywhere(self, search_term: str) -> UUID | None:
+        """Return the id of a row that an index finds by what is in the search box.
+
+        For ``SearchedChangeList``, which else looks through the newest rows only.
+        """
+        return None
+
     def get_search_results(self, request, queryset, search_term):
         """Find rows by what ``search_fields`` says, or the one with the id given."""
         if "\0" in search_term:  # PostgreSQL refuses it
@@ -104,8 +111,9 @@ class StaffAdmin(HistoryOfVisible):
     @tell_refusals
     def response_action(self, request, queryset):
         try:
-            if self._selects_too_many(request, queryset):
-                text = f"At most {MOST_SELECTED} rows at a time; nothing was done."
+            most = self.get_most_selected(request)
+            if self._selects_more(most, request, queryset):
+                text = f"At most {most:,} rows at a time; nothing was done."
                 return self.message_user(request, text, messages.ERROR)
             return super().response_action(request, queryset)
         except (ValueError, ValidationError):  # a forged id
@@ -129,11 +137,13 @@ class StaffAdmin(HistoryOfVisible):
         for row in queryset:
             self.delete_model(request, row)
 
-    def _selects_too_many(self, request, queryset) -> bool:
+    def get_most_selected(self, request) -> int:
+        """Return how many rows the action that is asked for takes."""
+        return MOST_SELECTED
+
+    def _selects_more(self, most: int, request, queryset) -> bool:
         across = request.POST.get("select_across") == "1"
-        return across and queryset.order_by()[: MOST_SELECTED + 1].count() > (
-            MOST_SELECTED
-        )
+        return across and queryset.order_by()[: most + 1].count() > most
 
 
 class ReadOnly:

@@ -178,6 +178,36 @@ class WindowChangeList(QuickChangeList):
         )
 
 
+class SearchedChangeList(WindowChangeList):
+    """All rows, until one searches or filters by what no index serves.
+
+    Then the newest 10,000 are looked through, as in ``WindowChangeList``, and what is
+    found is sorted as they are: another order could have the database walk through
+    the whole table by that order's index.
+    """
+
+    is_narrowed = False
+
+    def get_ordering(self, request, queryset):
+        if self.is_narrowed:
+            return [f"-{self.order}", "-pk"]
+        return super().get_ordering(request, queryset)
+
+    def _narrowed(self, rows, lookups):
+        self.scope, self.order = self._scope(rows)
+        served = {*self.model_admin.window_orders}
+        served |= {
+            f"{self.date_hierarchy}__{part}" for part in ("year", "month", "day")
+        }
+        asked = set(self.get_filters_params()) - served
+        self.is_narrowed = bool(self.query or asked)
+        if not self.is_narrowed:
+            return rows
+        anywhere = self.model_admin.get_found_anywhere(self.query)
+        narrowed = super()._narrowed(rows, lookups)
+        return narrowed | rows.filter(pk=anywhere) if anywhere else narrowed
+
+
 def _moment(values: list | None) -> datetime | None:
     """Return the time that an address, or the date chosen, asks for; or None."""
     if not values:

@@ -11,12 +11,15 @@ from django.urls import reverse
 from django.utils.text import Truncator
 
 from chats.admin.base import ReadOnly, StaffAdmin
+from chats.admin.exports import CHUNK, ExportsLists
 from chats.admin.filters import LinkedFilter
 from chats.admin.links import link_to, link_to_conversation
 from chats.admin.lists import MOST_LISTED, WindowChangeList
 from chats.models import AuditEntry, Message, User
 from chats.services.audit import Action, entry
 from chats.services.messages import redact_message
+
+RUNS = 20  # of numbers in one entry: 496 letters, at most 500, also of 11 digits
 
 
 def may_read(staff: User) -> bool:
@@ -25,7 +28,7 @@ def may_read(staff: User) -> bool:
 
 
 def record_reading(staff: User, shown: Iterable[Message]) -> None:
-    """Record which bodies are about to be shown: an entry for each conversation."""
+    """Record which bodies are about to be shown: entries for each conversation."""
     seqs: dict[UUID, list[int]] = {}
     for message in shown:
         if not message.is_deleted:
@@ -35,10 +38,31 @@ def record_reading(staff: User, shown: Iterable[Message]) -> None:
             Action.MESSAGES_READ,
             actor=staff,
             conversation_id=conversation_id,
-            details=f"seq {', '.join(map(str, sorted(numbers)))}",
+            details=f"seq {', '.join(some)}",
         )
         for conversation_id, numbers in seqs.items()
+        for some in in_pieces(runs_of(sorted(numbers)))
     )
+
+
+def runs_of(numbers: Iterable[int]) -> list[str]:
+    """Return rising numbers as text, three or more in a row as "7-9"."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return [
+        text
+        for run in runs
+        for text in ([f"{run[0]}-{run[-1]}"] if len(run) > 2 else map(str, run))
+    ]
+
+
+def in_pieces(runs: list[str]) -> list[list[str]]:
+    """Cut what one entry could not hold into several."""
+    return [runs[n : n + RUNS] for n in range(0, len(runs), RUNS)]
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -85,7 +109,7 @@ def first_seq_since(conversation: QuerySet, moment: datetime) -> int:
 
 
 @admin.register(Message)
-class MessageAdmin(ReadOnly, StaffAdmin):
+class MessageAdmin(ExportsLists, ReadOnly, StaffAdmin):
     """Messages, newest first. To delete one is to leave a tombstone.
 
     Search reads bodies, for which there is no index: it looks through the newest
@@ -128,6 +152,15 @@ class MessageAdmin(ReadOnly, StaffAdmin):
         "deleted_at",
         "client_id",
     )
+    export_fields = (
+        "message_id",
+        "conversation_id",
+        "seq",
+        "sender_id",
+        "sent_at",
+        "edited_at",
+        "deleted_at",
+    )
 
     @admin.display(description="Conversation")
     def in_conversation(self, message):
@@ -155,6 +188,18 @@ class MessageAdmin(ReadOnly, StaffAdmin):
 
     def get_readonly_fields(self, request, obj=None):
         return (*super().get_readonly_fields(request, obj), "withheld")
+
+    def get_export_fields(self, request):
+        body = ("message_body",) if may_read(request.user) else ()
+        return (*super().get_export_fields(request), *body)
+
+    def record_export(self, request, keys):
+        super().record_export(request, keys)
+        if may_read(request.user):
+            for start in range(0, len(keys), CHUNK):
+                some = Message.objects.filter(pk__in=keys[start : start + CHUNK])
+                told = some.only("conversation_id", "seq", "deleted_at")
+                record_reading(request.user, told)
 
     def get_search_results(self, request, queryset, search_term):
         """Find by id; by the body for those who may read it, and on the list only."""

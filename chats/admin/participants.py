@@ -9,8 +9,10 @@ from django.forms.models import BaseInlineFormSet
 from chats.admin.base import ReadOnly, StaffAdmin
 from chats.admin.filters import LinkedFilter
 from chats.admin.links import link_to_conversation, link_to_list
+from chats.admin.lists import MOST_LISTED, SearchedChangeList
 from chats.admin.widgets import PicksPeople
 from chats.models import Participant, User
+from chats.models.users import NAMES, any_contains
 from chats.services.staff import change_participants
 
 MOST_SHOWN = 50  # participants on the page of their conversation
@@ -24,7 +26,12 @@ class ParticipantAdmin(ReadOnly, StaffAdmin):
     list_filter = (("conversation", LinkedFilter), ("user", LinkedFilter))
     list_select_related = ("conversation", "user")
     search_fields = ("user__username",)
-    search_help_text = "Username or names."
+    search_help_text = (
+        f"Username or names, among the last {MOST_LISTED:,} who joined, or those of"
+        " the conversation or person chosen."
+    )
+    # The primary key; participant_joined; those of one person are few.
+    window_orders = {"conversation": "id", "user": "id", "": "id"}
     sortable_by = ()
     fields = ("conversation", "user", "joined_at", "last_read_seq")
 
@@ -38,7 +45,14 @@ class ParticipantAdmin(ReadOnly, StaffAdmin):
     def get_search_results(self, request, queryset, search_term):
         if not search_term or "\0" in search_term:
             return super().get_search_results(request, queryset, search_term)
-        return queryset.filter(user__in=User.objects.search(search_term)), False
+        names = [f"user__{name}" for name in NAMES]
+        return queryset.filter(any_contains(names, search_term)), False
+
+    def get_changelist(self, request, **kwargs):
+        return SearchedChangeList
+
+    def get_offered_lookups(self):
+        return {*super().get_offered_lookups(), "id"}
 
     def delete_model(self, request, obj):
         change_participants(obj.conversation, leaving=[obj.user_id], actor=request.user)

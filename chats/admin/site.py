@@ -1,12 +1,14 @@
 """The admin site as a whole."""
 
 from django.contrib import admin
+from django.contrib.admin import AdminSite
 from django.contrib.admin.forms import AdminAuthenticationForm, AdminPasswordChangeForm
 from django.contrib.auth.views import PasswordChangeView
 from django.core.exceptions import ValidationError
 from django.urls import reverse_lazy
 
 from chats.addresses import client_network
+from chats.admin.activity import activity_for
 from chats.exceptions import ChatError, TooManyAttempts
 from chats.services.sign_in import confirm_password
 from chats.services.users import change_password
@@ -66,6 +68,14 @@ def change_own_password(request, extra_context=None):
     return OwnPasswordView.as_view(extra_context=context)(request)
 
 
+def index(request, extra_context=None):
+    """Answer ``admin:index`` as Django does, with what goes on above the tables."""
+    shown = {"activity": activity_for(request.user), **(extra_context or {})}
+    return AdminSite.index(admin.site, request, shown)
+
+
 admin.site.login_form = SignInForm
+admin.site.index = index
+admin.site.index_template = "admin/chats/index.html"
 # Only Django 6.0 has a setting for the form alone (AdminSite.password_change_form).
 admin.site.password_change = change_own_password

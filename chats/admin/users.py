@@ -7,15 +7,18 @@ from functools import partial
 from django.contrib import admin, messages
 from django.contrib.auth import admin as auth_admin
 from django.contrib.auth.models import Group
-from django.db.models import prefetch_related_objects
+from django.db.models import Q, QuerySet, prefetch_related_objects
 from django.urls import reverse
 from django.utils.html import format_html_join
 
 from chats.admin.base import HistoryOfVisible, StaffAdmin
+from chats.admin.exports import ExportsLists
 from chats.admin.links import link_to_list
+from chats.admin.lists import MOST_LISTED, SearchedChangeList
 from chats.admin.user_forms import AddUserForm, EditUserForm, UserPasswordForm
 from chats.models import (
     AccessToken,
+    AuditEntry,
     Conversation,
     Message,
     Participant,
@@ -30,6 +33,16 @@ from chats.services.users import (
     update_user,
 )
 
+# Lists of a person's rows: the link's text, the rows, the column with the person.
+ELSEWHERE = (
+    ("Messages", Message, "sender"),
+    ("Conversations", Participant, "user"),
+    ("Owned conversations", Conversation, "owner"),
+    ("Sessions", UserSession, "user"),
+    ("Access tokens", AccessToken, "user"),
+    ("What they did", AuditEntry, "actor_id"),
+    ("What was done to them", AuditEntry, "user_id"),
+)
 POWERS = ("role", "is_staff", "is_superuser", "groups", "user_permissions")
 
 
@@ -46,7 +59,7 @@ def may_change(staff: User, person: User) -> bool:
 
 
 @admin.register(User)
-class UserAdmin(StaffAdmin, auth_admin.UserAdmin):
+class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
     """People. Who signs in and who is deleted is changed by services only."""
 
     form = EditUserForm
@@ -65,7 +78,11 @@ class UserAdmin(StaffAdmin, auth_admin.UserAdmin):
     )
     list_filter = ("role", "is_active", "is_staff")
     search_fields = ("username", "first_name", "last_name", "email")
-    search_help_text = "Username, names, e-mail or user id."
+    search_help_text = (
+        "Username, names, e-mail or user id. A part of a name is looked for among the"
+        f" newest {MOST_LISTED:,} people; a whole username or e-mail among all."
+    )
+    window_orders = {"": "created_at"}  # user_created
     date_hierarchy = "created_at"
     sortable_by = ("username", "last_seen_at", "created_at")
     ordering = ("-created_at", "-user_id")
@@ -100,7 +117,20 @@ class UserAdmin(StaffAdmin, auth_admin.UserAdmin):
         (None, {"fields": ("username", "email", "first_name", "last_name")}),
         ("Password", {"fields": ("usable_password", "password1", "password2")}),
     )
-    actions = ("deactivate_selected", "reactivate_selected")
+    actions = ("deactivate_selected", "reactivate_selected", "export_selected")
+    export_fields = (
+        "user_id",
+        "username",
+        "first_name",
+        "last_name",
+        "email",
+        "phone_number",
+        "role",
+        "is_active",
+        "is_staff",
+        "last_seen_at",
+        "created_at",
+    )
 
     @admin.display(description="Name")
     def name(self, person):
@@ -112,12 +142,11 @@ class UserAdmin(StaffAdmin, auth_admin.UserAdmin):
 
     @admin.display(description="Elsewhere")
     def elsewhere(self, person):
+        """Links to the person's rows; ``get_object`` notes who may see which."""
         links = (
-            link_to_list("Messages", Message, sender=person.pk),
-            link_to_list("Conversations", Participant, user=person.pk),
-            link_to_list("Owned conversations", Conversation, owner=person.pk),
-            link_to_list("Sessions", UserSession, user=person.pk),
-            link_to_list("Access tokens", AccessToken, user=person.pk),
+            link_to_list(text, model, **{field: person.pk})
+            for text, model, field in ELSEWHERE
+            if model in person.linked
         )
         return format_html_join(" · ", "{}", ((link,) for link in links))
 
@@ -140,13 +169,36 @@ class UserAdmin(StaffAdmin, auth_admin.UserAdmin):
         person = super().get_object(request, object_id, from_field)
         if person:  # a permission names its content type: one query, not one each
             prefetch_related_objects([person], "user_permissions__content_type")
+            person.linked = [
+                model
+                for model, page in self.admin_site._registry.items()
+                if page.has_view_permission(request)
+            ]
         return person
 
     def get_search_results(self, request, queryset, search_term):
         """Offer only active people where one is picked for a field."""
         if request.path == reverse("admin:autocomplete"):
-            queryset = queryset.active()
+            queryset = self._newest_or_named(queryset.active(), search_term)
         return super().get_search_results(request, queryset, search_term)
+
+    def get_changelist(self, request, **kwargs):
+        return SearchedChangeList
+
+    def get_found_anywhere(self, search_term):
+        if "\0" in search_term:
+            return None
+        return (
+            User.objects.named(search_term.strip()).values_list("pk", flat=True).first()
+        )
+
+    def _newest_or_named(self, people: QuerySet, search_term: str) -> QuerySet:
+        """Leave what a picker may look through: it has no link to older ones."""
+        times = people.order_by("-created_at").values_list("created_at", flat=True)
+        if not (edge := times[MOST_LISTED:].first()):
+            return people
+        named = self.get_found_anywhere(search_term)
+        return people.filter(Q(created_at__gt=edge) | Q(pk=named))
 
     def save_model(self, request, obj, form, change):
         """Write only what the form changed: the rest may change meanwhile."""

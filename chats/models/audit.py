@@ -45,6 +45,7 @@ class AuditEntry(models.Model):
         TOKEN_REVOKED = "token.revoked"
         SESSION_REVOKED = "session.revoked"
         SIGN_IN_UNLOCKED = "sign_in.unlocked"
+        LIST_EXPORTED = "list.exported"
 
     entry_id = models.BigAutoField(primary_key=True)
     created_at = models.DateTimeField(default=timezone.now)

@@ -84,9 +84,9 @@ def confirm_password(user: User, password: str, address: str, *, field: str) -> 
 
 @transaction.atomic
 def unlock(counter: SignInAttempts, *, actor: User) -> None:
-    """Forget the attempts of one key, on behalf of the staff."""
-    counter.delete()
-    record(AuditEntry.Action.SIGN_IN_UNLOCKED, actor=actor, details=counter.key)
+    """Forget the attempts of one key, on behalf of the staff; again is harmless."""
+    if SignInAttempts.objects.filter(key=counter.key).delete()[0]:
+        record(AuditEntry.Action.SIGN_IN_UNLOCKED, actor=actor, details=counter.key)
 
 
 def forget_expired() -> tuple[int, int]:

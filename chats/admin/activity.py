@@ -1,0 +1,163 @@
+"""What happens here: the numbers and charts above the admin's front page.
+
+Each is one look into an index, or counts up to a bound, however much there is; and
+each is there only for those who may see the rows it tells of.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.db.models import Count, F, Max, OuterRef, QuerySet, Subquery
+from django.utils import timezone
+from django.utils.formats import date_format
+
+from chats import metrics
+from chats.admin.charts import Chart, Value
+from chats.admin.links import link_to_conversation, link_to_list
+from chats.admin.tallies import Tallies
+from chats.models import Conversation, Event, Message, SignInAttempts, User
+from chats.models.users import ONLINE_FOR
+from chats.services.sign_in import WINDOW
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+HOURS, DAYS = 24, 30
+MOST_COUNTED = 10_000  # people, counters
+LOOKED_AT = 10_000  # of the newest events, for the busiest conversations
+BUSIEST = 5
+
+
+class Fact(NamedTuple):
+    """One number, and what it is of."""
+
+    name: str
+    number: str
+    note: str = ""
+
+
+def activity_for(staff: User) -> dict[str, Any]:
+    """Return what one of the staff may see of what goes on."""
+    now = timezone.now()
+    sees = {
+        model._meta.model_name: staff.has_perm(f"chats.view_{model._meta.model_name}")
+        for model in (User, Conversation, Message, Event, SignInAttempts)
+    }
+    return {
+        "facts": list(_facts(sees, now)),
+        "charts": _charts(now) if sees["message"] else [],
+        "busiest": _busiest(now) if sees["conversation"] and sees["message"] else None,
+        "looked_at": f"{LOOKED_AT:,}",
+    }
+
+
+def _facts(sees: dict[str, bool], now: datetime) -> Iterator[Fact]:
+    if sees["user"]:
+        yield Fact("People here now", _seen_since(now - ONLINE_FOR), "last minute")
+        yield Fact("People in a day", _seen_since(now - DAY), "last 24 hours")
+    if sees["event"]:
+        streams = metrics.open_streams.collect()[0].samples[0].value
+        yield Fact("Open streams", f"{streams:,.0f}", "of this process")
+        yield _oldest_event()
+    if sees["signinattempts"]:
+        yield _failed_sign_ins(now)
+
+
+def _seen_since(moment: datetime) -> str:
+    people = User.objects.filter(last_seen_at__gte=moment)
+    return _bounded(people.order_by().values("pk")[: MOST_COUNTED + 1].count())
+
+
+def _bounded(count: int) -> str:
+    return f"{count:,}" if count <= MOST_COUNTED else f"over {MOST_COUNTED:,}"
+
+
+def _oldest_event() -> Fact:
+    times = Event.objects.order_by("event_id").values_list("created_at", flat=True)
+    oldest = times.first()
+    shown = date_format(timezone.localtime(oldest), "j M Y") if oldest else "none"
+    return Fact("Oldest event kept", shown, "older cursors are refused")
+
+
+def _failed_sign_ins(now: datetime) -> Fact:
+    """Tell of the counters that run. One attempt is in several: of the account, of
+    the address, of both; so the highest is told, not the sum."""
+    running = SignInAttempts.objects.filter(
+        # All that count end within a window; what else there is ends much later.
+        window_ends_at__gt=now,
+        window_ends_at__lte=now + WINDOW,
+        attempts__gt=0,
+    )
+    some = running.order_by("window_ends_at")[:MOST_COUNTED]
+    found = some.aggregate(most=Max("attempts"), all=Count("pk"))
+    minutes = WINDOW // timedelta(minutes=1)
+    note = f"in {minutes} minutes, the highest of {found['all']:,} counters"
+    return Fact("Failed sign-ins", f"{found['most'] or 0:,}", note)
+
+
+def _charts(now: datetime) -> list[Chart]:
+    tallies = Tallies(now)
+    this_hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    today = this_hour.replace(hour=0)
+    hours = _values(tallies, this_hour, HOUR, HOURS, "j F, H:i", "H:i", every=3)
+    days = _values(tallies, today, DAY, DAYS, "j F", "j M", every=5)
+    tallies.remember()
+    return [
+        Chart("hours", f"Messages per hour, last {HOURS} hours (UTC)", hours),
+        Chart("days", f"Messages per day, last {DAYS} days (UTC)", days),
+    ]
+
+
+def _values(
+    tallies: Tallies,
+    last: datetime,
+    step: timedelta,
+    count: int,
+    name: str,
+    label: str,
+    *,
+    every: int,
+) -> list[Value]:
+    """Return ``count`` values in order; the newest is counted first."""
+    values = []
+    for back in range(count):
+        start = last - back * step
+        tally = tallies.count((start, start + step))
+        shown = date_format(start, label) if back % every == 0 else ""
+        is_whole = tally.until >= start + step
+        values.append(Value(date_format(start, name), shown, tally.count, is_whole))
+    return values[::-1]
+
+
+def _busiest(now: datetime) -> list[tuple[str, str]]:
+    """Return links to the conversations of most messages, with their numbers.
+
+    Which they are is told by the newest events; how many each had in a day by its
+    ``seq``, which has no gaps.
+    """
+    since = now - DAY
+    first = Message.objects.filter(conversation=OuterRef("pk"), sent_at__gte=since)
+    rows = (
+        Conversation.objects.filter(pk__in=_most_named(since))
+        .alias(first=Subquery(first.order_by("sent_at").values("seq")[:1]))
+        .annotate(sent=F("last_seq") - F("first") + 1)
+        .filter(sent__gt=0)
+        .order_by("-sent", "pk")
+    )
+    return [
+        (
+            link_to_conversation(row),
+            link_to_list(f"{row.sent:,}", Message, conversation=row.pk),
+        )
+        for row in rows
+    ]
+
+
+def _most_named(since: datetime) -> list:
+    recent: QuerySet = Event.objects.filter(
+        event_id__gt=Event.objects.last_id() - LOOKED_AT,
+        created_at__gte=since,
+        type=Event.Type.MESSAGE_CREATED,
+    )
+    counted = recent.order_by().values("conversation_id").annotate(times=Count("pk"))
+    busiest = counted.order_by("-times", "conversation_id")
+    return list(busiest.values_list("conversation_id", flat=True)[:BUSIEST])

@@ -1,0 +1,83 @@
+"""Bar charts as the numbers that ``admin/chats/chart.html`` draws as SVG."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+WIDTH, HEIGHT = 720, 120  # of the bars' field; labels are beside and below it
+GAP = 0.2  # of a bar's place
+
+
+class Value(NamedTuple):
+    """What one bar stands for."""
+
+    name: str
+    label: str  # below the bar, or nothing where there would be too many
+    number: int
+    is_whole: bool = True  # or there is more that is not counted yet
+
+
+class Bar(NamedTuple):
+    """One bar where it stands; y counts from the top, as in SVG."""
+
+    value: Value
+    x: str
+    y: str
+    width: str
+    height: str
+    middle: str
+
+
+class Chart:
+    """A titled row of bars over an axis that ends at a round number."""
+
+    def __init__(self, key: str, title: str, values: Iterable[Value]):
+        self.key, self.title, self.values = key, title, list(values)
+        self.top = round_up(max((value.number for value in self.values), default=0))
+
+    @property
+    def description(self) -> str:
+        total = sum(value.number for value in self.values)
+        most = max(self.values, key=lambda value: value.number)
+        text = f"{total:,} in all; most, {most.number:,}, in {most.name}."
+        return text if self.is_whole else f"{text} Older ones are still being counted."
+
+    @property
+    def is_whole(self) -> bool:
+        return all(value.is_whole for value in self.values)
+
+    @property
+    def bars(self) -> list[Bar]:
+        place = WIDTH / len(self.values)
+        return [
+            Bar(
+                value,
+                x=f"{number * place + place * GAP / 2:.1f}",
+                y=f"{HEIGHT - height:.1f}",
+                width=f"{place * (1 - GAP):.1f}",
+                height=f"{height:.1f}",
+                middle=f"{(number + 0.5) * place:.1f}",
+            )
+            for number, value in enumerate(self.values)
+            for height in [_height(value.number, self.top)]
+        ]
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """The axis: where each line is, and what it says."""
+        numbers = (self.top, self.top // 2) if self.top > 1 else (self.top,)
+        return [(f"{HEIGHT * (1 - n / self.top):.1f}", f"{n:,}") for n in numbers]
+
+
+def round_up(number: int) -> int:
+    """Return the next of 1, 2, 4, 10, 20, 40, 100 … that is not less."""
+    power = 1
+    while True:
+        for step in (1, 2, 4):
+            if step * power >= number:
+                return step * power
+        power *= 10
+
+
+def _height(number: int, top: int) -> float:
+    """Return a height that shows also the least number other than 0."""
+    return max(1.5, HEIGHT * number / top) if number else 0.0
