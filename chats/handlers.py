@@ -35,7 +35,7 @@ def exception_handler(exc: Exception, context: dict) -> Response | None:
     ``{"detail": …, "code": …}``, or ``{"field": ["…"]}`` for input; a database that
     is locked, full or gone is 503 with ``Retry-After``.
     """
-    exc = counted(exc, context["request"])
+    exc = counted(exc, context.get("request"))
     if isinstance(exc, ChatError):
         set_rollback()
         return chat_error_response(exc)
@@ -57,7 +57,7 @@ def exception_handler(exc: Exception, context: dict) -> Response | None:
     return response
 
 
-def counted(exc: Exception, request: Request) -> Exception:
+def counted(exc: Exception, request: Request | None) -> Exception:
     """Return the exception; Throttled if it is one of too many by nobody."""
     if isinstance(exc, NOBODY):
         try:

@@ -6,12 +6,13 @@ database, and only the values change from call to call.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.models import Field, Model, QuerySet
 from django.db.models.expressions import Expression
+from django.db.models.query import get_related_populators
 from django.db.models.sql import InsertQuery, Query, UpdateQuery
 
 
@@ -44,6 +45,7 @@ class Compiled(NamedTuple):
     params: tuple
     converters: dict[int, tuple[list[Callable], Expression]]
     names: tuple[str, ...]
+    build: Callable[[Sequence], Model] | None = None  # an instance of a row
 
 
 class Prepared:
@@ -65,20 +67,21 @@ class Prepared:
         sql, params = compiled.sql, _bind(compiled, values)
         if limit is not None:
             sql, params = f"{sql} LIMIT %s", [*params, limit]
-        found = _execute(sql, params, lambda cursor: cursor.fetchall())
-        if compiled.converters:
-            found = [_convert(row, compiled.converters) for row in found]
         names = compiled.names
-        return [dict(zip(names, row, strict=True)) for row in found]
+        return [
+            dict(zip(names, row, strict=True))
+            for row in self._fetch(compiled, sql, params)
+        ]
 
     def row(self, **values: Any) -> dict[str, Any] | None:
         """Run the query; return its first row, or None."""
         return next(iter(self.rows(**values)), None)
 
-    def instance(self, model: type[Model], **values: Any) -> Model | None:
-        """Run a query of whole rows of the model; return the first one, or None."""
-        row = self.row(**values)
-        return row and model.from_db(connection.alias, list(row), list(row.values()))
+    def instance(self, **values: Any) -> Model | None:
+        """Run a query of model instances; return the first one, or None."""
+        compiled = self._compiled or self._compile()
+        found = self._fetch(compiled, compiled.sql, _bind(compiled, values))
+        return compiled.build(found[0]) if found else None
 
     def run(self, **values: Any) -> int:
         """Run an update; return how many rows it touched."""
@@ -97,11 +100,17 @@ class Prepared:
         instance._state.adding = False
         instance._state.db = connection.alias
 
+    def _fetch(self, compiled: Compiled, sql: str, params: list) -> list[Sequence]:
+        found = _execute(sql, params, lambda cursor: cursor.fetchall())
+        if compiled.converters:
+            return [_convert(row, compiled.converters) for row in found]
+        return found
+
     def _compile(self) -> Compiled:
         built = self._build()
         query = built.query if isinstance(built, QuerySet) else built
         compiler = query.get_compiler(connection=connection)
-        converters, names = {}, ()
+        converters, names, build = {}, (), None
         if isinstance(query, InsertQuery):
             compiler.returning_fields = query.get_meta().db_returning_fields
             [(sql, params)] = compiler.as_sql()
@@ -111,8 +120,8 @@ class Prepared:
             selected = [column for column, _, _ in compiler.select]
             converters = compiler.get_converters(selected)
             names = (*query.values_select, *query.annotation_select)
-            names = names or tuple(f.attname for f in query.model._meta.concrete_fields)
-        self._compiled = Compiled(sql, tuple(params), converters, names)
+            build = compiler.klass_info and _builder(compiler)
+        self._compiled = Compiled(sql, tuple(params), converters, names, build)
         return self._compiled
 
 
@@ -191,10 +200,38 @@ def _returned(cursor: Any) -> tuple | None:
 
 
 def _bind(compiled: Compiled, values: dict[str, Any]) -> list:
-    return [
-        param.adapt(values[param.name]) if isinstance(param, Param) else param
-        for param in compiled.params
-    ]
+    # psycopg takes Python's values as they are, as Django would hand them to it.
+    is_native = connections[DEFAULT_DB_ALIAS].vendor == "postgresql"
+    bound = []
+    for param in compiled.params:
+        if is_native and type(param) is Param:
+            bound.append(values[param.name])
+        elif isinstance(param, Param):
+            bound.append(param.adapt(values[param.name]))
+        else:
+            bound.append(param)
+    return bound
+
+
+def _builder(compiler: Any) -> Callable[[Sequence], Model]:
+    """Return what makes an instance of a row, with its related objects and its
+    annotations, as ``django.db.models.query.ModelIterable`` does."""
+    info, alias = compiler.klass_info, compiler.connection.alias
+    first, last = info["select_fields"][0], info["select_fields"][-1]
+    own = slice(first, last + 1)
+    names = [column.target.attname for column, _, _ in compiler.select[own]]
+    populators = get_related_populators(info, compiler.select, alias)
+    annotations = compiler.annotation_col_map or {}
+
+    def build(row: Sequence) -> Model:
+        found = info["model"].from_db(alias, names, row[own])
+        for populator in populators:
+            populator.populate(row, found)
+        for name, position in annotations.items():
+            setattr(found, name, row[position])
+        return found
+
+    return build
 
 
 def _convert(row: tuple, converters: dict) -> list:

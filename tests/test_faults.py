@@ -18,7 +18,7 @@ from chats.handlers import exception_handler
 from chats.models import Message, User
 from chats.services.messages import send_message
 from chats.throttles import count
-from messaging_app.settings import POSTGRES_OPTIONS, SQLITE_OPTIONS
+from messaging_app.settings import POSTGRESQL_OPTIONS, SQLITE_OPTIONS
 from tests.servers import Follower, serving_in_thread, token_of
 
 BOUND = 6.0  # seconds until a call that waits for the database is 503
@@ -55,7 +55,7 @@ def all_locked() -> Iterator[None]:
 
 def test_both_databases_wait_for_a_lock_as_long():
     assert SQLITE_OPTIONS["timeout"] == 5
-    assert "lock_timeout=5000" in POSTGRES_OPTIONS["options"]
+    assert "lock_timeout=5000" in POSTGRESQL_OPTIONS["options"]
 
 
 @pytest.mark.django_db

@@ -219,6 +219,7 @@ def test_frontends_elsewhere_may_read_what_is_left(as_alice, settings):
     exposed = response.headers["Access-Control-Expose-Headers"].split(", ")
     assert exposed == [
         "Retry-After",
+        "X-Request-ID",
         "RateLimit-Limit",
         "RateLimit-Remaining",
         "RateLimit-Reset",

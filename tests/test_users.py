@@ -687,8 +687,9 @@ def test_user_patch_takes_as_many_queries_with_many_people(
 ):
     for count in (1, 3):
         UserFactory.create_batch(count)
-        # The row, is the e-mail free; a savepoint, the row locked, written, release.
-        with django_assert_num_queries(6):
+        # The row; is the e-mail free; a savepoint; the row locked; written; the audit;
+        # the release.
+        with django_assert_num_queries(7):
             as_admin.patch(url_of(alice), {"email": f"a{count}@example.org"})
 
 
@@ -853,7 +854,7 @@ def test_user_delete_takes_as_many_queries_for_one_conversation_as_for_three(
         person = UserFactory()
         for _ in range(count):
             start(bob, person)
-        with django_assert_num_queries(17 + (connection.vendor == "postgresql")):
+        with django_assert_num_queries(19 + (connection.vendor == "postgresql")):
             client_of(person).delete("/api/users/me/")
 
 

@@ -74,9 +74,9 @@ class ConversationQuerySet(models.QuerySet):
         on ``field`` where a body named the conversation; NotAllowed to participants
         who may not do what it is locked ``to``, an act of ``chats.models.rules``.
         """
-        conversation = _LOCK.instance(Conversation, conversation_id=conversation_id)
+        conversation = _LOCK.instance(conversation_id=conversation_id)
         participation = conversation and _PARTICIPATION.instance(
-            Participant, conversation_id=conversation_id, user_id=seen_by.pk
+            conversation_id=conversation_id, user_id=seen_by.pk
         )
         if participation:
             if to:
@@ -96,7 +96,7 @@ class ConversationQuerySet(models.QuerySet):
 
         Raises NotFound when it is gone.
         """
-        conversation = _LOCK.instance(Conversation, conversation_id=conversation_id)
+        conversation = _LOCK.instance(conversation_id=conversation_id)
         if conversation is None:
             raise NotFound("This conversation no longer exists.")
         return conversation

@@ -1,6 +1,7 @@
 """Messages: numbered text in a conversation."""
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 from django.db import models
 from django.db.models import (
@@ -17,7 +18,7 @@ from django.db.models.lookups import LessThanOrEqual
 
 from chats.models.conversations import Conversation, Participant
 from chats.models.users import User
-from chats.prepared import Prepared, insert
+from chats.prepared import Param, Prepared, insert
 from chats.uuids import uuid7
 
 MAX_BODY_LENGTH = 10_000  # characters
@@ -37,6 +38,21 @@ class MessageQuerySet(models.QuerySet):
     def insert(self, message: "Message") -> None:
         """Store a new message."""
         _INSERT.store(message)
+
+    def sent_with(
+        self, client_id: UUID, *, sender: User, conversation_id: UUID
+    ) -> "Message | None":
+        """Return the first message with this ``client_id``, its sender loaded."""
+        return _SENT_WITH.instance(
+            conversation_id=conversation_id, sender_id=sender.pk, client_id=client_id
+        )
+
+    def locked(self, message_id: UUID, *, seen_by: User) -> "Message | None":
+        """Return a message visible to a person, its conversation's row locked; or None.
+
+        With the sender, the conversation and the person's ``last_read_seq``.
+        """
+        return _LOCK.instance(message_id=message_id, reader_id=seen_by.pk)
 
     def visible_to(self, user: User) -> "MessageQuerySet":
         """Those in the conversations of ``user``, with their ``last_read_seq``."""
@@ -171,3 +187,23 @@ class Message(models.Model):
 
 
 _INSERT = Prepared(lambda: insert(Message))
+_SENT_WITH = Prepared(
+    lambda: (
+        Message.objects.filter(
+            conversation_id=Param("conversation_id", models.UUIDField()),
+            sender_id=Param("sender_id", models.UUIDField()),
+            client_id=Param("client_id", models.UUIDField()),
+        )
+        .select_related("sender")
+        .order_by()
+    )
+)
+_LOCK = Prepared(
+    lambda: (
+        Message.objects.visible_to(Param("reader_id", models.UUIDField()))
+        .filter(pk=Param("message_id", models.UUIDField()))
+        .select_related("sender", "conversation")
+        .select_for_update(of=("conversation",), no_key=True)
+        .order_by()
+    )
+)

@@ -70,14 +70,10 @@ class MessageSerializer(serializers.ModelSerializer):
         )
         read_only_fields = fields
 
-    def to_representation(self, instance: Message | rows.Row) -> rows.Row:
-        """Take a message, or a row of ``rows.MESSAGE`` with ``last_read_seq``."""
-        row = instance
-        if isinstance(instance, Message):
-            row = rows.row_of(instance, rows.MESSAGE)
-            row["last_read_seq"] = getattr(instance, "last_read_seq", None)
+    def to_representation(self, instance: rows.Row) -> rows.Row:
+        """Take a row of ``rows.MESSAGE`` with ``last_read_seq``."""
         reader_id = self.context["request"].user.pk
-        return rows.message_for(reader_id, row["last_read_seq"], row)
+        return rows.message_for(reader_id, instance["last_read_seq"], instance)
 
 
 @shown_as(examples.SEND, component_name="SendMessage")

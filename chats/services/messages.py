@@ -38,7 +38,10 @@ def send_message(
     conversation = Conversation.objects.locked(
         conversation_id, seen_by=actor, field="conversation", to="send"
     )
-    if client_id and (first := _first_sent(conversation, actor, client_id)):
+    first = client_id and Message.objects.sent_with(
+        client_id, sender=actor, conversation_id=conversation_id
+    )
+    if first:
         if first.is_untouched and first.message_body != message_body:
             raise Conflict("This client_id was used for another message.")
         return first, False
@@ -117,13 +120,7 @@ def mark_as_read(actor: User, message_id: UUID) -> Message:
 
     Under the conversation's lock, as of which the cursor is at the end or is not.
     """
-    message = (
-        Message.objects.visible_to(actor)
-        .select_related("sender", "conversation")
-        .select_for_update(of=("conversation",), no_key=True)
-        .filter(pk=message_id)
-        .first()
-    )
+    message = Message.objects.locked(message_id, seen_by=actor)
     if message is None:
         raise NotFound
     _move_cursor(actor, message.conversation, message.seq)
@@ -158,16 +155,6 @@ def _move_cursor(actor: User, conversation: Conversation, seq: int) -> None:
                 actor_id=actor.pk,
             )
         )
-
-
-def _first_sent(
-    conversation: Conversation, sender: User, client_id: UUID
-) -> Message | None:
-    return (
-        conversation.messages.filter(sender=sender, client_id=client_id)
-        .select_related("sender")
-        .first()
-    )
 
 
 def _locked_message(actor: User, message_id: UUID) -> Message:

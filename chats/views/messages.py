@@ -143,4 +143,6 @@ class MessageViewSet(ChatsViewSet):
         return self._answer(messages.edit_message(actor, key, **fields))
 
     def _answer(self, message: Message, status: int = 200) -> Response:
-        return Response(self.get_serializer(message).data, status)
+        row = rows.row_of(message, rows.MESSAGE)
+        cursor = getattr(message, "last_read_seq", None)
+        return Response(rows.message_for(self.request.user.pk, cursor, row), status)
