@@ -293,6 +293,7 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W005",  # HSTS for sub-domains is the domain owner's to promise
     "security.W021",  # so is the preload list
 ]
+CSRF_FAILURE_VIEW = "chats.handlers.csrf_failure"
 CSRF_TRUSTED_ORIGINS = env_origins("CSRF_TRUSTED_ORIGINS")
 CORS_ALLOWED_ORIGINS = env_origins("CORS_ALLOWED_ORIGINS")
 CORS_ALLOW_CREDENTIALS = True
