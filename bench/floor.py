@@ -25,7 +25,7 @@ import psycopg
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "messaging_app.settings")
 django.setup()
 
-from chats.stream import Shell  # noqa: E402  (it needs Django set up)
+from chats.stream import Shell, tune_interpreter  # noqa: E402  (Django is set up)
 from chats.uuids import uuid7  # noqa: E402
 
 URL = os.environ.get("DATABASE_URL", "")
@@ -536,3 +536,4 @@ def wsgi(environ: dict, start_response: Callable) -> Body:
 
 
 application = Shell(wsgi)
+tune_interpreter()

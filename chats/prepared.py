@@ -120,6 +120,7 @@ class Prepared:
             selected = [column for column, _, _ in compiler.select]
             converters = compiler.get_converters(selected)
             names = (*query.values_select, *query.annotation_select)
+            names = names or tuple(f.attname for f in query.model._meta.concrete_fields)
             build = compiler.klass_info and _builder(compiler)
         self._compiled = Compiled(sql, tuple(params), converters, names, build)
         return self._compiled

@@ -2,6 +2,7 @@
 
 from messaging_app.wsgi import application as wsgi_application
 
-from chats.stream import Shell  # isort: skip  (Django is set up by then)
+from chats.stream import Shell, tune_interpreter  # isort: skip  (Django is set up)
 
 application = Shell(wsgi_application)
+tune_interpreter()

@@ -53,6 +53,7 @@ LEVELS = {
     "authentication": 3,
     "serializers": 3,
     "permissions": 3,
+    "hashers": 3,
     "filters": 3,
     "pagination": 3,
     "pages": 4,

@@ -24,7 +24,7 @@ from chats.events.places import Places
 from chats.exceptions import Gone
 from chats.models import AccessToken, Conversation, Event, Message, User
 from chats.services import conversations, messages, users
-from chats.stream import Offer, Shell, Stream, environ_of, next_piece
+from chats.stream import Offer, Shell, Stream, environ_of, next_piece, takes_long
 from messaging_app.wsgi import application
 from tests.factories import PASSWORD, UserFactory, start
 from tests.servers import (
@@ -1031,3 +1031,20 @@ def test_stream_that_is_behind_may_still_end(reasons, ended):
         stream.end(reason)
 
     assert stream.ended == ended
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "expected"),
+    [
+        ("/api/messages/", b"page_size=100", False),
+        ("/api/messages/", b"page_size=101", True),
+        ("/api/events/", b"after=1-0&limit=1000", True),
+        ("/api/messages/", b"cursor=limit=1000", False),
+        ("/api/messages/", b"search=lunch", True),
+        ("/api/messages/", b"page_size=1e9&limit=", False),
+    ],
+)
+def test_answers_of_many_rows_take_long(path, query, expected):
+    scope = {"path": path, "query_string": query, "method": "GET"}
+
+    assert takes_long(scope) is expected
