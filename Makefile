@@ -21,7 +21,7 @@ PRODUCTION = DEBUG=0 HTTPS=1 ALLOWED_HOSTS=example.org DATABASE_URL=sqlite://:me
 OFFER_DEMO = $(if $(filter 1,$(HTTPS))$(filter postgres%,$(DATABASE_URL)),,DEMO_PASSWORD=demo-pass-2026)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench screenshots generators lint format check setup clean
+.PHONY: help run demo test bench screenshots generators lint format check setup clean
 
 help: ## List these targets
 	@echo 'Usage: make TARGET [PORT=8000] [VENV=.venv] [PYTHON=python3] [ARGS="pytest options"]'
@@ -33,12 +33,12 @@ run: setup ## Start the server, with demo data the first time
 	$(SAY) 'Demo data'
 	@$(BIN)/python manage.py seed_demo
 	$(SAY) 'Starting the server on port $(PORT); Ctrl-C stops it'
-	@echo '   Messages    http://localhost:$(PORT)/       try it as Alice or Bob'
-	@echo '   API pages   http://localhost:$(PORT)/api/docs/'
-	@echo '   Admin       http://localhost:$(PORT)/admin/'
-	@echo '   API         http://localhost:$(PORT)/api/'
+	@$(OFFER_DEMO) $(BIN)/python manage.py welcome http://localhost:$(PORT)
 	@$(OFFER_DEMO) exec $(BIN)/uvicorn messaging_app.asgi:application --port $(PORT) \
 		--timeout-graceful-shutdown 8
+
+demo: setup ## Try it: a server with demo data and somebody who answers (ARGS="--port 8001")
+	@exec $(BIN)/python manage.py demo $(ARGS)
 
 test: setup ## Run the test suite (ARGS="-k name" for a part of it)
 	$(SAY) 'Running the tests'
