@@ -4,6 +4,7 @@
 PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
 VENV ?= .venv
 PORT ?= 8000
+GENERATORS ?= .generators
 ARGS ?=
 BENCHES ?= http growth cluster mixed
 
@@ -20,7 +21,7 @@ PRODUCTION = DEBUG=0 HTTPS=1 ALLOWED_HOSTS=example.org DATABASE_URL=sqlite://:me
 OFFER_DEMO = $(if $(filter 1,$(HTTPS))$(filter postgres%,$(DATABASE_URL)),,DEMO_PASSWORD=demo-pass-2026)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench screenshots lint format check setup clean
+.PHONY: help run demo test bench screenshots generators lint format check setup clean
 
 help: ## List these targets
 	@echo 'Usage: make TARGET [PORT=8000] [VENV=.venv] [PYTHON=python3] [ARGS="pytest options"]'
@@ -32,12 +33,12 @@ run: setup ## Start the server, with demo data the first time
 	$(SAY) 'Demo data'
 	@$(BIN)/python manage.py seed_demo
 	$(SAY) 'Starting the server on port $(PORT); Ctrl-C stops it'
-	@echo '   Messages    http://localhost:$(PORT)/       try it as Alice or Bob'
-	@echo '   API pages   http://localhost:$(PORT)/api/docs/'
-	@echo '   Admin       http://localhost:$(PORT)/admin/'
-	@echo '   API         http://localhost:$(PORT)/api/'
+	@$(OFFER_DEMO) $(BIN)/python manage.py welcome http://localhost:$(PORT)
 	@$(OFFER_DEMO) exec $(BIN)/uvicorn messaging_app.asgi:application --port $(PORT) \
 		--timeout-graceful-shutdown 8
+
+demo: setup ## Try it: a server with demo data and somebody who answers (ARGS="--port 8001")
+	@exec $(BIN)/python manage.py demo $(ARGS)
 
 test: setup ## Run the test suite (ARGS="-k name" for a part of it)
 	$(SAY) 'Running the tests'
@@ -53,6 +54,14 @@ bench: setup ## Measure, into docs/performance.md (ARGS="--quick" for an idea of
 screenshots: setup ## Photograph the web client, into docs/img (needs chromium)
 	$(SAY) 'Photographing the web client with demo data'
 	@$(BIN)/python -m bench.screenshots
+
+generators: setup ## Install what docs/clients.md generates with, for its tests (needs node)
+	$(SAY) 'Installing the generators of clients into $(GENERATORS)'
+	@$(BIN)/python -m venv --clear $(GENERATORS)/venv
+	@$(GENERATORS)/venv/bin/python -m pip install --quiet --disable-pip-version-check \
+		-r tests/clients/requirements.txt
+	@cp tests/clients/package.json tests/clients/package-lock.json $(GENERATORS)
+	@npm ci --prefix $(GENERATORS) --ignore-scripts --no-audit --no-fund --silent
 
 lint: setup ## Check style and formatting
 	$(SAY) 'Checking style'
@@ -95,5 +104,6 @@ $(STAMP): requirements.txt constraints.txt
 clean: ## Remove the virtual environment and caches; the database stays
 	$(SAY) 'Removing $(VENV), caches and test databases (db.sqlite3 stays)'
 	@if [ -f $(VENV)/pyvenv.cfg ]; then rm -rf $(VENV); fi
+	@if [ -d .generators/venv ]; then rm -rf .generators; fi
 	@rm -rf .pytest_cache .ruff_cache .hypothesis staticfiles test.sqlite3*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

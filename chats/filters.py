@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import Http404
 from django_filters import rest_framework as filters
 from django_filters.fields import IsoDateTimeField
+from drf_spectacular.utils import extend_schema_field
 
 from chats import rows, searching
 from chats.models import Conversation, Message, Participant, User
@@ -67,6 +68,8 @@ class FlagFilter(filters.ChoiceFilter):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, choices=FLAGS, **kwargs)
+        about = kwargs.get("help_text", "")
+        extend_schema_field({"type": "boolean", "description": about})(self)
 
 
 class LeanFilterSet(filters.FilterSet):
@@ -100,7 +103,9 @@ class UserFilter(LeanFilterSet):
         method="filter_search", help_text="Part of a username or name."
     )
     role = filters.ChoiceFilter(choices=User.Role.choices)
-    is_online = FlagFilter(method="filter_is_online")
+    is_online = FlagFilter(
+        method="filter_is_online", help_text="Only who is online (or is not)."
+    )
 
     class Meta:
         model = User

@@ -1,12 +1,14 @@
 """From exceptions to answers: every error in one shape, none of them a 500."""
 
+import hashlib
 import logging
 import sys
+from base64 import b64encode
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, InternalError, OperationalError
-from django.http import Http404, HttpRequest, JsonResponse
-from django.views import defaults
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
 from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -84,28 +86,67 @@ def chat_error_response(exc: ChatError) -> Response:
     return response
 
 
-def server_error(request: HttpRequest):
+# --- Outside the API's views: JSON below /api/, a page for people elsewhere --------
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
     """Answer what failed outside a view, such as reading the session (handler500)."""
     if isinstance(sys.exc_info()[1], DATABASE_DOWN):
         metrics.database_unavailable.inc()
         headers = {"Retry-After": RETRY_AFTER}
         return JsonResponse(UNAVAILABLE, status=503, headers=headers)
-    if request.path.startswith("/api/"):
-        return JsonResponse({"detail": "Server error.", "code": "error"}, status=500)
-    return defaults.server_error(request)
+    return error(request, 500, "Server error.", "error")
 
 
-def not_found(request: HttpRequest, exception: Exception):
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer a path under ``/api/`` that is no route as one that is (handler404)."""
-    if request.path.startswith("/api/"):
-        body = {"detail": "Not found.", "code": "not_found"}
-        return JsonResponse(body, status=404)
-    return defaults.page_not_found(request, exception)
+    return error(request, 404, "Not found.", "not_found")
 
 
-def bad_request(request: HttpRequest, exception: Exception):
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer who may not do this (handler403)."""
+    detail = exceptions.PermissionDenied.default_detail
+    return error(request, 403, detail, "permission_denied")
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer a form without the CSRF token that it was given (CSRF_FAILURE_VIEW)."""
+    return error(request, 403, f"CSRF failed: {reason}", "permission_denied", "csrf")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer what Django itself refuses, such as a wrong host name (handler400)."""
+    return error(request, 400, "The request is malformed.", "parse_error")
+
+
+STYLE = """
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
+body { max-width: 34rem; margin: 18vh auto; padding: 0 1.5rem; }
+small { opacity: .7; }
+"""
+# Nothing but that style: the pages need no file, so they show whatever has failed.
+STYLE_HASH = b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+PAGE_POLICY = (
+    f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def error(
+    request: HttpRequest, status: int, detail: str, code: str, why: str = ""
+) -> HttpResponse:
+    """Answer an error in the form that suits the path; ``why`` chooses the words.
+
+    The page takes nothing from the request but its id: no session, no database.
+    """
     if request.path.startswith("/api/"):
-        body = {"detail": "The request is malformed.", "code": "parse_error"}
-        return JsonResponse(body, status=400)
-    return defaults.bad_request(request, exception)
+        return JsonResponse({"detail": detail, "code": code}, status=status)
+    words = {
+        "status": status,
+        "why": why or str(status),
+        "style": STYLE,
+        "request_id": getattr(request, "request_id", ""),
+    }
+    headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"}
+    page = render_to_string("chats/error.html", words)
+    return HttpResponse(page, status=status, headers=headers)

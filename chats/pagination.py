@@ -172,8 +172,12 @@ class KeysetPagination(BasePagination):
             "type": "object",
             "required": ["next", "previous", "results"],
             "properties": {
-                "next": link | {"description": "The following page, if there is one."},
-                "previous": link | {"description": "The page before."},
+                "next": link
+                | {
+                    "description": "The following page, if there is one.",
+                    "example": "https://example.org/api/messages/?cursor=WzEsMl0",
+                },
+                "previous": link | {"description": "The page before.", "example": None},
                 "results": schema,
             },
         }

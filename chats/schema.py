@@ -16,7 +16,70 @@ class Error(serializers.Serializer):
 
 
 class FieldErrors(serializers.Serializer):
-    """The inputs at fault, each with its messages (or ``detail`` and ``code``)."""
+    """The inputs at fault, each with its messages (or `detail` and `code`)."""
+
+
+# What each error answer means, and one that is really given. The codes are those of
+# docs/api.md.
+ERRORS = {
+    "400": (
+        "Input is missing, malformed or refused: by field, or `parse_error`.",
+        {"message_body": ["This field may not be blank."]},
+    ),
+    "401": (
+        "Nobody is signed in, or what one signs in with is wrong.",
+        {
+            "detail": "Authentication credentials were not provided.",
+            "code": "not_authenticated",
+        },
+    ),
+    "403": (
+        "You may not do this, or the session's CSRF token is missing.",
+        {
+            "detail": "You do not have permission to perform this action.",
+            "code": "permission_denied",
+        },
+    ),
+    "404": (
+        "There is no such thing, as far as you may know.",
+        {"detail": "Not found.", "code": "not_found"},
+    ),
+    "409": (
+        "The thing's state rules it out.",
+        {"detail": "The message is deleted.", "code": "conflict"},
+    ),
+    "410": (
+        "The cursor is older than what is kept: load anew.",
+        {"detail": "The cursor is older than what is kept.", "code": "gone"},
+    ),
+    "413": (
+        "The body is above 1 MiB.",
+        {"detail": "The body is too large.", "code": "too_large"},
+    ),
+    "415": (
+        "The body is not `application/json`.",
+        {
+            "detail": 'Unsupported media type "text/plain" in request.',
+            "code": "unsupported_media_type",
+        },
+    ),
+    "429": (
+        "Too often. `Retry-After` says how many seconds to wait.",
+        {
+            "detail": "Request was throttled. Expected available in 7 seconds.",
+            "code": "throttled",
+        },
+    ),
+    "503": (
+        "Nothing was done. `Retry-After` says how many seconds to wait.",
+        {
+            "detail": "The database is busy or not answering. Try again.",
+            "code": "unavailable",
+        },
+    ),
+}
+SUCCESSES = {"200": "Done.", "201": "Made.", "204": "Done; there is nothing to say."}
+UUID_SCHEMA = {"type": "string", "format": "uuid"}
 
 
 class FieldErrorsSchema(OpenApiSerializerExtension):
@@ -28,14 +91,21 @@ class FieldErrorsSchema(OpenApiSerializerExtension):
         messages = {"type": "array", "items": {"type": "string"}, "minItems": 1}
         return {
             "type": "object",
-            "description": FieldErrors.__doc__,
+            "description": FieldErrors.__doc__.strip(),
             "minProperties": 1,
             "additionalProperties": {"oneOf": [{"type": "string"}, messages]},
         }
 
 
 class ChatsSchema(AutoSchema):
-    """Summaries from docstrings; the error answers every operation can give."""
+    """Names and summaries that read well; the errors every operation can give."""
+
+    def get_operation_id(self) -> str:
+        """Leave `_create` to what creates: `auth_login`, `conversations_typing`."""
+        name = super().get_operation_id()
+        action = getattr(self.view, "action", "")
+        is_act = self.method == "POST" and action != "create"
+        return name.removesuffix("_create") if is_act else name
 
     def get_summary(self) -> str:
         return self._docstring().partition("\n")[0].rstrip(".")
@@ -50,7 +120,10 @@ class ChatsSchema(AutoSchema):
         return "\n".join(line.strip() for line in lines)
 
     def get_auth(self) -> list[dict]:
-        """Say of sign-up too that it needs none, which CanRegister does not show."""
+        """Say of sign-up too that it needs none, which CanRegister does not show; and
+        nothing of what takes none, such as login: generators ask for one otherwise."""
+        if not self.view.get_authenticators():
+            return []
         auths = super().get_auth()
         return [*auths, {}] if "CanRegister" in self._permissions() else auths
 
@@ -61,7 +134,16 @@ class ChatsSchema(AutoSchema):
                 bodies[status] = self._get_response_for_code(
                     serializer, status, direction=direction
                 )
+        for status, body in bodies.items():
+            explain(status, body)
         return dict(sorted(bodies.items()))
+
+    def _resolve_path_parameters(self, variables: list[str]) -> list[dict]:
+        """Say of ids that they are UUIDs, rather than by which expression."""
+        parameters = super()._resolve_path_parameters(variables)
+        for parameter in parameters:
+            parameter["schema"] = UUID_SCHEMA
+        return parameters
 
     def _errors(self) -> dict:
         errors = {"429": Error, "503": Error}
@@ -82,6 +164,17 @@ class ChatsSchema(AutoSchema):
 
     def _permissions(self) -> set[str]:
         return {type(item).__name__ for item in self.view.get_permissions()}
+
+
+def explain(status: str, body: dict) -> None:
+    """Say in a response of the schema what it means; errors have an example, and are
+    in JSON whatever was asked for."""
+    if status not in ERRORS:
+        body["description"] = body["description"] or SUCCESSES[status]
+        return
+    body["description"], example = ERRORS[status]
+    media = body["content"]["application/json"] | {"example": example}
+    body["content"] = {"application/json": media}
 
 
 class TokenScheme(OpenApiAuthenticationExtension):

@@ -293,6 +293,7 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W005",  # HSTS for sub-domains is the domain owner's to promise
     "security.W021",  # so is the preload list
 ]
+CSRF_FAILURE_VIEW = "chats.handlers.csrf_failure"
 CSRF_TRUSTED_ORIGINS = env_origins("CSRF_TRUSTED_ORIGINS")
 CORS_ALLOWED_ORIGINS = env_origins("CORS_ALLOWED_ORIGINS")
 CORS_ALLOW_CREDENTIALS = True
@@ -404,6 +405,9 @@ SPECTACULAR_SETTINGS = {
     "ENFORCE_NON_BLANK_FIELDS": True,
     "SORT_OPERATION_PARAMETERS": False,
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_SUFFIX": "",
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {"SignInKind": "chats.serializers.sessions.KINDS"},
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "chats.schema.private_fields_optional",

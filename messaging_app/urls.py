@@ -18,5 +18,6 @@ urlpatterns = [
 ]
 
 handler400 = "chats.handlers.bad_request"
+handler403 = "chats.handlers.forbidden"
 handler404 = "chats.handlers.not_found"
 handler500 = "chats.handlers.server_error"

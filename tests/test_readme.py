@@ -1,6 +1,6 @@
 """README.md and the other pages keep what they say: commands run, tables are whole.
 
-The conversation by curl runs in one bash, against a server with a database of its
+The examples by curl run in one bash, against a server with a database of its
 own. What a line prints is compared with the ``#>`` lines that follow it.
 """
 
@@ -48,7 +48,7 @@ def blocks(text: str) -> list[str]:
 
 def shown(block: str) -> str:
     """Return what a block says that its lines print."""
-    return "\n".join(re.findall(r"^#> (.*)$", block, re.MULTILINE))
+    return "\n".join(re.findall(r"^#> ?(.*)$", block, re.MULTILINE))
 
 
 def alike(text: str) -> str:
@@ -88,8 +88,12 @@ def server(directory: Path) -> Iterator[int]:
 @pytest.mark.skipif(
     not (shutil.which("bash") and shutil.which("curl")), reason="needs bash and curl"
 )
-def test_conversation_by_curl_prints_what_it_says(tmp_path):
-    examples = blocks(section("A conversation by curl"))
+@pytest.mark.parametrize("page", ["README.md", "docs/curl.md"])
+def test_examples_by_curl_print_what_they_say(tmp_path, page):
+    text = (ROOT / page).read_text()
+    if page == "README.md":
+        text = section("A conversation by curl")
+    examples = blocks(text)
     with server(tmp_path) as port:
         script = f"printf '{MARK}'\n".join(examples)
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"

@@ -4,9 +4,12 @@ from django.contrib.auth.tokens import default_token_generator
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.utils import timezone
 from django.utils.http import urlsafe_base64_decode
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from chats.models import AccessToken, User
+from chats.serializers import examples
+from chats.serializers.examples import shown_as
 from chats.serializers.users import require_password
 
 
@@ -28,6 +31,7 @@ def with_identifier(attrs: dict) -> dict:
     return attrs
 
 
+@shown_as(examples.LOGIN)
 class LoginSerializer(serializers.Serializer):
     """Username or e-mail, and the password."""
 
@@ -84,6 +88,7 @@ def user_of(uid: str) -> User | None:
     return User.objects.active().filter(pk=user_id).first()
 
 
+@extend_schema_serializer(component_name="AccessToken")
 class TokenSerializer(serializers.ModelSerializer):
     """An access token, without its secret."""
 
@@ -99,6 +104,7 @@ class TokenSerializer(serializers.ModelSerializer):
         )
 
 
+@shown_as(examples.NEW_TOKEN, component_name="NewAccessToken")
 class NewTokenSerializer(TokenSerializer):
     """An access token with its secret, shown this once."""
 
@@ -108,6 +114,7 @@ class NewTokenSerializer(TokenSerializer):
         fields = (*TokenSerializer.Meta.fields, "token")
 
 
+@shown_as(examples.ISSUE_TOKEN, component_name="IssueAccessToken")
 class IssueTokenSerializer(serializers.ModelSerializer):
     """A token to make: by session, or by username (or e-mail) and password."""
 

@@ -3,13 +3,17 @@
 from typing import Any
 
 from django.conf import settings
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from chats.models import Conversation
+from chats.serializers import examples
+from chats.serializers.examples import shown_as
 from chats.serializers.messages import MessageSerializer
 from chats.serializers.users import PublicUserSerializer
 
 
+@shown_as(examples.PARTICIPANT)
 class ParticipantSerializer(PublicUserSerializer):
     """A person as participant of a conversation."""
 
@@ -33,6 +37,7 @@ class CapabilitiesSerializer(serializers.Serializer):
     delete = serializers.BooleanField()
 
 
+@shown_as(examples.CONVERSATION)
 class ConversationSerializer(serializers.ModelSerializer):
     """A conversation in a list, with a preview of its participants."""
 
@@ -62,6 +67,7 @@ class ConversationSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
+@shown_as(examples.CONVERSATION_DETAIL)
 class ConversationDetailSerializer(ConversationSerializer):
     """A conversation with its newest messages, newest first."""
 
@@ -94,6 +100,7 @@ class IdsField(serializers.ListField):
             ) from error
 
 
+@shown_as(examples.START)
 class StartConversationSerializer(serializers.ModelSerializer):
     """A new conversation; the caller always takes part."""
 
@@ -104,6 +111,7 @@ class StartConversationSerializer(serializers.ModelSerializer):
         fields = ("participant_ids", "title")
 
 
+@extend_schema_serializer(component_name="RenameConversation")
 class RenameSerializer(serializers.ModelSerializer):
     """Another title; empty is allowed."""
 

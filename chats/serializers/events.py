@@ -4,10 +4,12 @@ from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_fiel
 from rest_framework import serializers
 
 from chats.models import Event
+from chats.serializers import examples
 from chats.serializers.conversations import (
     ConversationSerializer,
     ParticipantSerializer,
 )
+from chats.serializers.examples import shown_as
 from chats.serializers.messages import MessageSerializer
 from chats.serializers.users import PublicUserSerializer
 
@@ -116,6 +118,7 @@ AnyEvent = PolymorphicProxySerializer(
 )
 
 
+@shown_as(examples.EVENT_PAGE)
 class EventPageSerializer(serializers.Serializer):
     """Some events, and the cursor behind them."""
 

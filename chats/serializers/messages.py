@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from chats import rows
 from chats.models import Message
 from chats.models.messages import MAX_BODY_LENGTH
+from chats.serializers import examples
+from chats.serializers.examples import shown_as
 from chats.serializers.users import PublicUserSerializer
 
 # Spellings of older clients: accepted on write, never returned.
@@ -41,8 +44,9 @@ class AliasesMixin:
         return super().to_internal_value(data)
 
 
+@shown_as(examples.MESSAGE)
 class MessageSerializer(serializers.ModelSerializer):
-    """A message; takes rows of ``chats.rows.MESSAGE`` with ``last_read_seq``."""
+    """A message, as the caller sees it."""
 
     conversation = serializers.UUIDField(read_only=True)
     sender = PublicUserSerializer(read_only=True)
@@ -67,10 +71,12 @@ class MessageSerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
     def to_representation(self, instance: rows.Row) -> rows.Row:
+        """Take a row of ``rows.MESSAGE`` with ``last_read_seq``."""
         reader_id = self.context["request"].user.pk
         return rows.message_for(reader_id, instance["last_read_seq"], instance)
 
 
+@shown_as(examples.SEND, component_name="SendMessage")
 class SendSerializer(AliasesMixin, serializers.Serializer):
     """A message to send."""
 
@@ -83,6 +89,7 @@ class SendSerializer(AliasesMixin, serializers.Serializer):
     )
 
 
+@extend_schema_serializer(component_name="EditMessage")
 class MessageEditSerializer(AliasesMixin, serializers.Serializer):
     """What a sender may change."""
 
@@ -95,6 +102,7 @@ class MarkConversationSerializer(serializers.Serializer):
     conversation_id = serializers.UUIDField()
 
 
+@shown_as(examples.MARKED, component_name="MarkedConversation")
 class MarkedSerializer(serializers.Serializer):
     """What marking a conversation as read did."""
 

@@ -4,12 +4,14 @@ from rest_framework import serializers
 
 from chats.models.sessions import device_of
 
+KINDS = ("session", "token")
+
 
 class SignInSerializer(serializers.Serializer):
-    """A session or an access token: a row of ``services.sessions.SignIns``."""
+    """A session or an access token."""
 
     session_id = serializers.UUIDField()
-    kind = serializers.ChoiceField(choices=["session", "token"])
+    kind = serializers.ChoiceField(choices=KINDS)
     name = serializers.SerializerMethodField(
         help_text="The token's name, or the session's device: \"Firefox on Linux\"."
     )

@@ -10,6 +10,8 @@ from chats import rows
 from chats.addresses import client_network
 from chats.models import User
 from chats.models.users import validate_no_at_sign
+from chats.serializers import examples
+from chats.serializers.examples import shown_as
 from chats.services import sign_in, users
 
 PUBLIC_FIELDS = (
@@ -24,6 +26,7 @@ PUBLIC_FIELDS = (
 PRIVATE_FIELDS = ("email", "phone_number", "created_at", "updated_at")
 
 
+@shown_as(examples.PUBLIC_USER)
 class PublicUserSerializer(serializers.ModelSerializer):
     """What everybody signed in may know of a person."""
 
@@ -35,6 +38,7 @@ class PublicUserSerializer(serializers.ModelSerializer):
         read_only_fields = PUBLIC_FIELDS
 
 
+@shown_as(examples.USER)
 class UserSerializer(PublicUserSerializer):
     """A person; the private fields only for that person and role-admins."""
 
@@ -86,6 +90,7 @@ def require_free(field: str, value: str, *, owner: User | None = None) -> str:
     return value
 
 
+@shown_as(examples.SIGN_UP)
 class SignUpSerializer(serializers.ModelSerializer):
     """A new account. The role admin is for role-admins to give."""
 
@@ -135,9 +140,9 @@ class SignUpSerializer(serializers.ModelSerializer):
 class AccountSerializer(serializers.ModelSerializer):
     """Changes to an account: names, e-mail, phone; the role by a role-admin.
 
-    ``username`` and ``password`` may not change here. Sending them is an error
+    `username` and `password` may not change here. Sending them is an error
     rather than ignored, unless the username is the one it was. One's own e-mail
-    changes with ``current_password`` only: who sets it can have the password reset.
+    changes with `current_password` only: who sets it can have the password reset.
     """
 
     username = UsernameField(required=False)

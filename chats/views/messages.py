@@ -99,7 +99,11 @@ class MessageViewSet(ChatsViewSet):
         """Move my read cursor up to this message, never back."""
         return self._answer(messages.mark_as_read(request.user, UUID(message_id)))
 
-    @extend_schema(request=None, responses=MessageSerializer)
+    @extend_schema(
+        operation_id="messages_mark_as_read_patch",
+        request=None,
+        responses=MessageSerializer,
+    )
     @mark_as_read.mapping.patch
     def patch_as_read(self, request: Request, message_id: str) -> Response:
         """Move my read cursor up to this message, never back."""

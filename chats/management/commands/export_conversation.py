@@ -25,7 +25,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("conversation_id", type=UUID)
+        parser.add_argument("conversation_id", type=UUID, help="which conversation")
         parser.add_argument(
             "--output", type=Path, help="the file; it must not exist (default: stdout)"
         )

@@ -10,6 +10,8 @@ from django.contrib.staticfiles.management.commands.runserver import (
 from django.db import connections
 from django.utils import autoreload
 
+from chats.management.welcome import welcome
+
 
 class Command(RunserverCommand):
     help = (
@@ -24,9 +26,8 @@ class Command(RunserverCommand):
             self.check(**self.get_check_kwargs(options))
             self.check_migrations()
         connections.close_all()
-        self.stdout.write(
-            f"Serving on http://{self.addr}:{self.port}/ (quit with Control-C)"
-        )
+        url = f"http://{self.addr}:{self.port}"
+        self.stdout.write(f"Serving on {url}/ (quit with Control-C)\n{welcome(url)}")
         server = uvicorn.Server(
             uvicorn.Config(
                 "messaging_app.asgi:application",

@@ -1,0 +1,99 @@
+"""The demo: a server of its own, with people, and one of them who answers."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from urllib.error import URLError
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from chats.management.bot import Bot
+from chats.management.commands.seed_demo import PASSWORD
+
+WINDOWS = """
+Open two windows:
+   1. {url}  as Alice ("Try it as Alice")
+   2. {url}  as Bob, in a private window, so that both stay signed in
+Write in "Lake cabin": the other window shows it, and Erin, a small program, answers.
+The others have the password {password}; admin is for {url}admin/.
+Ctrl-C ends it all, and nothing is kept.
+"""
+
+
+class Command(BaseCommand):
+    help = (
+        "Show the whole thing: start a server on a spare port, with demo data in a "
+        "database that is thrown away at the end, and a person who answers. Says which "
+        "windows to open as whom. Ctrl-C ends it."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--port", type=int, default=0, help="listen there (default: a spare port)"
+        )
+
+    def handle(self, *args, port: int, **options) -> None:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        port = free_port(port)
+        url = f"http://localhost:{port}/"
+        with suppress(KeyboardInterrupt), serving(port):
+            bot = answering(url, time.monotonic() + 60)
+            self.stdout.write(WINDOWS.format(url=url, password=PASSWORD))
+            self.stdout.flush()
+            while True:
+                with suppress(URLError, TimeoutError):  # busy: it asks again
+                    bot.turn()
+                time.sleep(0.5)
+
+
+def free_port(port: int) -> int:
+    """Return the port, or a spare one for 0; CommandError if somebody listens there."""
+    try:
+        with socket.create_server(("127.0.0.1", port)) as listening:
+            return listening.getsockname()[1]
+    except OSError as error:
+        raise CommandError(f"Port {port} cannot be had: {error.strerror}.") from error
+
+
+@contextmanager
+def serving(port: int) -> Iterator[None]:
+    """Serve a new database with the demo's data; end the server with the block."""
+    manage = [sys.executable, "manage.py"]
+    serve = [sys.executable, "-m", "uvicorn", "messaging_app.asgi:application"]
+    serve += ["--port", str(port), "--log-level", "warning"]
+    with tempfile.TemporaryDirectory(prefix="demo-") as folder:
+        ours = {"DATABASE_URL": f"sqlite:///{folder}/demo.sqlite3"}
+        ours |= {"DEMO_PASSWORD": PASSWORD, "REDIS_URL": "", "HTTPS": "0"}
+        options = {"cwd": settings.BASE_DIR, "env": os.environ | ours}
+        migrate = [*manage, "migrate", "--verbosity", "0"]
+        quiet = {"stdout": subprocess.DEVNULL}
+        subprocess.run(migrate, check=True, **options)
+        subprocess.run([*manage, "seed_demo"], check=True, **options, **quiet)
+        # Ctrl-C is for this process, which ends the server in its turn.
+        server = subprocess.Popen(serve, start_new_session=True, **options)
+        try:
+            yield
+        finally:
+            server.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                server.wait(timeout=15)
+            server.kill()
+            server.wait()
+
+
+def answering(url: str, deadline: float) -> Bot:
+    """Wait for the server and sign erin in; CommandError if it does not come."""
+    while True:
+        try:
+            return Bot(url.rstrip("/"), "erin", PASSWORD)
+        except URLError as error:
+            if time.monotonic() > deadline:
+                raise CommandError(f"The server does not answer: {error}") from error
+            time.sleep(0.1)

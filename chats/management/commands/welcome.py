@@ -1,0 +1,19 @@
+"""Say where everything is, for whoever has started a server."""
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from chats.management.welcome import welcome
+
+
+class Command(BaseCommand):
+    help = (
+        "Say where a server's pages are, and which database and cache the settings "
+        "choose. Asks neither of them; make run prints it at the start."
+    )
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("url", help="where it listens: http://localhost:8000")
+
+    def handle(self, *args, url: str, **options) -> None:
+        self.stdout.write(welcome(url.rstrip("/")))
