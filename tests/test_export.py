@@ -85,7 +85,7 @@ def test_export_has_all_that_is_mine_and_nothing_else(
     assert response.headers["Content-Type"] == "application/x-ndjson"
     assert response.headers["Content-Disposition"].startswith("attachment; filename=")
     assert [line["type"] for line in lines] == (
-        ["export", "user", "token", "conversation"]
+        ["export", "user", "token", "session", "conversation"]
         + ["participant"] * 2
         + ["message"] * 5
         + ["end"]
@@ -98,6 +98,20 @@ def test_export_has_all_that_is_mine_and_nothing_else(
     page = as_alice.get("/api/messages/", asked)
     shown = [{"type": "message", **message} for message in page.json()["results"]]
     assert of_type(lines, "message") == shown
+
+
+def test_export_has_sessions_as_the_list_of_them_has(signed_in_alice, as_alice, bob):
+    Client().force_login(bob)
+
+    lines = of_type(lines_of(signed_in_alice.get(URL)), "session")
+
+    (shown,) = (
+        item
+        for item in as_alice.get("/api/auth/sessions/").json()["results"]
+        if item.pop("kind") == "session"
+    )
+    assert shown.pop("is_current") is False
+    assert lines == [{"type": "session", **shown}]
 
 
 def test_export_goes_on_over_chunks(signed_in_alice, alice, lived_in, monkeypatch):
@@ -148,7 +162,7 @@ def test_export_ends_unfinished_with_the_session(signed_in_alice, lived_in):
 
     kinds = {json.loads(line)["type"] for line in answer}
 
-    assert kinds == {"user"}
+    assert kinds == {"user"}  # a session is told of only while there is one
 
 
 def test_export_is_for_the_signed_in(anonymous, db):
@@ -170,8 +184,9 @@ def database() -> dict[str, list[dict]]:
     chosen = {"id", "first_event_id"}
     kept = {}
     for model in (User, Conversation, Participant, Message):
-        order = "id" if model is Participant else "pk"
-        rows = model.objects.order_by(order).values()
+        # In the order in which they joined: the only thing their ids say.
+        order = ["conversation_id", "id"] if model is Participant else ["pk"]
+        rows = model.objects.order_by(*order).values()
         kept[model.__name__] = [
             {key: row[key] for key in row.keys() - chosen} for row in rows
         ]

@@ -283,7 +283,7 @@ ENDS_BOTH = {
     "password changed": lambda user: users.change_password(
         user, "another-good-one", actor=user
     ),
-    "deactivated": users.deactivate_user,
+    "deactivated": lambda user: users.deactivate_user(user, actor=user),
     "suspended in the database": lambda user: User.objects.filter(pk=user.pk).update(
         is_active=False
     ),

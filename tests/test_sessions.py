@@ -9,9 +9,11 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from chats.models import AccessToken, User, UserSession
+from chats.models import AccessToken, AuditEntry, User, UserSession
+from chats.models.audit import MAX_DETAILS
 from chats.models.sessions import device_of
 from chats.models.sign_in import digest_of
+from chats.services.sessions import end_sign_in
 from chats.services.users import deactivate_user
 from chats.sessions import SessionStore
 from tests.factories import PASSWORD
@@ -52,6 +54,12 @@ def is_in(client: APIClient) -> bool:
 def id_of(client: APIClient) -> str:
     [current] = [item for item in results(client) if item["is_current"]]
     return current["session_id"]
+
+
+def deeds(user: User) -> list[tuple]:
+    """What was done to a person, in order: what, by whom, details."""
+    entries = AuditEntry.objects.filter(user_id=user.pk).order_by("entry_id")
+    return list(entries.values_list("action", "actor_id", "details"))
 
 
 def results(client: APIClient, query: str = "") -> list[dict]:
@@ -213,6 +221,45 @@ def test_others_ended_leave_the_current_one(alice, bob, client_of):
     assert [is_in(client) for client in clients] == [False, False, True, True]
 
 
+def test_ending_is_recorded(alice, bob):
+    current = browser_of(alice)
+    session, token = browser_of(alice, HTTP_USER_AGENT=FIREFOX), script_of(alice)
+    browser_of(bob)
+    prefix = alice.access_tokens.get().prefix
+    for client in (session, token):
+        current.delete(f"{SESSIONS}{id_of(client)}/")
+    assert deeds(alice) == [
+        ("session.revoked", alice.pk, "Firefox on Linux"),
+        ("token.revoked", alice.pk, f"script ({prefix}…)"),
+    ]
+
+
+def test_ending_others_is_recorded_once_for_each_kind(alice):
+    current = browser_of(alice)
+    for _ in range(40):
+        Client().force_login(alice)
+    script_of(alice)
+    prefix = alice.access_tokens.get().prefix
+    current.post(OTHERS)
+    current.post(OTHERS)  # there is nothing left to end, nor to record
+    browsers = ", ".join(["Unknown device"] * 40)
+    assert deeds(alice) == [
+        ("session.revoked", alice.pk, browsers[:MAX_DETAILS]),
+        ("token.revoked", alice.pk, f"script ({prefix}…)"),
+    ]
+
+
+def test_ending_what_is_not_ones_own_is_not_recorded(as_alice, bob):
+    as_alice.delete(f"{SESSIONS}{id_of(browser_of(bob))}/")
+    assert deeds(bob) == []
+
+
+def test_session_ended_by_the_staff_is_recorded_as_theirs(alice, bob):
+    browser_of(alice, HTTP_USER_AGENT=FIREFOX)
+    end_sign_in(alice, alice.sessions.get().session_id, actor=bob)
+    assert deeds(alice) == [("session.revoked", bob.pk, "Firefox on Linux")]
+
+
 def test_ending_by_a_session_needs_the_csrf_token(alice):
     client = APIClient(enforce_csrf_checks=True)
     client.force_login(alice)
@@ -232,7 +279,7 @@ def test_ending_anonymous_is_401(anonymous, alice):
 def test_sessions_of_the_suspended_and_the_deleted_are_gone(alice, bob):
     for user in (alice, bob):
         browser_of(user)
-    deactivate_user(alice)
+    deactivate_user(alice, actor=bob)
     script_of(bob).delete(ME)
     assert not UserSession.objects.exists()
 

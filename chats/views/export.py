@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
+from django.db.models import F
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -14,7 +15,15 @@ from chats import rows
 from chats.encoding import to_json
 from chats.events.people import Subscription
 from chats.events.presence import signed_out
-from chats.models import AccessToken, Conversation, Message, Participant, User
+from chats.models import (
+    AccessToken,
+    Conversation,
+    Message,
+    Participant,
+    User,
+    UserSession,
+)
+from chats.models.sessions import device_of
 from chats.renderers import JSONRenderer
 from chats.services.audit import Action, record
 from chats.throttles import ExportThrottle
@@ -22,6 +31,7 @@ from chats.views.events import credential_of
 
 CHUNK = 500  # rows read at once, each time by a short query of its own
 TOKEN = ("token_id", "name", "prefix", "created_at", "expires_at", "last_used_at")
+SESSION = ("session_id", "user_agent", "address", "created_at", "last_used_at")
 
 
 class ExportView(APIView):
@@ -41,8 +51,8 @@ class ExportView(APIView):
     def get(self, request: Request) -> StreamingHttpResponse:
         """Export my data.
 
-        Lines of JSON: my account, my tokens, my conversations, each with its
-        participants and messages. The last line has the type `end`; without it the
+        Lines of JSON: my account, my tokens, my sessions, my conversations, each with
+        its participants and messages. The last line has the type `end`; without it the
         answer broke off.
         """
         user = request.user
@@ -75,10 +85,18 @@ class Export:
         tokens = AccessToken.objects.visible_to(self.user).order_by("pk")
         for token in tokens.values(*TOKEN):
             yield {"type": "token", **token}
+        yield from self._sessions()
         for conversation in self._conversations():
             yield from self._conversation(conversation)
         if self._may_go_on():
             yield {"type": "end"}
+
+    def _sessions(self) -> Iterator[dict[str, Any]]:
+        sessions = UserSession.objects.visible_to(self.user).valid()
+        sessions = sessions.order_by("session_id")
+        for session in sessions.values(*SESSION, expires_at=F("expire_date")):
+            name = device_of(session["user_agent"])
+            yield {"type": "session", "name": name, **session}
 
     def _conversations(self) -> Iterator[rows.Row]:
         after = UUID(int=0)
