@@ -22,6 +22,7 @@ from chats.models import (
     Participant,
     PastParticipant,
     User,
+    UserSession,
 )
 from chats.services.conversations import (
     add_participant,
@@ -259,6 +260,14 @@ def sign_the_dead_in(place: Conversation) -> None:
     User.objects.exclude(deleted_at=None).update(sessions_ended_at=None)
 
 
+def keep_a_session_of_the_dead(place: Conversation) -> None:
+    gone = User.objects.exclude(deleted_at=None).get()
+    before = gone.deleted_at - timedelta(seconds=1)
+    UserSession.objects.create(
+        session_key="k", user=gone, created_at=before, expire_date=timezone.now()
+    )
+
+
 def name_the_dead(place: Conversation) -> None:
     User.objects.exclude(deleted_at=None).update(first_name="Gone")
 
@@ -330,6 +339,7 @@ BREAKS: list[tuple[Callable, str]] = [
     (send_as_nobody, "person_absent"),
     (bring_the_dead_back, "deleted_takes_part"),
     (sign_the_dead_in, "deleted_signs_in"),
+    (keep_a_session_of_the_dead, "deleted_signs_in"),
     (name_the_dead, "deleted_named"),
     (issue_to_the_suspended, "inactive_token"),
     (make_a_guest_superuser, "superuser_role"),

@@ -17,6 +17,7 @@ PEOPLE = (
                 ("chats_participant", "user_id"),
                 ("chats_pastparticipant", "user_id"),
                 ("chats_accesstoken", "user_id"),
+                ("chats_usersession", "user_id"),
                 ("chats_conversation", "owner_id"),
             )
         ),
@@ -42,11 +43,15 @@ PEOPLE = (
         "Deleted people cannot sign in, their sessions are over, they have no powers.",
         "deleted person {0} is active, has powers, or sessions that were not ended",
         f"""
-        SELECT user_id FROM chats_user
-        WHERE {within("", "user_id")} AND deleted_at IS NOT NULL AND (
-            is_active OR is_staff OR is_superuser OR role <> 'guest'
-            OR sessions_ended_at IS NULL OR sessions_ended_at < deleted_at
-            OR password NOT LIKE '!%%')
+        SELECT u.user_id FROM chats_user u
+        WHERE {within("u", "user_id")} AND u.deleted_at IS NOT NULL AND (
+            u.is_active OR u.is_staff OR u.is_superuser OR u.role <> 'guest'
+            OR u.sessions_ended_at IS NULL OR u.sessions_ended_at < u.deleted_at
+            OR u.password NOT LIKE '!%%'
+            -- One stored after it, by a sign-in under way, opens nothing.
+            OR EXISTS (
+                SELECT 1 FROM chats_usersession s
+                WHERE s.user_id = u.user_id AND s.created_at < u.deleted_at))
         """,
         Scope.PEOPLE,
     ),
