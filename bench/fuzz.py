@@ -109,12 +109,18 @@ class World:
         return tokens.exists() and mine.filter(pk=conversation_id).exists()
 
     def make(self) -> None:
-        from chats.models import AccessToken
+        from chats.models import AccessToken, UserSession
         from chats.services import conversations, messages
 
         me, friend, stranger = self._person(self.caller), self._person(), self._person()
         self.token, self.secret = AccessToken.objects.issue(me, "fuzz", None)
         other_token, _ = AccessToken.objects.issue(me, "another", None)
+        session = UserSession.objects.create(
+            session_key=uuid.uuid4().hex,
+            user=me,
+            user_agent="Firefox/1",
+            expire_date=other_token.expires_at,
+        )
         start = conversations.start_conversation
         mine = start(me, participant_ids=[friend.pk], title="Mine")
         theirs = start(friend, participant_ids=[me.pk], title="Theirs")
@@ -130,6 +136,7 @@ class World:
             "conversation": rooms,
             "message_id": [str(pk) for pk in sent],
             "token_id": [str(other_token.pk)],
+            "session_id": [str(session.session_id), str(other_token.pk)],
             "user_id": [str(pk) for pk in people],
             "participant_ids": [str(pk) for pk in people],
         }
