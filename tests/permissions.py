@@ -16,6 +16,7 @@ from django.apps import apps
 from django.contrib.auth.models import Group
 from django.contrib.auth.tokens import default_token_generator
 from django.contrib.contenttypes.models import ContentType
+from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 from django.http import HttpResponse
 from django.utils import timezone
@@ -24,7 +25,7 @@ from django.utils.http import urlencode, urlsafe_base64_encode
 from rest_framework.test import APIClient
 
 from chats.events import cursors
-from chats.models import Event, SignInAttempts, User
+from chats.models import AuditEntry, Event, SignInAttempts, User
 from chats.services import conversations, messages, users
 from tests.factories import PASSWORD, UserFactory, start
 
@@ -160,8 +161,13 @@ def person(name: str, **fields) -> Caller:
     token, secret = users.issue_token(user, name="script", expires_at=None)
     token.last_used_at = soon
     token.save(update_fields=["last_used_at"])
+    user.sessions.update(last_used_at=soon)
     session = client.cookies["sessionid"].value
-    things = {"me": str(user.pk), "my token": str(token.pk)}
+    things = {
+        "me": str(user.pk),
+        "my token": str(token.pk),
+        "my session": str(user.sessions.get().session_id),
+    }
     return Caller(name, user, session, secret, things)
 
 
@@ -178,7 +184,7 @@ class World:
         ended = {name: {} for name in ("removed", "suspended", "deleted")}
         cast = {**ROLES, **inside, **ended, "owner": {}}
         people = {name: person(name, **fields) for name, fields in cast.items()}
-        nobodys = {"me": str(uuid4()), "my token": str(uuid4())}
+        nobodys = {name: str(uuid4()) for name in ("me", "my token", "my session")}
         self.callers = [Caller("anonymous", things=nobodys), *people.values()]
         self.owner, self.member = people["owner"].user, person("bob")
         friend, shut, gone = (person(name) for name in ("fay", "shut", "gone"))
@@ -207,6 +213,7 @@ class World:
             "member name": self.member.user.username,
             "member email": self.member.user.email,
             "their token": self.member.things["my token"],
+            "their session": self.member.things["my session"],
             "friend": str(friend.user.pk),
             "suspended": str(shut.user.pk),
             "suspended name": shut.user.username,
@@ -235,7 +242,7 @@ class World:
             self.owner, self.conversation.pk, user_id=removed.pk
         )
         for user in (people["suspended"].user, shut):
-            users.deactivate_user(user)
+            users.deactivate_user(user, actor=self.owner)
         for user in (people["deleted"].user, gone):
             users.delete_user(user, actor=user)
 
@@ -261,7 +268,9 @@ class World:
             "message": message.pk,
             "event": Event.objects.last_id(),
             "accesstoken": self.member.things["my token"],
+            "usersession": self.member.user.sessions.get().pk,
             "signinattempts": attempts.pk,
+            "auditentry": AuditEntry.objects.latest("entry_id").pk,
             "group": Group.objects.create(name="Crew").pk,
         }
         found = {f"{name} row": str(pk) for name, pk in rows.items()}
@@ -289,9 +298,13 @@ def snapshot() -> dict[str, list]:
 
 @cache
 def watched() -> list[tuple[str, str]]:
-    """Return the query for all rows of each table, by name."""
+    """Return the query for all rows of each table, by name.
+
+    But for Django's own sessions, of no use here: they are named as ours.
+    """
     found = []
-    for model in apps.get_models(include_auto_created=True):
+    models = apps.get_models(include_auto_created=True)
+    for model in (model for model in models if model is not Session):
         name = str(model._meta.verbose_name)
         fields = [f.column for f in model._meta.concrete_fields]
         quoted = ", ".join(f'"{f}"' for f in fields if f not in VOLATILE)
@@ -342,10 +355,19 @@ def unknown(value: str) -> str:
     return re.sub("[a-z0-9]", lambda _: next(letters), value.lower())
 
 
+# Another one for each call, what is left after each, and the hour of each.
+OF_EACH_CALL = {"X-Request-ID", "RateLimit-Remaining", "RateLimit-Reset", "Expires"}
+
+
 def told(response: HttpResponse, things: dict[str, str], names: set[str]) -> str:
     """Return all of an answer, less the names that the caller has given."""
-    headers = sorted(response.headers.items()), sorted(response.cookies)
-    text = f"{response.status_code} {headers} {response.content.decode()}"
+    headers = sorted(
+        item for item in response.headers.items() if item[0] not in OF_EACH_CALL
+    )
+    headers = headers, sorted(response.cookies)
+    text = f"{response.status_code} {headers} {response.getvalue().decode()}"
+    # The pages for errors name it, too.
+    text = text.replace(response.headers["X-Request-ID"], "")
     for name in names:
         text = re.sub(rf"(?<!\w){re.escape(things[name])}(?!\w)", name, text)
     # Masked anew in every answer: the form's CSRF token.

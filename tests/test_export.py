@@ -176,6 +176,13 @@ def test_export_is_throttled_and_recorded(signed_in_alice, alice, settings):
     assert AuditEntry.objects.get().action == "user.exported"
 
 
+def test_export_asked_for_by_head_is_none(signed_in_alice):
+    response = signed_in_alice.head(URL)
+
+    assert (response.status_code, response.getvalue()) == (200, b"")
+    assert not AuditEntry.objects.exists()
+
+
 # --- A conversation out and back ------------------------------------------------
 
 

@@ -56,7 +56,8 @@ class ExportView(APIView):
         answer broke off.
         """
         user = request.user
-        record(Action.USER_EXPORTED, actor=user, user_id=user.pk)
+        if request.method == "GET":  # HEAD takes nothing out
+            record(Action.USER_EXPORTED, actor=user, user_id=user.pk)
         # What it was asked with must last: looked at before each chunk.
         credential = Subscription(user.pk, 0, credential_of(request))
         lines = Export(user, credential).lines() if request.method == "GET" else ()
