@@ -20,7 +20,8 @@ import subprocess
 import sys
 import uuid
 from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -182,6 +183,26 @@ def provider_of(world: World) -> type:
     return type("Caller", (), {"get": world.get, "set": world.set})
 
 
+@contextmanager
+def closed_after() -> Iterator[None]:
+    """Close the connections made within: schemathesis's threads end and leave theirs,
+    to which Django then holds no key."""
+    from django.db.backends.signals import connection_created
+
+    made = []
+
+    def keep(connection, **_):
+        made.append(connection.connection)
+
+    connection_created.connect(keep)
+    try:
+        yield
+    finally:
+        connection_created.disconnect(keep)
+        for connection in made:
+            connection.close()
+
+
 def fuzz(
     application: Any, caller: str, *, examples: int, seed: int, phases=PHASES
 ) -> Findings:
@@ -201,7 +222,7 @@ def fuzz(
     schema = schema.exclude(path="/api/events/")
     schema.auth(refresh_interval=None)(provider_of(World(caller, seed)))
     findings = Findings()
-    with tqdm(desc=f"Calling as {caller}", unit="") as bar:
+    with closed_after(), tqdm(desc=f"Calling as {caller}", unit="") as bar:
         for event in from_schema(schema).execute():
             findings.note(event)
             bar.update(findings.calls.total() - bar.n)

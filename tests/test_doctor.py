@@ -101,6 +101,7 @@ def unchecked(table: str, constraint: str) -> None:
     if connection.vendor == "sqlite":
         raw("PRAGMA ignore_check_constraints = ON")
     else:
+        raw("SET CONSTRAINTS ALL IMMEDIATE")  # no table is altered before
         raw(f"ALTER TABLE {table} DROP CONSTRAINT {constraint}")
 
 
