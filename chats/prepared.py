@@ -73,10 +73,6 @@ class Prepared:
             for row in self._fetch(compiled, sql, params)
         ]
 
-    def row(self, **values: Any) -> dict[str, Any] | None:
-        """Run the query; return its first row, or None."""
-        return next(iter(self.rows(**values)), None)
-
     def instance(self, **values: Any) -> Model | None:
         """Run a query of model instances; return the first one, or None."""
         compiled = self._compiled or self._compile()

@@ -78,3 +78,30 @@ def test_statements_are_as_many_for_any_number_of_conversations(
         found = log.first_of(alice.pk, begin, 1000, end=end)
 
     assert len(found) == 2 * count
+
+
+def test_what_is_sent_between_two_statements_comes_with_the_next_page(
+    alice, bob, monkeypatch
+):
+    """A conversation that was silent so far is not within the bounds."""
+    busy, silent = start(alice, bob), start(alice, bob)
+    after = Event.objects.last_id()
+    sent = [send(alice, busy) for _ in range(3)]
+    original, pending = log._bounds, [lambda: (send(alice, silent), send(alice, busy))]
+
+    def bounds(*args):
+        found = original(*args)
+        while pending:
+            sent.extend(pending.pop()())
+        return found
+
+    monkeypatch.setattr(log, "SCANNED", 1)
+    monkeypatch.setattr(log, "_bounds", bounds)
+
+    first = log.page(bob.pk, after, 10)
+    second = log.page(bob.pk, first.position, 10)
+
+    shown = [
+        event["message"]["message_id"] for event in first.payloads + second.payloads
+    ]
+    assert shown == [message.pk for message in sent]

@@ -9,8 +9,11 @@ from urllib.parse import urlencode
 import pytest
 
 from chats.models import Conversation, Message, Participant, User
+from chats.models.inbox import Inbox
 from chats.models.participants import hour_of
-from tests.factories import UserFactory
+from chats.services import conversations
+from tests.factories import UserFactory, start
+from tests.test_services import send
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SEEDS = pytest.mark.parametrize("seed", range(6))
@@ -149,3 +152,66 @@ def test_conversations_are_those_of_a_plain_query(seed, alice, as_alice):
         query = urlencode({"page_size": size} | ({"unread": unread} if unread else {}))
         pages = ids_of(as_alice.get, f"/api/conversations/?{query}", "conversation_id")
         assert pages == in_pages(wanted, size), query
+
+
+# --- What happens between the look and the read --------------------------------
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """Return what sets a function to be called once, between the two statements."""
+    original = Inbox._rows_of
+    pending = []
+
+    def rows_of(inbox, *args):
+        while pending:
+            pending.pop()()
+        return original(inbox, *args)
+
+    monkeypatch.setattr(Inbox, "_rows_of", rows_of)
+    return pending.append
+
+
+def test_page_is_full_although_a_message_was_sent_meanwhile(
+    as_bob, alice, bob, meanwhile
+):
+    place = start(alice, bob)
+    sent = [send(alice, place) for _ in range(4)]
+    meanwhile(lambda: [send(alice, place) for _ in range(2)])
+
+    body = as_bob.get("/api/messages/?page_size=2").json()
+
+    ids = [message["message_id"] for message in body["results"]]
+    assert ids == [str(message.pk) for message in sent[:1:-1]]
+    assert body["next"] is not None
+
+
+def test_page_goes_on_although_a_conversation_was_left_meanwhile(
+    as_bob, alice, bob, meanwhile
+):
+    places = [start(alice, bob) for _ in range(3)]
+    first, second, _ = [send(alice, place) for place in places]
+    meanwhile(
+        lambda: conversations.remove_participant(bob, places[2].pk, user_id=bob.pk)
+    )
+
+    body = as_bob.get("/api/messages/?page_size=1").json()
+
+    assert body["results"][0]["message_id"] == str(second.pk)
+    following = as_bob.get(body["next"]).json()
+    assert following["results"][0]["message_id"] == str(first.pk)
+
+
+def test_oldest_first_leaves_what_was_sent_meanwhile_for_the_next_page(
+    as_bob, alice, bob, meanwhile
+):
+    silent, place = start(alice, bob), start(alice, bob)
+    first, late = send(alice, place), []
+    meanwhile(lambda: late.extend([send(alice, silent), send(alice, place)]))
+
+    body = as_bob.get("/api/messages/?page_size=1&ordering=seq").json()
+    assert [m["message_id"] for m in body["results"]] == [str(first.pk)]
+    everything = as_bob.get("/api/messages/?ordering=seq").json()["results"]
+    assert [m["message_id"] for m in everything] == [
+        str(message.pk) for message in (first, *late)
+    ]

@@ -72,7 +72,8 @@ def first_of(user_id: UUID, after: int, count: int, *, end: int) -> list[Event]:
     if len(found) == count or end <= after + SCANNED:
         return found
     # Sorted here: to the database a LIMIT may be a reason to walk the whole log.
-    few = reaching.filter(_bounds(user_id, after, count)).order_by()
+    # Only to the end read before: what commits meanwhile is not within the bounds.
+    few = reaching.filter(_bounds(user_id, after, count), pk__lte=end).order_by()
     return sorted(few, key=lambda event: event.pk)[:count]
 
 

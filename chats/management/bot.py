@@ -2,6 +2,7 @@
 
 import json
 import time
+import urllib.error
 import urllib.request
 import uuid
 from typing import Any
@@ -48,8 +49,13 @@ class Bot:
             message = event.get("message")
             if event["type"] != "message.created":
                 continue
-            if message["sender"]["username"] != self.username:
+            if message["sender"]["username"] == self.username:
+                continue
+            try:
                 self.answer(message, pause)
+            except urllib.error.HTTPError as error:  # removed meanwhile: no matter
+                if error.code == 429 or error.code >= 500:
+                    raise
         self.cursor = page["cursor"]
 
     def answer(self, message: dict, pause: float) -> None:

@@ -15,6 +15,7 @@ from chats.models.users import User
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 SPARE = 13  # conversations looked at besides one for each row
+LOOKS = 3  # at most, where others leave or read conversations meanwhile
 GROWTH = 16  # how many times more, when those were too few
 
 Head = tuple[UUID, datetime]  # a conversation, and when the first of its rows was sent
@@ -55,32 +56,45 @@ class Inbox:
         return replace(self, since=max(self.since, moment))
 
     def __getitem__(self, part: slice) -> list:
-        """Return the first rows."""
-        heads = self._heads(part.stop)[: part.stop]
-        return list(self._rows_of(heads, part.stop)) if heads else []
+        """Return the first rows.
+
+        Where those of a conversation are gone by the time they are read, being read
+        or left meanwhile, it looks again.
+        """
+        rows: list = []
+        for _ in range(LOOKS):
+            heads, newest = self._heads(part.stop)
+            rows = list(self._rows_of(heads, newest, part.stop)) if heads else []
+            if len(rows) == part.stop or len(heads) < part.stop:
+                break
+        return rows
 
     @property
     def _is_newest_first(self) -> bool:
         by_time_down = self.rows.query.order_by[0] == "-sent_at"
         return by_time_down == self.rows.query.standard_ordering
 
-    def _heads(self, limit: int) -> list[Head]:
-        """Return the conversations that may have a part in the first rows, in order.
+    def _heads(self, limit: int) -> tuple[list[Head], datetime]:
+        """Return the conversations that may have a part in the first rows, in order,
+        and the newest time that was looked at.
 
         Backwards in time, what is not looked at was last active before the last row.
         Forwards nothing is known of it, so all are looked at.
         """
         opened = self._opened()
         if not self._is_newest_first:
-            return sorted(_present(opened), key=_time_of)
+            opened = list(opened)
+            newest = max((last for *_, last in opened), default=EVER)
+            return sorted(_present(opened), key=_time_of), newest
         size = limit + SPARE
         while True:
             looked_at = list(opened[:size])
             heads = sorted(_present(looked_at), key=_time_of, reverse=True)
-            if len(looked_at) < size:
-                return heads
-            if len(heads) >= limit and heads[limit - 1][1] > looked_at[-1][2]:
-                return heads
+            is_enough = len(looked_at) < size or (
+                len(heads) >= limit and heads[limit - 1][1] > looked_at[-1][2]
+            )
+            if is_enough:
+                return heads, heads[0][1] if heads else EVER
             size *= GROWTH
 
     def _opened(self) -> Any:
@@ -93,27 +107,31 @@ class Inbox:
         opened = mine.alias(opened_id=F("participations__conversation_id"))
         return opened.latest_first().values_list("pk", first, "updated_at")
 
-    def _rows_of(self, heads: list[Head], limit: int) -> MessageQuerySet:
-        """Return the first rows of these conversations, in which they begin."""
+    def _rows_of(
+        self, heads: list[Head], newest: datetime, limit: int
+    ) -> MessageQuerySet:
+        """Return the first rows of these conversations, in which they begin.
+
+        None newer than what was looked at: what came in since was not seen everywhere.
+        """
         down = self._is_newest_first
-        conversation_ids = [conversation_id for conversation_id, _ in heads]
-        end = NEVER if not down else EVER
-        if len(heads) == limit:
-            end = heads[-1][1]
+        end = EVER if down else NEVER
+        if len(heads) >= limit:  # with all that are tied with the last one
+            end = heads[limit - 1][1]
+            heads = [h for h in heads if (h[1] >= end if down else h[1] <= end)]
+        ids = [conversation_id for conversation_id, _ in heads]
         bound = Coalesce(
-            self._nearest_end(conversation_ids, limit, end),
-            Value(end, DateTimeField()),
+            self._nearest_end(ids, newest, end, limit), Value(end, DateTimeField())
         )
         rows = self.rows.filter(
             Q(**{f"sent_at__{'gte' if down else 'lte'}": bound}),
-            # What came in after the look is for the next one: it was not everywhere.
-            Q(**{f"sent_at__{'lte' if down else 'gte'}": heads[0][1]}),
-            opened_id__in=conversation_ids,
+            Q(sent_at__lte=newest),
+            opened_id__in=ids,
         )
         return rows[:limit]
 
     def _nearest_end(
-        self, conversation_ids: list[UUID], limit: int, end: datetime
+        self, ids: list[UUID], newest: datetime, end: datetime, limit: int
     ) -> Subquery:
         """Return when the last of ``limit`` rows was sent in the conversation where
         that is nearest: past it there are none of the first rows, anywhere.
@@ -123,11 +141,13 @@ class Inbox:
         """
         down = self._is_newest_first
         order = "-sent_at" if down else "sent_at"
-        in_reach = self.probe.filter(**{f"sent_at__{'gte' if down else 'lte'}": end})
+        in_reach = self.probe.filter(
+            Q(**{f"sent_at__{'gte' if down else 'lte'}": end}), Q(sent_at__lte=newest)
+        )
         last = in_reach.order_by(order).values("sent_at")[limit - 1 : limit]
         ends = (
             Conversation.objects.visible_to(self.reader)
-            .filter(pk__in=conversation_ids)
+            .filter(pk__in=ids)
             .alias(opened_id=F("participations__conversation_id"))
             .annotate(end=Subquery(last))
             .filter(end__isnull=False)

@@ -30,18 +30,6 @@ class ParticipantQuerySet(models.QuerySet):
         mine = Participant.objects.filter(user=user)
         return self.filter(conversation_id__in=mine.values("conversation_id"))
 
-    def preview(
-        self, conversation_ids: Iterable[UUID], size: int
-    ) -> "ParticipantQuerySet":
-        """The ``size`` longest-standing participants of each conversation."""
-        place = models.Window(
-            models.functions.RowNumber(),
-            partition_by=F("conversation_id"),
-            order_by=F("id").asc(),
-        )
-        ranked = self.filter(conversation_id__in=list(conversation_ids))
-        return ranked.annotate(place=place).filter(place__lte=size).order_by("id")
-
     def note_activity(self, conversations: Iterable[models.Model]) -> int:
         """Bring ``active_hour`` in line with conversations that were touched.
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.hashers import make_password
 from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
@@ -22,9 +23,17 @@ POWERS = ("role", "is_staff", "is_superuser")
 
 def register_user(*, password: str, **fields: Any) -> User:
     """Create an account. Raises ChatError on a username or e-mail just taken."""
+    hashed = make_password(password)  # takes long: before anything is locked
     try:
         with transaction.atomic():
-            return User.objects.create_user(password=password, **fields)
+            user = User.objects.model(
+                username=User.normalize_username(fields.pop("username")),
+                email=User.objects.normalize_email(fields.pop("email")),
+                password=hashed,
+                **fields,
+            )
+            user.save(force_insert=True)
+            return user
     except IntegrityError as error:
         raise _taken(error) from error
 
@@ -79,19 +88,19 @@ def _taken(error: IntegrityError) -> Exception:
     return error
 
 
-@transaction.atomic
 def change_password(user: User, new_password: str | None, *, actor: User) -> None:
     """Set the password; every session and token of the person ends.
 
     A view that wants to keep its own session calls ``update_session_auth_hash``.
     Raises NotFound for a person deleted meanwhile.
     """
-    if not _lock(user).filter(deleted_at=None).exists():
-        raise NotFound
-    user.set_password(new_password)
-    user.save(update_fields=["password", "updated_at"])
-    end_everything(user)
-    _record(Action.PASSWORD_CHANGED, user, actor)
+    user.set_password(new_password)  # takes long: before anything is locked
+    with transaction.atomic():
+        if not _lock(user).filter(deleted_at=None).exists():
+            raise NotFound
+        user.save(update_fields=["password", "updated_at"])
+        end_everything(user)
+        _record(Action.PASSWORD_CHANGED, user, actor)
 
 
 @transaction.atomic
