@@ -350,7 +350,7 @@ def unknown(value: str) -> str:
     except ValueError:
         pass
     if value.isdecimal():
-        return f"9{value}"
+        return f"987{value}"
     letters = iter(lambda: random.choice(string.ascii_lowercase), "")
     return re.sub("[a-z0-9]", lambda _: next(letters), value.lower())
 
@@ -359,8 +359,8 @@ def unknown(value: str) -> str:
 OF_EACH_CALL = {"X-Request-ID", "RateLimit-Remaining", "RateLimit-Reset", "Expires"}
 
 
-def told(response: HttpResponse, things: dict[str, str], names: set[str]) -> str:
-    """Return all of an answer, less the names that the caller has given."""
+def told(response: HttpResponse, renamed: dict[str, str]) -> str:
+    """Return all of an answer, each name the caller has given as ``renamed`` has it."""
     headers = sorted(
         item for item in response.headers.items() if item[0] not in OF_EACH_CALL
     )
@@ -368,7 +368,7 @@ def told(response: HttpResponse, things: dict[str, str], names: set[str]) -> str
     text = f"{response.status_code} {headers} {response.getvalue().decode()}"
     # The pages for errors name it, too.
     text = text.replace(response.headers["X-Request-ID"], "")
-    for name in names:
-        text = re.sub(rf"(?<!\w){re.escape(things[name])}(?!\w)", name, text)
+    for name, other in renamed.items():
+        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", other, text)
     # Masked anew in every answer: the form's CSRF token.
     return re.sub("[A-Za-z0-9]{64}", "", text)
