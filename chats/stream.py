@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Any
+from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
 from django.conf import settings
@@ -209,9 +210,8 @@ class Shell:
         offer.request_id = exchange.header(b"x-request-id")
         await send(exchange.start(omit=b"content-length" if is_held else b""))
         while not exchange.finished:
-            await send(body_message(chunk, more=True))
-            if is_disconnected(send):  # else the whole of it were made for nobody
-                await run(pool, exchange.close)
+            if not await is_taken(send, body_message(chunk, more=True)):
+                await run(pool, exchange.close)  # else it were made for nobody
                 return
             began = perf_counter()
             chunk = await run(pool, exchange.next)
@@ -486,6 +486,18 @@ def transport_of(send: Send) -> asyncio.Transport | None:
     return getattr(getattr(send, "__self__", None), "transport", None)
 
 
+async def is_taken(send: Send, message: dict[str, Any]) -> bool:
+    """Send a piece of a long answer; False, and cut off, if nobody takes it."""
+    try:
+        async with asyncio.timeout(PIECE_TIMEOUT):
+            await send(message)
+    except TimeoutError:
+        if transport := transport_of(send):
+            transport.abort()
+        return False
+    return not is_disconnected(send)
+
+
 def is_disconnected(send: Send) -> bool:
     """Tell whether the client is gone, where the server (uvicorn) shows it."""
     return bool(getattr(getattr(send, "__self__", None), "disconnected", False))
@@ -522,7 +534,7 @@ def body_message(body: bytes, *, more: bool = False) -> dict[str, Any]:
 
 def takes_long(scope: Scope) -> bool:
     """Tell whether a request may hash a password, reads much, or is the staff's."""
-    path, query = path_of(scope), scope["query_string"]
+    path, query = path_of(scope), unquote_to_bytes(scope["query_string"])
     if b"search=" in query or any(int(n) > MOST_ROWS for n in SIZE.findall(query)):
         return True
     if path.startswith(("/admin/", "/api-auth/", "/api/schema/", "/metrics")):

@@ -3,9 +3,10 @@
 import re
 from contextlib import suppress
 
-from django.db import OperationalError, models, transaction
+from django.db import OperationalError, models
 from django.utils import timezone
 
+from chats.models.brief import brief_transaction
 from chats.models.sign_in import LAST_USED_PRECISION, digest_of
 from chats.models.users import User
 from chats.uuids import uuid7
@@ -105,5 +106,5 @@ class UserSession(models.Model):
             return
         self.last_used_at, self.address = now, address
         own = type(self).objects.filter(pk=self.pk)
-        with suppress(OperationalError), transaction.atomic():
+        with suppress(OperationalError), brief_transaction():
             own.update(last_used_at=now, address=address)

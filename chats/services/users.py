@@ -92,12 +92,18 @@ def change_password(user: User, new_password: str | None, *, actor: User) -> Non
     """Set the password; every session and token of the person ends.
 
     A view that wants to keep its own session calls ``update_session_auth_hash``.
-    Raises NotFound for a person deleted meanwhile.
+    Raises NotFound for a person deleted meanwhile, SignedOut where they changed their
+    own and it was another one meanwhile than the one they proved.
     """
+    proven = user.password
     user.set_password(new_password)  # takes long: before anything is locked
     with transaction.atomic():
-        if not _lock(user).filter(deleted_at=None).exists():
+        row = _lock(user).filter(deleted_at=None).values_list("password", flat=True)
+        present = row.first()
+        if present is None:
             raise NotFound
+        if actor.pk == user.pk and present != proven:
+            raise SignedOut("Sign in again.")
         user.save(update_fields=["password", "updated_at"])
         end_everything(user)
         _record(Action.PASSWORD_CHANGED, user, actor)

@@ -27,7 +27,7 @@ const pause = (milliseconds) => new Promise((later) => setTimeout(later, millise
 export class Stream {
   /** `load()` loads what is shown, `handle(type, data)` changes it, `status(isLive)` tells. */
   constructor(userId, { load, handle, status }) {
-    Object.assign(this, { load, handle, status, cursor: "", isOver: false });
+    Object.assign(this, { userId, load, handle, status, cursor: "", isOver: false });
     this.name = `events of ${userId}`;
     this.ending = new AbortController();
     this.channel = new BroadcastChannel(this.name);
@@ -99,7 +99,13 @@ export class Stream {
   async comeBack() {
     await pause(PAUSE);
     if (this.isOver) return;
-    await call("GET", "users/me/").catch(() => {});
+    const me = await call("GET", "users/me/").catch(() => null);
+    // Somebody else signed in on this browser meanwhile: none of this page is theirs.
+    if (me && me.user_id !== this.userId) {
+      sessionStorage.clear();
+      location.reload();
+      return;
+    }
     this.open();
   }
 
