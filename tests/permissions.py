@@ -187,7 +187,9 @@ class World:
         nobodys = {name: str(uuid4()) for name in ("me", "my token", "my session")}
         self.callers = [Caller("anonymous", things=nobodys), *people.values()]
         self.owner, self.member = people["owner"].user, person("bob")
-        friend, shut, gone = (person(name) for name in ("fay", "shut", "gone"))
+        # Names that no letters drawn at random are part of: some rows search for them.
+        shut, gone = person("shut out of here"), person("gone for good")
+        friend = person("fay")
         clerk, boss = UserFactory(is_staff=True), UserFactory(**ROLES["superuser"])
         others = [people[name].user for name in (*inside, *ended)]
         self.conversation = start(self.owner, self.member.user, *others, title="Plans")

@@ -117,16 +117,22 @@ def test_typescript_refuses_what_the_schema_does_not_have(tmp_path):
         [program] = fenced("TypeScript", "ts", server)
         generate, talk = fenced("TypeScript", "bash", server)
         run(generate, tmp_path, folder)
-    for right, wrong in (
-        ('message_body: "Yes!"', 'message_text: "Yes!"'),
-        ("event.message.message_body", "event.message.text"),
-        ('"/api/events/"', '"/api/event/"'),
-        ("marked, unread_count }", "marked, unread }"),
-    ):
+    mistakes = {
+        'message_body: "Yes!"': 'message_text: "Yes!"',
+        "event.message.message_body": "event.message.text",
+        '"/api/events/"': '"/api/event/"',
+        "marked, unread_count }": "marked, unread }",
+    }
+    for number, (right, wrong) in enumerate(mistakes.items()):
         assert right in program
-        (tmp_path / "talk.ts").write_text(program.replace(right, wrong))
-        with pytest.raises(AssertionError, match="error TS"):
-            run(talk.partition(" && ")[0], tmp_path, folder)
+        (tmp_path / f"wrong{number}.ts").write_text(program.replace(right, wrong))
+    compiling, _, _ = talk.partition(" && ")
+    assert "talk.ts" in compiling
+    names = [f"wrong{number}.ts" for number in range(len(mistakes))]
+    with pytest.raises(AssertionError) as refused:
+        run(compiling.replace("talk.ts", " ".join(names)), tmp_path, folder)
+    refusals = re.findall(r"(wrong\d\.ts)\(.*error TS", str(refused.value))
+    assert sorted(set(refusals)) == names
 
 
 def test_python_from_the_schema_passes_mypy_and_talks(tmp_path):
