@@ -48,14 +48,14 @@ def _between(order: str) -> Prepared:
     return Prepared(
         lambda: (
             Message.objects.visible_to(READER)
-            .filter(
-                conversation_id=Param("conversation_id", KEY),
-                seq__gt=Param("after", SEQ),
-                seq__lt=Param("before", SEQ),
-            )
             .order_by(order)
             .values(*MESSAGE, "last_read_seq")
-        )
+        ),
+        of=lambda: Message.objects.filter(
+            conversation_id=Param("conversation_id", KEY),
+            seq__gt=Param("after", SEQ),
+            seq__lt=Param("before", SEQ),
+        ).order_by(order),
     )
 
 

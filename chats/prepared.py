@@ -54,18 +54,23 @@ class Prepared:
     ``build`` is called without arguments, when the database is known, and returns
     a queryset, or a query of ``update`` or ``insert`` below. What it computes, such
     as the present time, is computed once: values that change are Params.
+
+    ``of``, built likewise, is a query of the same model: the first ``limit`` of its
+    rows stand in the place of the model's table, so nothing else is joined or sorted.
+    For a statement prepared without its values, PostgreSQL may take a range for a
+    row or two, and gather a whole conversation to sort it for a page.
     """
 
-    def __init__(self, build: Callable[[], Any]):
-        self._build = build
+    def __init__(self, build: Callable[[], Any], of: Callable[[], Any] | None = None):
+        self._build, self._of = build, of
         self._compiled: Compiled | None = None
 
     def rows(self, limit: int | None = None, **values: Any) -> list[dict[str, Any]]:
         """Run the query; return its rows, ``limit`` at most, as
         ``QuerySet.values()`` gives them."""
         compiled = self._compiled or self._compile()
-        sql, params = compiled.sql, _bind(compiled, values)
-        if limit is not None:
+        sql, params = compiled.sql, _bind(compiled, values | {"limit": limit})
+        if limit is not None and not self._of:
             sql, params = f"{sql} LIMIT %s", [*params, limit]
         names = compiled.names
         return [
@@ -112,6 +117,8 @@ class Prepared:
             [(sql, params)] = compiler.as_sql()
         else:
             sql, params = compiler.as_sql()
+        if self._of:
+            sql, params = _narrowed(sql, params, self._of())
         if isinstance(built, QuerySet):
             selected = [column for column, _, _ in compiler.select]
             converters = compiler.get_converters(selected)
@@ -171,6 +178,18 @@ def columns(instance: Model) -> dict[str, Any]:
         field.attname: getattr(instance, field.attname)
         for field in instance._meta.concrete_fields
     }
+
+
+def _narrowed(sql: str, params: Sequence, rows: QuerySet) -> tuple[str, list]:
+    """Return the SQL of a query with the first of ``rows`` in its table's place."""
+    table = connection.ops.quote_name(rows.model._meta.db_table)
+    inner, within = rows.query.get_compiler(connection=connection).as_sql()
+    before, after = sql.split(f" FROM {table} ")
+    place, limit = before.count("%s"), Param("limit", models.IntegerField())
+    return (
+        f"{before} FROM ({inner} LIMIT %s) {table} {after}",
+        [*params[:place], *within, limit, *params[place:]],
+    )
 
 
 def _execute(sql: str, params: list, read: Callable[[Any], Any]) -> Any:

@@ -1,10 +1,16 @@
 """Prepared pages: the same answers as the filter sets give."""
 
+import json
+import re
+from itertools import count
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.db import connection
+from django.utils import timezone
 
-from chats.models import Conversation, Participant
+from chats import pages
+from chats.models import Conversation, Message, Participant
 from chats.rows.previews import PREVIEW_SIZE, previews
 from tests.factories import start
 from tests.test_conversations import crowd
@@ -75,6 +81,49 @@ def test_messages_of_one_conversation_are_none_to_outsiders(as_mallory, talk):
     body = as_mallory.get(f"/api/messages/?conversation_id={talk.pk}").json()
 
     assert body == {"next": None, "previous": None, "results": []}
+
+
+def all_steps(plan: dict) -> list[dict]:
+    return [plan, *(step for x in plan.get("Plans", ()) for step in all_steps(x))]
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL's planner")
+@pytest.mark.parametrize("statement", [pages._FALLING, pages._RISING])
+def test_page_of_a_large_conversation_among_small_ones_gathers_no_more(
+    statement, alice, bob
+):
+    for place in (start(alice, *crowd(60)), *(start(alice) for _ in range(99))):
+        send(alice, place)
+    large = start(alice, bob)
+    Message.objects.bulk_create(
+        Message(
+            conversation=large,
+            seq=seq,
+            sender=bob,
+            message_body="Hello",
+            sent_at=timezone.now(),
+        )
+        for seq in range(1, 400)
+    )
+    number = count(1)
+    sql = re.sub("%s", lambda _: f"${next(number)}", statement._compile().sql)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+        cursor.execute(f"PREPARE page AS {sql}")
+        # What it comes to after a few executions, the values not looked at.
+        cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        cursor.execute(
+            "EXPLAIN (ANALYZE, FORMAT JSON)"
+            f" EXECUTE page('{large.pk}', 0, {pages.MAX_SEQ}, 11, '{alice.pk}')"
+        )
+        plan = cursor.fetchone()[0]
+        cursor.execute("DEALLOCATE page")
+    [found] = json.loads(plan) if isinstance(plan, str) else plan
+
+    steps = all_steps(found["Plan"])
+    assert found["Plan"]["Actual Rows"] == 11
+    # A hundred: the other tables are small enough to be read whole.
+    assert max(step["Actual Rows"] * step["Actual Loops"] for step in steps) < 200
 
 
 @pytest.mark.parametrize(
