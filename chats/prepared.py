@@ -205,10 +205,11 @@ def _execute(sql: str, params: list, read: Callable[[Any], Any]) -> Any:
             return read(cursor)
     wrapper.ensure_connection()
     wrapper.validate_no_broken_transaction()
-    if wrapper.vendor == "sqlite":
-        sql = sql.replace("%s", "?").replace("%%", "%")
     with wrapper.wrap_database_errors:
-        return read(wrapper.connection.execute(sql, params))
+        if wrapper.vendor == "sqlite":
+            sql = sql.replace("%s", "?").replace("%%", "%")
+            return read(wrapper.connection.execute(sql, params))
+        return read(wrapper.connection.execute(sql, params, prepare=True))
 
 
 def _returned(cursor: Any) -> tuple | None:

@@ -127,10 +127,11 @@ POSTGRESQL_OPTIONS = {
     # Milliseconds: a call queues for a lock as long as on SQLite, then it is 503. And
     # a node that lost its power in a transaction does not hold its locks for hours.
     "options": "-c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000",
-    # Statements are prepared from their fifth run on, and then neither parsed nor,
-    # as a rule, planned any more. A pooler in front has to keep them apart.
+    # The statements of chats/prepared.py are prepared, and then neither parsed nor, as a
+    # rule, planned any more. All others never are: planned without their values, those
+    # of a filter or a search may read a whole table. A pooler has to keep them apart.
     "server_side_binding": True,
-    "prepare_threshold": 5,
+    "prepare_threshold": 2**31 - 1,
 }
 
 database = env_url(

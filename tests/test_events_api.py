@@ -720,6 +720,7 @@ def test_stream_with_more_waiting_asks_to_come_back_at_once(
     as_alice, alice, conversation, monkeypatch
 ):
     monkeypatch.setattr(streams, "PAGE", 2)
+    monkeypatch.setattr(streams, "FIRST_PAGE", 2)
     for _ in range(2):
         send(alice, conversation)
 

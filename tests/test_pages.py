@@ -126,6 +126,21 @@ def test_page_of_a_large_conversation_among_small_ones_gathers_no_more(
     assert max(step["Actual Rows"] * step["Actual Loops"] for step in steps) < 200
 
 
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="PostgreSQL prepares")
+def test_only_prepared_statements_are_prepared(as_alice, talk):
+    page = f"/api/messages/?conversation_id={talk.pk}"
+    for _ in range(10):
+        as_alice.get(page)
+        as_alice.get(f"{page}&unread=true")
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
+        prepared = [sql for [sql] in cursor.fetchall()]
+    assert [sql for sql in prepared if 'FROM (SELECT "chats_message"' in sql]
+    unread = '"chats_message"."seq" > ("chats_participant"."last_read_seq")'
+    assert not [sql for sql in prepared if unread in sql]
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [

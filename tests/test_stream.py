@@ -263,6 +263,7 @@ def test_stream_with_a_long_backlog_gets_it_all_and_goes_on_live(
     server, alice, bob, conversation, monkeypatch
 ):
     monkeypatch.setattr(streams, "PAGE", 2)
+    monkeypatch.setattr(streams, "FIRST_PAGE", 2)
     since = Event.objects.last_id()
     for number in range(5):
         send(alice, conversation, str(number))
@@ -666,6 +667,7 @@ def test_reader_who_takes_nothing_of_its_backlog_is_broken_off(
     server, alice, bob, conversation, monkeypatch
 ):
     monkeypatch.setattr(streams, "PAGE", 20)
+    monkeypatch.setattr(streams, "FIRST_PAGE", 20)
     monkeypatch.setattr(shell_module, "PIECE_TIMEOUT", 0.2)
     for _ in range(200):
         send(alice, conversation, "😀" * 10_000)

@@ -9,7 +9,9 @@ from chats.exceptions import Gone
 from chats.models import Event
 
 RETRY = 1000  # milliseconds until EventSource comes back
-PAGE = 500  # events in one piece of backlog
+# Events in one piece of backlog. The first is small: most have missed little, and who
+# has missed much sees the first of it soon.
+FIRST_PAGE, PAGE = 100, 500
 
 
 @dataclass(frozen=True)
@@ -30,14 +32,18 @@ def opening(user_id: UUID, after: int | None) -> Piece:
     if after is None:
         return _beginning("ready")
     try:
-        return backlog(user_id, after)
+        return _piece(user_id, after, FIRST_PAGE)
     except Gone:
         return _beginning("reset")
 
 
 def backlog(user_id: UUID, after: int) -> Piece:
     """Return the next piece of what came after a position; raises Gone."""
-    page = log.page(user_id, after, PAGE)
+    return _piece(user_id, after, PAGE)
+
+
+def _piece(user_id: UUID, after: int, limit: int) -> Piece:
+    page = log.page(user_id, after, limit)
     # With more waiting a client that must poll comes back at once.
     body = _retry(0 if page.has_more else RETRY)
     body += b"".join(event_frame(payload) for payload in page.payloads)
