@@ -127,9 +127,9 @@ POSTGRESQL_OPTIONS = {
     # Milliseconds: a call queues for a lock as long as on SQLite, then it is 503. And
     # a node that lost its power in a transaction does not hold its locks for hours.
     "options": "-c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000",
-    # The statements of chats/prepared.py are prepared, and then neither parsed nor, as a
-    # rule, planned any more. All others never are: planned without their values, those
-    # of a filter or a search may read a whole table. A pooler has to keep them apart.
+    # The statements of chats/prepared.py are prepared, and then neither parsed nor, as
+    # a rule, planned any more. No others are: planned without their values, those of a
+    # filter or a search may read a whole table. A pooler has to keep them apart.
     "server_side_binding": True,
     "prepare_threshold": 2**31 - 1,
 }
