@@ -18,11 +18,11 @@ import psycopg
 from tqdm import tqdm
 
 from bench.figures import Figures, Meter
-from bench.growth_calls import CALLS, OLD_CURSOR, Caller
+from bench.growth_calls import CALLS, Caller
 from bench.growth_report import Slices, print_table, verdicts, write_page
 from bench.load import Load, follow_backlog, run_load
 from bench.loading import load_alone
-from bench.population import Place
+from bench.population import MISSED, Place
 from bench.report import add_usual, finish, makers
 from bench.servers import Server
 
@@ -65,8 +65,8 @@ class Database:
     def _load(self, name: str, seconds: float, run: Callable) -> Load:
         port = self._server.port
         if name == "stream":
-            token = self._place.first.token
-            return run(follow_backlog, port, token, OLD_CURSOR, 100, seconds)
+            token, cursor = self._place.first.token, self._place.missed
+            return run(follow_backlog, port, token, cursor, MISSED, seconds)
         return run(run_load, [port], [self._plans[name]()], seconds)
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qs, quote, urlsplit
 
 from bench.load import Plan, request
-from bench.population import ABSENT, RARE, Place
+from bench.population import ABSENT, MISSED, RARE, Place
 from bench.servers import call
 
 DEEP = 20  # pages
@@ -34,7 +34,7 @@ CALLS = {
     "search absent": "search, a word nobody said",
     "read": "mark as read",
     "events": "100 events from an old cursor",
-    "stream": "the same by a stream",
+    "stream": f"{MISSED} missed events by a stream",
     "users": "list of people",
     "users search": "search of people, one",
     "admin messages": "admin, messages",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bench.population import (
     LOGGED,
+    MISSED,
     Caller,
     Place,
     Population,
@@ -152,6 +153,7 @@ def described(population: Population) -> Place:
     """Return what the callers need to know; give them tokens and a session."""
     from django.test import Client
 
+    from chats.events import cursors, log
     from chats.models import AccessToken, Message, User
 
     people = {user.username: user for user in User.objects.filter(username__in=CAST)}
@@ -169,6 +171,8 @@ def described(population: Population) -> Place:
     client.force_login(staff)
     large = population.large
     unread = Message.objects.filter(conversation_id=large.key).order_by("seq")
+    heard = log.visible_to(people[CAST[0]].pk, 0).reverse()
+    before = heard.values_list("pk", flat=True)[MISSED:].first() or 0
     early = population.start + population.messages // 10 * population.step
     return Place(
         *callers,
@@ -179,4 +183,5 @@ def described(population: Population) -> Place:
         unread=[str(key) for key in unread.values_list("pk", flat=True)[:UNREAD]],
         early=f"{early:%Y-%m-%dT%H:%M:%S}Z",
         common=common_word(population.texts),
+        missed=cursors.encode(before),
     )

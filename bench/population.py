@@ -24,6 +24,7 @@ MANY = 5000  # of the third, with a message each
 RARE = "zyzzyva"  # a word of three messages, all of them old
 ABSENT = "qwxzvk"
 SELDOM = (10, 20, 30)  # seq of all that one participant of the large one ever said
+MISSED = 100
 WORDS = 3000  # of the vocabulary that bodies are made of without a corpus
 
 
@@ -47,6 +48,7 @@ class Place(NamedTuple):
     unread: list[str]  # message_ids there, rising, for the second to mark as read
     early: str  # a time by which a tenth of all was said
     common: str  # a word of many bodies
+    missed: str  # the cursor behind which the first has missed ``MISSED`` events
 
 
 class Room:

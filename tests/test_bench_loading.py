@@ -5,6 +5,7 @@ from django.db import connection
 from django.db.models import Count, F, Max
 from rest_framework.test import APIClient
 
+from bench import loading
 from bench.bulk import write
 from bench.loading import load
 from bench.population import ABSENT, RARE, Population, bodies
@@ -115,6 +116,14 @@ def test_backlog_is_the_newest_tenth_of_ones_own(place, get):
 
     assert [event["message"]["message_id"] for event in events] == expected
     assert Event.objects.count() == MESSAGES // 10
+
+
+def test_so_many_events_are_missed_behind_the_cursor(monkeypatch):
+    monkeypatch.setattr(loading, "MISSED", 5)
+    place = loading.load(MESSAGES, bodies(None))
+    client = APIClient(headers={"Authorization": f"Token {place.first.token}"})
+
+    assert len(client.get(f"/api/events/?after={place.missed}").json()["events"]) == 5
 
 
 def test_session_opens_the_admin(place, client):
