@@ -89,7 +89,8 @@ def add_page(model: str) -> str:
 
 
 def page_of(row, page: str = "change") -> str:
-    return reverse(f"admin:chats_{row._meta.model_name}_{page}", args=[row.pk])
+    name = f"{row._meta.app_label}_{row._meta.model_name}"
+    return reverse(f"admin:{name}_{page}", args=[row.pk])
 
 
 def listed(response) -> list:

@@ -7,8 +7,9 @@ from django.contrib.auth.models import Permission
 
 from chats.admin import exports
 from chats.admin.exports import cell
-from chats.admin.messages import in_pieces, runs_of
+from chats.admin.messages import runs_of
 from chats.models import AuditEntry, User
+from chats.services.audit import joined
 from chats.services.messages import redact_message, send_message
 from tests.factories import UserFactory
 from tests.test_admin import list_of, signed_in
@@ -58,7 +59,7 @@ def test_cell_is_no_formula(value, text):
 
 def test_numbers_in_the_audit_are_told_as_runs_and_cut_to_fit():
     assert runs_of([1, 2, 3, 5, 6, 9]) == ["1-3", "5", "6", "9"]
-    assert [len(piece) for piece in in_pieces(["1"] * 45)] == [20, 20, 5]
+    assert list(joined(["10"] * 5, 10)) == ["10, 10, 10", "10, 10"]
 
 
 def test_conversations_are_exported_with_what_is_found(boss, conversation, alice):

@@ -1,9 +1,10 @@
 """The audit: who did what, from where; and what the staff may not read."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
@@ -24,6 +25,14 @@ from tests.test_admin import (
     user_form,
 )
 
+NEW_ADMIN = {
+    "username": "new",
+    "email": "new@example.org",
+    "password": PASSWORD,
+    "first_name": "New",
+    "last_name": "Person",
+    "role": "admin",
+}
 SECRET = "The launch code is 1234"
 Action = AuditEntry.Action
 
@@ -146,13 +155,99 @@ def test_staff_changes_to_people_are_recorded(as_boss, boss, alice):
     ]
 
 
-def test_staff_changes_of_groups_are_recorded(as_boss, boss, alice):
-    permission = Permission.objects.first()
+def test_accounts_that_staff_make_are_recorded(as_boss, boss):
+    names = {"username": "new", "first_name": "New", "last_name": "Person"}
+    form = {"password1": "quiet-Meadow-42", "password2": "quiet-Meadow-42"}
+    email = {"email": "new@example.org", "usable_password": "true"}
+    as_boss.post(add_page("user"), names | form | email)
 
-    as_boss.post(page_of(alice), user_form(alice, user_permissions=[permission.pk]))
+    new = User.objects.get(username="new")
+    assert deeds() == [("user.created", boss.pk, new.pk, None, "")]
 
-    changed = ("user.powers_changed", boss.pk, alice.pk, None, "user_permissions")
-    assert deeds() == [changed]
+
+def test_superuser_made_at_the_command_line_is_recorded(db, monkeypatch):
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
+    asked = {"email": "r@example.org", "first_name": "R", "last_name": "T"}
+    call_command("createsuperuser", interactive=False, username="root", **asked)
+
+    root = User.objects.get(username="root")
+    powers = "role: admin, is_staff: True, is_superuser: True"
+    assert deeds() == [("user.created", None, root.pk, None, powers)]
+
+
+def test_who_is_in_a_group_and_has_a_permission_is_recorded(as_boss, boss, alice):
+    permission = Permission.objects.get(codename="view_message")
+    old, new = (Group.objects.create(name=name) for name in ("Old", "New"))
+    alice.groups.add(old)
+
+    given = {"user_permissions": [permission.pk], "groups": [new.pk]}
+    as_boss.post(page_of(alice), user_form(alice, **given))
+
+    steps = f"+chats.view_message, +group {new.pk}, -group {old.pk}"
+    assert deeds() == [("user.powers_changed", boss.pk, alice.pk, None, steps)]
+
+
+def test_what_a_group_may_do_is_recorded(as_boss, boss, alice):
+    permissions = Permission.objects.filter(content_type__app_label="chats")
+    view = permissions.get(codename="view_message")
+    delete = permissions.get(codename="delete_message")
+    url = reverse("admin:auth_group_add")
+    as_boss.post(url, {"name": "Crew", "permissions": [view.pk]})
+    group = Group.objects.get()
+    alice.groups.add(group)
+
+    for permission in (delete, delete):  # the second time nothing is new
+        as_boss.post(page_of(group), {"name": "Crew", "permissions": [permission.pk]})
+    as_boss.post(page_of(group, "delete"), {"post": "yes"})
+
+    named = f"group {group.pk}"
+    assert deeds() == [
+        ("group.created", boss.pk, None, None, f"{named}: name, +chats.view_message"),
+        (
+            "group.changed",
+            boss.pk,
+            None,
+            None,
+            f"{named}: +chats.delete_message, -chats.view_message",
+        ),
+        ("user.powers_changed", boss.pk, alice.pk, None, f"-{named}"),
+        ("group.deleted", boss.pk, None, None, named),
+    ]
+
+
+def test_groups_deleted_from_the_list_are_recorded(as_boss, boss):
+    pks = [Group.objects.create(name=name).pk for name in ("A", "B")]
+
+    deleted = {"action": "delete_selected", "_selected_action": pks, "post": "yes"}
+    as_boss.post(reverse("admin:auth_group_changelist"), deleted)
+
+    assert [deed[4] for deed in deeds()] == [f"group {pk}" for pk in pks]
+
+
+def test_group_that_stays_has_no_entry_of_its_end(as_boss, alice, monkeypatch):
+    group = Group.objects.create(name="Crew")
+    alice.groups.add(group)
+    monkeypatch.setattr(Group, "delete", None)
+
+    deleted = {"action": "delete_selected", "_selected_action": [group.pk]}
+    with pytest.raises(TypeError):
+        as_boss.post(reverse("admin:auth_group_changelist"), deleted | {"post": "yes"})
+
+    assert deeds() == []
+
+
+def test_long_lists_are_told_whole_over_several_entries(as_boss, boss):
+    every = list(Permission.objects.all())
+    form = {"name": "Crew", "permissions": [permission.pk for permission in every]}
+    as_boss.post(reverse("admin:auth_group_add"), form)
+
+    named = f"group {Group.objects.get().pk}: "
+    told = [deed[4] for deed in deeds()]
+    assert len(told) > 1
+    assert all(text.startswith(named) and len(text) <= 500 for text in told)
+    words = [word for text in told for word in text.removeprefix(named).split(", ")]
+    codes = {f"+{p.content_type.app_label}.{p.codename}" for p in every}
+    assert (words[0], set(words[1:])) == ("name", codes)
 
 
 def test_staff_changes_to_conversations_are_recorded(
@@ -186,7 +281,7 @@ def test_staff_revocations_are_recorded(as_boss, boss, alice):
         as_boss.post(page_of(row, "delete"), {"post": "yes"})
 
     assert deeds() == [
-        ("token.revoked", boss.pk, alice.pk, None, token.prefix),
+        ("token.revoked", boss.pk, alice.pk, None, f"laptop ({token.prefix}…)"),
         ("sign_in.unlocked", boss.pk, None, None, "k"),
     ]
 
@@ -199,6 +294,7 @@ def test_calls_that_matter_for_safety_are_recorded(
 ):
     token = as_alice.post("/api/auth/tokens/", {"name": "laptop"}).json()
     as_alice.delete(f"/api/auth/tokens/{token['token_id']}/")
+    made = as_admin.post("/api/users/", NEW_ADMIN).json()["user_id"]
     url = f"/api/conversations/{conversation.pk}/"
     as_alice.post(f"{url}remove_participant/", {"user_id": bob.pk})
     as_alice.delete(url)
@@ -210,8 +306,9 @@ def test_calls_that_matter_for_safety_are_recorded(
     mine = (alice.pk, alice.pk, None)
     place = conversation.pk
     assert deeds() == [
-        ("token.created", *mine, token["prefix"]),
-        ("token.revoked", *mine, token["prefix"]),
+        ("token.created", *mine, f"laptop ({token['prefix']}…)"),
+        ("token.revoked", *mine, f"laptop ({token['prefix']}…)"),
+        ("user.created", admin.pk, UUID(made), None, "role: admin"),
         ("participant.removed", alice.pk, bob.pk, place, ""),
         ("conversation.deleted", alice.pk, None, place, "1 participants, 0 messages"),
         ("user.powers_changed", admin.pk, alice.pk, None, "role: guest to host"),

@@ -16,10 +16,8 @@ from chats.admin.filters import LinkedFilter
 from chats.admin.links import link_to, link_to_conversation
 from chats.admin.lists import MOST_LISTED, WindowChangeList
 from chats.models import AuditEntry, Message, User
-from chats.services.audit import Action, entry
+from chats.services.audit import Action, entries
 from chats.services.messages import redact_message
-
-RUNS = 20  # of numbers in one entry: 496 letters, at most 500, also of 11 digits
 
 
 def may_read(staff: User) -> bool:
@@ -34,14 +32,15 @@ def record_reading(staff: User, shown: Iterable[Message]) -> None:
         if not message.is_deleted:
             seqs.setdefault(message.conversation_id, []).append(message.seq)
     AuditEntry.objects.bulk_create(
-        entry(
+        item
+        for conversation_id, numbers in seqs.items()
+        for item in entries(
             Action.MESSAGES_READ,
+            runs_of(sorted(numbers)),
+            prefix="seq ",
             actor=staff,
             conversation_id=conversation_id,
-            details=f"seq {', '.join(some)}",
         )
-        for conversation_id, numbers in seqs.items()
-        for some in in_pieces(runs_of(sorted(numbers)))
     )
 
 
@@ -58,11 +57,6 @@ def runs_of(numbers: Iterable[int]) -> list[str]:
         for run in runs
         for text in ([f"{run[0]}-{run[-1]}"] if len(run) > 2 else map(str, run))
     ]
-
-
-def in_pieces(runs: list[str]) -> list[list[str]]:
-    """Cut what one entry could not hold into several."""
-    return [runs[n : n + RUNS] for n in range(0, len(runs), RUNS)]
 
 
 class StateFilter(admin.SimpleListFilter):

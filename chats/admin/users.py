@@ -1,4 +1,4 @@
-"""People and groups, and who of the staff may change whom."""
+"""People, and who of the staff may change whom."""
 
 from collections.abc import Callable
 from copy import copy
@@ -6,13 +6,13 @@ from functools import partial
 
 from django.contrib import admin, messages
 from django.contrib.auth import admin as auth_admin
-from django.contrib.auth.models import Group
 from django.db.models import Q, QuerySet, prefetch_related_objects
 from django.urls import reverse
 from django.utils.html import format_html_join
 
-from chats.admin.base import HistoryOfVisible, StaffAdmin
+from chats.admin.base import StaffAdmin
 from chats.admin.exports import ExportsLists
+from chats.admin.groups import given_to
 from chats.admin.links import link_to_list
 from chats.admin.lists import MOST_LISTED, SearchedChangeList
 from chats.admin.user_forms import AddUserForm, EditUserForm, UserPasswordForm
@@ -25,11 +25,12 @@ from chats.models import (
     User,
     UserSession,
 )
-from chats.services.audit import Action, record
+from chats.services.audit import Action, record_all, steps
 from chats.services.users import (
     deactivate_user,
     delete_user,
     reactivate_user,
+    record_created,
     update_user,
 )
 
@@ -203,22 +204,25 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
     def save_model(self, request, obj, form, change):
         """Write only what the form changed: the rest may change meanwhile."""
         if not change:
-            return super().save_model(request, obj, form, change)
+            super().save_model(request, obj, form, change)
+            return record_created(obj, actor=request.user)
         columns = {field.name for field in obj._meta.concrete_fields}
         changed = columns.intersection(form.changed_data)
         changes = {name: getattr(obj, name) for name in changed}
         return update_user(obj, changes, actor=request.user)
 
     def save_related(self, request, form, formsets, change):
+        """Record which groups and permissions come and go: ``save_model`` has locked
+        the row."""
+        person = form.instance
+        before = given_to(person)
         super().save_related(request, form, formsets, change)
-        lists = {"groups", "user_permissions"}.intersection(form.changed_data)
-        if change and lists:
-            record(
-                Action.USER_POWERS_CHANGED,
-                actor=request.user,
-                user_id=form.instance.pk,
-                details=", ".join(sorted(lists)),
-            )
+        record_all(
+            Action.USER_POWERS_CHANGED,
+            steps(before, given_to(person)),
+            actor=request.user,
+            user_id=person.pk,
+        )
 
     def user_change_password(self, request, id, form_url=""):  # noqa: A002
         """Hand the form who sets the password; Django's view makes it without."""
@@ -255,20 +259,3 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
     def _may_switch(self, request, person: User) -> bool:
         """Nobody deactivates themselves: they would lock themselves out."""
         return person != request.user and may_change(request.user, person)
-
-
-admin.site.unregister(Group)
-
-
-@admin.register(Group)
-class GroupAdmin(HistoryOfVisible, auth_admin.GroupAdmin):
-    """Groups, for superusers to change: to fill one's own is to take powers."""
-
-    def has_add_permission(self, request):
-        return request.user.is_superuser
-
-    def has_change_permission(self, request, obj=None):
-        return request.user.is_superuser
-
-    def has_delete_permission(self, request, obj=None):
-        return request.user.is_superuser

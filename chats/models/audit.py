@@ -21,7 +21,7 @@ class AuditEntryQuerySet(models.QuerySet):
 class AuditEntry(models.Model):
     """One deed. The ids are plain values: the entry outlives the rows it speaks of.
 
-    Neither names nor message bodies are in it.
+    No message bodies are in it, and no names but those of access tokens.
     """
 
     class Action(models.TextChoices):
@@ -34,12 +34,16 @@ class AuditEntry(models.Model):
         CONVERSATION_EXPORTED = "conversation.exported"
         PARTICIPANT_ADDED = "participant.added"
         PARTICIPANT_REMOVED = "participant.removed"
+        USER_CREATED = "user.created"
         USER_CHANGED = "user.changed"
         USER_POWERS_CHANGED = "user.powers_changed"
         USER_SUSPENDED = "user.suspended"
         USER_REACTIVATED = "user.reactivated"
         USER_DELETED = "user.deleted"
         USER_EXPORTED = "user.exported"
+        GROUP_CREATED = "group.created"
+        GROUP_CHANGED = "group.changed"
+        GROUP_DELETED = "group.deleted"
         PASSWORD_CHANGED = "password.changed"
         TOKEN_CREATED = "token.created"
         TOKEN_REVOKED = "token.revoked"

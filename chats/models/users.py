@@ -7,16 +7,18 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.core.validators import RegexValidator
-from django.db import OperationalError, models
+from django.db import OperationalError, models, transaction
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
+from chats.models.audit import AuditEntry
 from chats.models.brief import brief_transaction
 from chats.uuids import uuid7
 
+POWERS = ("role", "is_staff", "is_superuser")
 NAMES = ("username", "first_name", "last_name")  # by which one is found
 ONLINE_FOR = timedelta(seconds=60)  # how long one counts as online after being seen
 SEEN_PRECISION = timedelta(seconds=30)  # last_seen_at is written at most this often
@@ -77,8 +79,16 @@ class ChatsUserManager(UserManager.from_queryset(UserQuerySet)):
         password: str | None = None,
         **extra_fields: Any,
     ) -> "User":
+        """Create one, recorded as a deed of the operator's."""
         extra_fields.setdefault("role", User.Role.ADMIN)
-        return super().create_superuser(username, email, password, **extra_fields)
+        with transaction.atomic():
+            user = super().create_superuser(username, email, password, **extra_fields)
+            AuditEntry(
+                action=AuditEntry.Action.USER_CREATED,
+                user_id=user.pk,
+                details=user.describe_powers(),
+            ).save(force_insert=True)
+        return user
 
     def get_by_natural_key(self, username: str) -> "User":
         return self.named(username).get()
@@ -162,6 +172,12 @@ class User(AbstractUser):
     def is_role_admin(self) -> bool:
         """Whether the person manages accounts through the API."""
         return self.role == self.Role.ADMIN
+
+    def describe_powers(self) -> str:
+        """Return the powers of the person's own: "role: admin, is_staff: True"."""
+        held = {name: getattr(self, name) for name in POWERS}
+        usual = {name: self._meta.get_field(name).default for name in POWERS}
+        return ", ".join(f"{k}: {v}" for k, v in held.items() if v != usual[k])
 
     @property
     def is_online(self) -> bool:

@@ -134,7 +134,9 @@ class SignUpSerializer(serializers.ModelSerializer):
         return attrs
 
     def create(self, validated_data: dict[str, Any]) -> User:
-        return users.register_user(**validated_data)
+        caller = self.context["request"].user
+        actor = caller if caller.is_authenticated else None
+        return users.register_user(**validated_data, actor=actor)
 
 
 class AccountSerializer(serializers.ModelSerializer):

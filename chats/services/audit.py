@@ -1,12 +1,13 @@
 """Recording what matters for safety, in the transaction of what is recorded."""
 
+from collections.abc import Iterable, Iterator
 from uuid import UUID
 
 from chats import origin
 from chats.models import AuditEntry, User
+from chats.models.audit import MAX_DETAILS
 
 Action = AuditEntry.Action
-MOST_DETAILS = AuditEntry._meta.get_field("details").max_length
 
 
 def entry(
@@ -29,7 +30,7 @@ def entry(
         user_id=user_id,
         conversation_id=conversation_id,
         message_id=message_id,
-        details=details[:MOST_DETAILS],
+        details=details,
         address=origin.address()[:45],
         request_id=origin.request_id(),
     )
@@ -38,3 +39,42 @@ def entry(
 def record(action: AuditEntry.Action, *, actor: User | None, **what) -> None:
     """Store an entry; ``what`` is as ``entry`` has it."""
     entry(action, actor=actor, **what).save(force_insert=True)
+
+
+def record_all(
+    action: AuditEntry.Action, words: Iterable[str], *, prefix: str = "", **what
+) -> None:
+    """Store all of ``words``, in as many entries as hold them; none without words.
+
+    Each begins with ``prefix``; ``what`` is as ``entry`` has it.
+    """
+    AuditEntry.objects.bulk_create(entries(action, words, prefix=prefix, **what))
+
+
+def entries(
+    action: AuditEntry.Action, words: Iterable[str], *, prefix: str = "", **what
+) -> list[AuditEntry]:
+    """Return the entries of ``record_all``, not stored yet."""
+    return [
+        entry(action, details=prefix + text, **what)
+        for text in joined(words, MAX_DETAILS - len(prefix))
+    ]
+
+
+def joined(words: Iterable[str], length: int) -> Iterator[str]:
+    """Yield the words, none longer than ``length``, as few texts of that length."""
+    text = ""
+    for word in words:
+        longer = f"{text}, {word}" if text else word
+        if len(longer) > length:
+            yield text
+            longer = word
+        text = longer
+    if text:
+        yield text
+
+
+def steps(before: set[str], after: set[str]) -> list[str]:
+    """Return what has come into a set, and what has gone: "+group 2", "-group 1"."""
+    came = [f"+{name}" for name in sorted(after - before)]
+    return came + [f"-{name}" for name in sorted(before - after)]

@@ -11,8 +11,7 @@ from django.db.models import CharField, F, Q, QuerySet, Value
 
 from chats.exceptions import NotFound
 from chats.models import AccessToken, AuditEntry, User, UserSession
-from chats.models.audit import MAX_DETAILS
-from chats.services.audit import record
+from chats.services.audit import record_all
 
 COLUMNS = (
     "session_id",
@@ -103,8 +102,7 @@ def _end(sessions: QuerySet, tokens: QuerySet, user: User, actor: User) -> int:
         names = [str(row) for row in signed_in]
         if names:
             signed_in.delete()
-            details = ", ".join(names)[:MAX_DETAILS]
-            record(action, actor=actor, user_id=user.pk, details=details)
+            record_all(action, names, actor=actor, user_id=user.pk)
         ended += len(names)
     return ended
 

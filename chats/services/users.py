@@ -13,16 +13,19 @@ from django.utils import timezone
 
 from chats.exceptions import ChatError, Conflict, NotFound, SignedOut
 from chats.models import AccessToken, AuditEntry, Conversation, Participant, User
+from chats.models.users import POWERS
 from chats.services.audit import record
 from chats.services.conversations import end_participations
 from chats.services.sessions import end_everything
 
 Action = AuditEntry.Action
-POWERS = ("role", "is_staff", "is_superuser")
 
 
-def register_user(*, password: str, **fields: Any) -> User:
-    """Create an account. Raises ChatError on a username or e-mail just taken."""
+def register_user(*, password: str, actor: User | None = None, **fields: Any) -> User:
+    """Create an account; one with powers is recorded as a deed of ``actor``'s.
+
+    Raises ChatError on a username or e-mail just taken.
+    """
     hashed = make_password(password)  # takes long: before anything is locked
     try:
         with transaction.atomic():
@@ -33,9 +36,17 @@ def register_user(*, password: str, **fields: Any) -> User:
                 **fields,
             )
             user.save(force_insert=True)
+            if user.is_role_admin:
+                record_created(user, actor=actor)
             return user
     except IntegrityError as error:
         raise _taken(error) from error
+
+
+def record_created(user: User, *, actor: User | None) -> None:
+    """Record an account that somebody else made, or that has powers from the start."""
+    powers = user.describe_powers()
+    record(Action.USER_CREATED, actor=actor, user_id=user.pk, details=powers)
 
 
 def update_user(user: User, changes: dict[str, Any], *, actor: User) -> User:
@@ -129,7 +140,7 @@ def issue_token(
         text = f"At most {settings.MAX_TOKENS_PER_USER} tokens. Revoke one first."
         raise ChatError(text, code="too_many_tokens")
     token, secret = AccessToken.objects.issue(user, name, expires_at)
-    record(Action.TOKEN_CREATED, actor=user, user_id=user.pk, details=token.prefix)
+    _record(Action.TOKEN_CREATED, user, user, str(token))
     return token, secret
 
 
@@ -141,7 +152,7 @@ def revoke_token(token: AccessToken, *, actor: User) -> None:
             Action.TOKEN_REVOKED,
             actor=actor,
             user_id=token.user_id,
-            details=token.prefix,
+            details=str(token),
         )
 
 
