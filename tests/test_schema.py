@@ -7,6 +7,12 @@ from collections import Counter
 import pytest
 from django.contrib.staticfiles import finders
 from django.core.management import call_command
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.renderers import (
+    OpenApiJsonRenderer,
+    OpenApiJsonRenderer2,
+    OpenApiYamlRenderer2,
+)
 
 from tests.test_guards import METHODS, NOBODY, PUBLIC, api_calls
 
@@ -139,3 +145,37 @@ def test_docs_page_needs_nothing_from_elsewhere(client, db):
 def own(asset: str) -> str:
     """Return the path of a static file of ours, or what finds nothing."""
     return asset.removeprefix("/static/") if asset.startswith("/static/") else "none"
+
+
+def test_schema_is_made_once_a_process(client, db, monkeypatch):
+    def get(**asked):
+        return client.get("/api/schema/", asked, HTTP_ACCEPT="application/json")
+
+    first = get()
+    monkeypatch.setattr(SchemaGenerator, "get_schema", None)
+    monkeypatch.setattr(OpenApiJsonRenderer, "render", None)
+
+    answers = [get(), get(version="2"), get(lang="de")]
+
+    assert {answer.content for answer in answers} == {first.content}
+
+
+@pytest.mark.parametrize("accept", ["application/yaml", "application/json; indent=2"])
+def test_schema_is_what_the_generator_makes(client, db, accept):
+    renderer = OpenApiYamlRenderer2() if "yaml" in accept else OpenApiJsonRenderer2()
+    made = SchemaGenerator().get_schema(request=None, public=True)
+
+    response = client.get("/api/schema/", HTTP_ACCEPT=accept)
+
+    assert response.content == renderer.render(made, accept, {})
+    assert response.headers["Vary"].startswith("Accept")
+
+
+def test_schema_one_has_already_is_not_sent_again(client, db):
+    etag = client.get("/api/schema/").headers["ETag"]
+
+    again = client.get("/api/schema/", HTTP_IF_NONE_MATCH=etag)
+    in_json = {"HTTP_ACCEPT": "application/json", "HTTP_IF_NONE_MATCH": etag}
+
+    assert (again.status_code, again.content) == (304, b"")
+    assert client.get("/api/schema/", **in_json).status_code == 200
