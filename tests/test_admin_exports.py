@@ -48,13 +48,45 @@ def table(response) -> list[dict[str, str]]:
         ("@x", "'@x"),
         ("\tx", "'\tx"),
         ("\rx", "'\rx"),
+        ("\nx", "'\nx"),
+        (" \u00a0=1+1", "' \u00a0=1+1"),
+        ('"=1+1', "'\"=1+1"),
+        ("\uff1d1+1", "'\uff1d1+1"),
+        ("\uff0b1", "'\uff0b1"),
+        ("\uff0d1", "'\uff0d1"),
+        ("\uff20x", "'\uff20x"),
+        ("a;=1+1", "a;'=1+1"),
+        ("a; +1;@x", "a; '+1;'@x"),
+        ("a\t=1", "a\t'=1"),
+        ("a\r\n-1", "a\r\n'-1"),
+        ('a;"\uff1d1', "a;\"'\uff1d1"),
+        (";=1", ";'=1"),
+        ("\n=1", "'\n'=1"),
         ("a=1", "a=1"),
+        ("2 - 1, -3 @ home; fine", "2 - 1, -3 @ home; fine"),
+        ('He said: "-5"', 'He said: "-5"'),
+        ("a\n\tb;c", "a\n\tb;c"),
+        ("'=1", "'=1"),
+        (" a", " a"),
         (None, ""),
         (7, "7"),
     ],
 )
 def test_cell_is_no_formula(value, text):
     assert cell(value) == text
+
+
+def test_long_runs_of_separators_are_quick_to_look_through():
+    text = "a" + "\n;" * 50_000
+
+    assert cell(text) == text
+
+
+def test_every_cell_is_quoted(boss, alice):
+    lines = export(boss, "user", alice).getvalue().decode().splitlines()
+
+    assert all(line.startswith('"') and line.endswith('"') for line in lines)
+    assert f'"{alice.pk}","{alice.username}",' in lines[1]
 
 
 def test_numbers_in_the_audit_are_told_as_runs_and_cut_to_fit():

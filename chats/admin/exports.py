@@ -1,6 +1,7 @@
 """Lists as CSV files."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,7 +15,13 @@ from chats.services.audit import Action, record
 
 MOST_EXPORTED = 10_000  # rows, as many as a list pages through
 CHUNK = 500  # rows read at once, each time by a short query of its own
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # what a spreadsheet would run
+# What a spreadsheet would run, by OWASP's page on CSV injection: these at the start of
+# a cell, past space and quotes. It may begin a cell of its own at a line break, or at a
+# semicolon or tab, which are the separators in some countries and programs.
+FORMULA = r"[=+\-@\uff1d\uff0b\uff0d\uff20]"  # the last four are full-width
+# Whole runs, each looked at once, however long.
+BEFORE = re.compile(rf"(?<![\s\";])[\s\";]++(?={FORMULA})")
+AT_START = re.compile(rf"[\s\"]*+{FORMULA}|[\t\r\n]")
 
 
 class Line:
@@ -68,7 +75,7 @@ def lines_of(model: type[Model], keys: list, fields: tuple[str, ...]) -> Iterato
 
     No query and no transaction is open while the reader takes its time.
     """
-    writer = csv.writer(Line())
+    writer = csv.writer(Line(), quoting=csv.QUOTE_ALL)
     yield writer.writerow(fields)
     for start in range(0, len(keys), CHUNK):
         some = keys[start : start + CHUNK]
@@ -83,8 +90,17 @@ def cells_of(values: Iterable[Any]) -> list[str]:
 
 
 def cell(value: Any) -> str:
-    """Return a value as text that no spreadsheet takes for a formula."""
+    """Return a value as text of which no spreadsheet takes a part for a formula.
+
+    An apostrophe stands before what one would; all other text is as it was.
+    """
     if value is None:
         return ""
     text = value.isoformat() if hasattr(value, "isoformat") else str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
+    text = BEFORE.sub(guarded, text)
+    return f"'{text}" if AT_START.match(text) else text
+
+
+def guarded(before: re.Match) -> str:
+    """Return what stands before a formula, with an apostrophe if it ends a cell."""
+    return f"{before[0]}'" if {*";\t\r\n"}.intersection(before[0]) else before[0]
