@@ -12,6 +12,8 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection, connections, transaction
+from rest_framework.response import Response
+from rest_framework.test import APIClient
 
 from chats.exceptions import ChatError
 from chats.models import (
@@ -24,7 +26,7 @@ from chats.models import (
 )
 from chats.models.participants import hour_of
 from chats.services import conversations, messages, staff, users
-from tests.factories import UserFactory, start
+from tests.factories import PASSWORD, UserFactory, start
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -521,6 +523,58 @@ def test_staff_may_remove_many_who_are_reading():
     assert {error.status for error in refused(results)} <= {404}
     assert conversation.participations.get().user == owner
     check_invariants()
+
+
+# --- Accounts ------------------------------------------------------------------
+
+
+def patched_during(change: Callable, body: dict) -> Response:
+    """Have alice change her account while ``change`` is being committed; return the
+    answer, which has to wait for that."""
+    alice = User.objects.get(username="alice")
+    client, changed = APIClient(), Signal()
+    client.force_login(alice)
+
+    def commit_late() -> None:
+        with transaction.atomic():
+            change()
+            changed.set()
+            while connection.vendor == "postgresql" and not somebody_waits():
+                pass
+
+    def patch() -> Response:
+        changed.wait(timeout=60)
+        return client.patch("/api/users/me/", body)
+
+    return together([commit_late, patch])[1]
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer")
+def test_email_is_not_changed_by_a_password_that_is_being_replaced():
+    alice = UserFactory(username="alice")
+    proof = {"email": "new@example.org", "current_password": PASSWORD}
+
+    response = patched_during(
+        lambda: users.change_password(alice, "quiet-Meadow-42", actor=UserFactory()),
+        proof,
+    )
+
+    assert response.status_code == 401
+    assert User.objects.get(pk=alice.pk).email == alice.email
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer")
+def test_email_of_before_is_not_brought_back_without_a_password():
+    alice = UserFactory(username="alice")
+    change = {"email": "new@example.org"}
+
+    response = patched_during(
+        lambda: users.update_user(alice, change, actor=UserFactory()),
+        {"email": alice.email, "first_name": "Ann"},
+    )
+
+    assert (response.status_code, response.json()["first_name"]) == (200, "Ann")
+    assert User.objects.get(pk=alice.pk).email == "new@example.org"
 
 
 # --- Everything at once --------------------------------------------------------

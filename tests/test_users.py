@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from chats.exceptions import ChatError
+from chats.exceptions import ChatError, SignedOut
 from chats.models import (
     AccessToken,
     Conversation,
@@ -26,7 +26,13 @@ from chats.models import (
 from chats.models.users import ONLINE_FOR
 from chats.services.conversations import add_participant
 from chats.services.messages import send_message
-from chats.services.users import deactivate_user, reactivate_user, register_user
+from chats.services.users import (
+    change_password,
+    deactivate_user,
+    reactivate_user,
+    register_user,
+    update_user,
+)
 from tests.factories import PASSWORD, UserFactory, start
 
 NOBODY = "01900000-0000-7000-8000-000000000000"
@@ -624,6 +630,16 @@ def test_user_patch_of_a_role_admins_own_email_needs_the_password(as_admin, admi
 def test_user_put_with_the_same_email_needs_no_password(as_alice, alice):
     response = as_alice.put(url_of(alice), CHANGES | {"email": alice.email})
     assert response.status_code == 200
+
+
+def test_own_email_is_not_changed_once_the_password_is_another(alice):
+    proved = User.objects.get(pk=alice.pk)
+    change_password(alice, "quiet-Meadow-42", actor=alice)
+
+    with pytest.raises(SignedOut):
+        update_user(proved, {"email": "new@example.org"}, actor=proved)
+
+    assert User.objects.get().email == alice.email
 
 
 def test_user_patch_ignores_what_only_the_server_sets(as_alice, alice):

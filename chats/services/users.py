@@ -52,8 +52,10 @@ def record_created(user: User, *, actor: User | None) -> None:
 def update_user(user: User, changes: dict[str, Any], *, actor: User) -> User:
     """Change these fields of the account, and no others.
 
-    Under the row's lock: a deletion is not undone (Conflict).
-    Raises ChatError on an e-mail just taken.
+    Under the row's lock: a deletion is not undone (Conflict), and nobody gives
+    themselves another e-mail whose password is another one by now than the one that
+    ``actor`` was read with, and has proved (SignedOut). Raises ChatError on an e-mail
+    just taken.
     """
     try:
         with transaction.atomic():
@@ -61,6 +63,9 @@ def update_user(user: User, changes: dict[str, Any], *, actor: User) -> User:
             if user.deleted_at is not None:
                 raise Conflict("This account has been deleted.")
             before = {field: getattr(user, field) for field in changes}
+            is_own = actor.pk == user.pk and "email" in changes
+            if is_own and actor.password != user.password:
+                raise SignedOut("Sign in again.")
             for field, value in changes.items():
                 setattr(user, field, value)
             user.save(update_fields=[*changes, "updated_at"])
