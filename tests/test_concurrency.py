@@ -15,7 +15,7 @@ from django.db import connection, connections, transaction
 from rest_framework.response import Response
 from rest_framework.test import APIClient
 
-from chats.exceptions import ChatError
+from chats.exceptions import ChatError, NotFound
 from chats.models import (
     Conversation,
     Event,
@@ -479,6 +479,47 @@ def test_reading_while_a_message_is_being_sent_leaves_that_one_unread():
     check_invariants()
     mine = Participant.objects.get(user=alice)
     assert (mine.last_read_seq, mine.has_unread) == (1, True)
+
+
+def read_during(change: Callable) -> tuple[Message, Message | ChatError]:
+    """Have bob mark a message of alice's as read while ``change``, to which it is
+    given, is being committed; return it, and what bob got, who had to wait."""
+    alice, bob = UserFactory(), UserFactory()
+    message, _ = messages.send_message(alice, start(alice, bob).pk, message_body="Hi")
+    changed = Signal()
+
+    def commit_late() -> None:
+        with transaction.atomic():
+            change(alice, message, bob)
+            changed.set()
+            while not somebody_waits():
+                pass
+
+    def read() -> Message:
+        changed.wait(timeout=60)
+        return messages.mark_as_read(bob, message.pk)
+
+    return message, together([commit_late, read])[1]
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer")
+def test_message_marked_as_read_is_as_it_is_after_the_wait():
+    def edit(alice: User, message: Message, bob: User) -> None:
+        messages.edit_message(alice, message.pk, message_body="Hello")
+
+    message, got = read_during(edit)
+
+    assert (got.pk, got.message_body) == (message.pk, "Hello")
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer")
+def test_who_is_removed_while_waiting_to_mark_as_read_gets_nothing():
+    def remove(alice: User, message: Message, bob: User) -> None:
+        conversations.remove_participant(alice, message.conversation_id, user_id=bob.pk)
+
+    _, got = read_during(remove)
+
+    assert isinstance(got, NotFound)
 
 
 def somebody_waits() -> bool:

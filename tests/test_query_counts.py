@@ -254,8 +254,8 @@ def test_delete_message(busy, signed_in, django_assert_num_queries):
 def test_mark_as_read(busy, signed_in, django_assert_num_queries):
     url = f"/api/messages/{busy.last_message_id}/mark_as_read/"
 
-    # The message, with its conversation locked; move the cursor; the event.
-    with django_assert_num_queries(ATOMIC + 3 + LOCK):
+    # Lock the conversation, read the message; move the cursor; the event.
+    with django_assert_num_queries(ATOMIC + 4 + LOCK):
         response = signed_in.post(url)
 
     assert response.status_code == 200

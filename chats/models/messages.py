@@ -50,9 +50,11 @@ class MessageQuerySet(models.QuerySet):
     def locked(self, message_id: UUID, *, seen_by: User) -> "Message | None":
         """Return a message visible to a person, its conversation's row locked; or None.
 
-        With the sender, the conversation and the person's ``last_read_seq``.
+        With the sender, the conversation and the person's ``last_read_seq``, all read
+        after the lock is held: what waits for one sees what was there before.
         """
-        return _LOCK.instance(message_id=message_id, reader_id=seen_by.pk)
+        asked = {"message_id": message_id, "reader_id": seen_by.pk}
+        return _LOCKED.instance(**asked) if _LOCK.instance(**asked) else None
 
     def visible_to(self, user: User) -> "MessageQuerySet":
         """Those in the conversations of ``user``, with their ``last_read_seq``."""
@@ -200,10 +202,20 @@ _SENT_WITH = Prepared(
 )
 _LOCK = Prepared(
     lambda: (
+        Conversation.objects.filter(
+            messages=Param("message_id", models.UUIDField()),
+            participations__user=Param("reader_id", models.UUIDField()),
+        )
+        .only("pk")
+        .select_for_update(of=("self",), no_key=True)
+        .order_by()
+    )
+)
+_LOCKED = Prepared(
+    lambda: (
         Message.objects.visible_to(Param("reader_id", models.UUIDField()))
         .filter(pk=Param("message_id", models.UUIDField()))
         .select_related("sender", "conversation")
-        .select_for_update(of=("conversation",), no_key=True)
         .order_by()
     )
 )
