@@ -4,6 +4,7 @@ import uuid
 
 import pytest
 import time_machine
+from django.db import connection
 
 from chats.models import (
     Conversation,
@@ -300,6 +301,26 @@ def test_list_previews_the_10_longest_standing_participants(as_alice, alice):
     assert results[0] == conversation_body(small, alice)
     assert results[1]["participant_count"] == 13
     assert results[1]["participants"] == [participant_body(row) for row in joined[:10]]
+
+
+def test_list_names_no_newcomer_to_one_removed_meanwhile(
+    as_bob, alice, bob, mallory, conversation
+):
+    other, pending = start(bob, alice), [True]
+
+    def replacing(execute, *args):
+        found = execute(*args)
+        if "last_message" in args[0] and pending:  # right after the page is read
+            pending.clear()
+            conversations.remove_participant(alice, conversation.pk, user_id=bob.pk)
+            conversations.add_participant(alice, conversation.pk, user_id=mallory.pk)
+        return found
+
+    with connection.execute_wrapper(replacing):
+        results = as_bob.get(URL).json()["results"]
+
+    assert not pending
+    assert [item["conversation_id"] for item in results] == [str(other.pk)]
 
 
 def test_unread_count_is_what_is_past_the_cursor(

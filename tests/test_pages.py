@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from chats import pages
 from chats.models import Conversation, Message, Participant
-from chats.rows.previews import PREVIEW_SIZE, previews
+from chats.rows.previews import PREVIEW_SIZE, previews, previews_for
 from tests.factories import start
 from tests.test_conversations import crowd
 from tests.test_services import send
@@ -191,6 +191,8 @@ def test_previews_show_the_longest_standing_of_each_conversation(alice, bob, mal
         key: [row["user__username"] for row in people] for key, people in shown.items()
     }
     joined = large.participations.values_list("user__username", flat=True)
+    of_alice = previews_for(alice.pk, [one.pk, two.pk, large.pk])
+    assert of_alice == {key: shown[key] for key in (one.pk, two.pk)}
     assert other.pk not in names
     assert names == {
         one.pk: ["alice", "bob"],

@@ -194,9 +194,11 @@ def conversation_for(
 def conversations_for(
     reader_id: UUID, found: Iterable[Row], shown: dict[UUID, list[Row]]
 ) -> list[Row]:
-    """Conversations as one participant sees them, ``shown`` of each by its id."""
+    """Conversations as one participant sees them, ``shown`` of each by its id; those
+    of which nobody is shown, the reader having left them by now, are left out."""
     people = People()
     return [
-        conversation_for(reader_id, row, shown.get(row["conversation_id"], ()), people)
+        conversation_for(reader_id, row, shown[row["conversation_id"]], people)
         for row in found
+        if row["conversation_id"] in shown
     ]

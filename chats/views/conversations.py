@@ -13,7 +13,7 @@ from chats import rows
 from chats.filters import ConversationFilter
 from chats.models import Conversation, Message, Participant
 from chats.pages import conversation_pages
-from chats.rows.previews import previews
+from chats.rows.previews import previews_for
 from chats.serializers.conversations import (
     ConversationDetailSerializer,
     ConversationSerializer,
@@ -52,10 +52,10 @@ class ConversationViewSet(ChatsViewSet):
         pages = conversation_pages(request.user.pk, request.query_params)
         if pages is None:
             pages = self.filter_queryset(self.get_queryset())
-        page = self.paginate_queryset(pages)
-        shown = previews(row["conversation_id"] for row in page)
+        page, reader_id = self.paginate_queryset(pages), request.user.pk
+        shown = previews_for(reader_id, (row["conversation_id"] for row in page))
         return self.get_paginated_response(
-            rows.conversations_for(request.user.pk, page, shown)
+            rows.conversations_for(reader_id, page, shown)
         )
 
     @extend_schema(responses=ConversationDetailSerializer)
