@@ -13,7 +13,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from django.apps import apps
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.contrib.auth.tokens import default_token_generator
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
@@ -51,14 +51,17 @@ class Row:
     body: str
     cells: dict[str, str] = field(hash=False)
     changes: frozenset[str]
-    is_stream: bool = False
+    how: str = ""  # what the call has besides, one of HEADERS
 
     def __str__(self) -> str:
-        return f"{self.method} {self.path} {self.body}".strip()
+        return f"{self.method} {self.path} {self.how} {self.body}".strip()
 
     def takes(self, way: str) -> bool:
-        """Tell whether one may sign in this way: the admin knows no tokens."""
-        return way != "token" or self.section != "The admin"
+        """Tell whether one may sign in this way: the admin knows no tokens, and a
+        call has one token at most."""
+        return way != "token" or not (
+            self.section == "The admin" or "token" in self.how
+        )
 
     @property
     def names(self) -> set[str]:
@@ -95,15 +98,12 @@ def rows() -> list[Row]:
 
 
 def rows_of(section: str, line: dict[str, str]) -> Iterator[Row]:
-    method, path = line.pop("call").replace("`", "").split(" ", 1)
+    method, path, how = re.fullmatch(r"`(\S+) (.+)` ?(.*)", line.pop("call")).groups()
     body = line.pop("body").strip("`")
     changes = frozenset(filter(None, line.pop("changes").split(", ")))
-    stream = path.endswith(" as a stream")
     names = re.search(r"\{(.+)\}", path)
     for name in names[1].split(",") if names else [""]:
-        filled = path.removesuffix(" as a stream").replace(
-            names[0] if names else "\0", name
-        )
+        filled = path.replace(names[0], name) if names else path
         yield Row(
             section,
             method,
@@ -111,7 +111,7 @@ def rows_of(section: str, line: dict[str, str]) -> Iterator[Row]:
             body.replace("<row>", f"<{name} row>"),
             line,
             changes,
-            stream,
+            how,
         )
 
 
@@ -124,6 +124,7 @@ ROLES = {
     "staff": {"is_staff": True},
     "superuser": {"role": "admin", "is_staff": True, "is_superuser": True},
 }
+READS = ("view_message", "read_message_body")  # what a reader may
 
 
 @dataclass
@@ -182,8 +183,10 @@ class World:
         first = cursors.encode(Event.objects.last_id())
         inside = {f"{role} inside": fields for role, fields in ROLES.items()}
         ended = {name: {} for name in ("removed", "suspended", "deleted")}
-        cast = {**ROLES, **inside, **ended, "owner": {}}
+        cast = {**ROLES, "reader": ROLES["staff"], **inside, **ended, "owner": {}}
         people = {name: person(name, **fields) for name, fields in cast.items()}
+        may_read = Permission.objects.filter(codename__in=READS)
+        people["reader"].user.user_permissions.set(may_read)
         nobodys = {name: str(uuid4()) for name in ("me", "my token", "my session")}
         self.callers = [Caller("anonymous", things=nobodys), *people.values()]
         self.owner, self.member = people["owner"].user, person("bob")
@@ -327,16 +330,23 @@ def undone() -> Iterator[None]:
 # --- The calls ----------------------------------------------------------------
 
 
+METRICS_TOKEN = "metrics-" * 4
+HEADERS = {
+    "": {},
+    "as a stream": {"HTTP_ACCEPT": "text/event-stream"},
+    "with its token": {"HTTP_AUTHORIZATION": f"Bearer {METRICS_TOKEN}"},
+}
+
+
 def call(
     client: APIClient, row: Row, things: dict[str, str], accept: str = ""
 ) -> HttpResponse:
     path, body = filled(row.path, things), filled(row.body, things)
     content_type = "application/json"
-    if row.section == "The admin":
+    if row.section in {"The admin", "Other pages"}:  # of forms
         body = urlencode(json.loads(body or "{}"))
         content_type = "application/x-www-form-urlencoded"
-    accept = accept or ("text/event-stream" if row.is_stream else "")
-    headers = {"HTTP_ACCEPT": accept} if accept else {}
+    headers = HEADERS[row.how] | ({"HTTP_ACCEPT": accept} if accept else {})
     return client.generic(row.method, path, body, content_type, **headers)
 
 
