@@ -24,9 +24,13 @@ from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
 from django.conf import settings
+from django.core.handlers.wsgi import WSGIRequest
 from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.http import HttpResponse
+from django.urls import Resolver404, resolve
 
 from chats import metrics
+from chats.encoding import to_json
 from chats.events.hub import Hub
 from chats.events.people import Credential, Subscription
 from chats.events.places import Places
@@ -34,6 +38,7 @@ from chats.events.presence import signed_out
 from chats.events.streams import Piece, backlog
 from chats.exceptions import Gone
 from chats.logs import log_stream_end
+from chats.middleware import RequestMiddleware
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +56,13 @@ MOST_ROWS = 100  # of one answer, above which it takes long
 SIZE = re.compile(rb"(?:^|&)(?:page_size|limit)=([0-9]{1,9})(?![0-9])")
 LINGER = 3.0  # seconds for a client to take the end of its stream, at the shutdown
 RETRY_SPREAD = (500, 5000)  # milliseconds: not everybody comes back at once
+
+# What is refused before it has arrived whole, by status.
+REFUSALS = {
+    400: ("The request broke off.", "incomplete"),
+    408: ("The body took too long.", "timeout"),
+    413: ("The body is too large.", "too_large"),
+}
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -184,12 +196,14 @@ class Shell:
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; hold the answer open if the view took up the offer."""
+        began = perf_counter()
         body = await read_body(scope, receive)
-        if isinstance(body, int):
-            await refuse(send, body)
-            return
         offer = Offer(self.places)
         scope = scope | {"client": peer_of(scope, send)}
+        if isinstance(body, int):
+            environ = environ_of(scope, b"", offer) | {"chats.began": began}
+            await refuse(environ, body, send)
+            return
         try:
             await self.exchange(scope, body, offer, send)
             if offer.accepted is not None:
@@ -468,17 +482,28 @@ async def read_body(scope: Scope, receive: Receive) -> bytes | int:
     return 408
 
 
-async def refuse(send: Send, status: int) -> None:
-    """Answer without asking Django: the request never arrived whole."""
-    words = {
-        400: b'{"detail":"The request broke off.","code":"incomplete"}',
-        408: b'{"detail":"The body took too long.","code":"timeout"}',
-        413: b'{"detail":"The body is too large.","code":"too_large"}',
-    }
-    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
-    headers.append((b"content-length", str(len(words[status])).encode()))
+async def refuse(environ: dict[str, Any], status: int, send: Send) -> None:
+    """Answer a request that never arrived whole."""
+    response = refusal(environ, status)
+    headers = [
+        (name.lower().encode("latin-1"), value.encode("latin-1"))
+        for name, value in response.items()
+    ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send(body_message(words[status]))
+    await send(body_message(response.content))
+
+
+def refusal(environ: dict[str, Any], status: int) -> HttpResponse:
+    """Return the answer, which asks nothing of Django but what all get: its id, a line
+    in the log, a count."""
+    detail, code = REFUSALS[status]
+    body = to_json({"detail": detail, "code": code})
+    headers = {"Content-Length": str(len(body)), "Connection": "close"}
+    response = HttpResponse(body, "application/json", status, headers=headers)
+    request = WSGIRequest(environ)
+    with contextlib.suppress(Resolver404):
+        request.resolver_match = resolve(request.path_info)
+    return RequestMiddleware(lambda _: response)(request)
 
 
 def transport_of(send: Send) -> asyncio.Transport | None:

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+import re
 import signal
 import socket
 import struct
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -17,6 +18,7 @@ from django.db import connections
 from django.test import Client
 from django.utils.http import urlsafe_base64_encode
 
+from chats import metrics
 from chats import stream as shell_module
 from chats.events import hub, log, presence, streams, wakeups
 from chats.events.people import Credential
@@ -793,6 +795,49 @@ def test_body_that_is_too_large_is_413(server, settings):
         "detail": "The body is too large.",
         "code": "too_large",
     }
+
+
+BODY_OF_100 = {"Content-Length": "100", "X-Forwarded-For": "198.51.100.9"}
+
+
+@live
+@pytest.mark.parametrize(
+    ("status", "path", "route"),
+    [
+        (408, "/api/messages/", "/api/messages/"),
+        (413, f"/api/messages/{UUID(int=7)}/", "/api/messages/<message_id>/"),
+        (413, "/nowhere/", ""),
+    ],
+)
+def test_request_refused_by_the_shell_has_an_id_a_line_and_a_count(
+    status, path, route, server, settings, monkeypatch, caplog
+):
+    settings.LOG_FORMAT = "json"
+    caplog.set_level("INFO", "chats.access")
+    monkeypatch.setattr(shell_module, "BODY_TIMEOUT", 0.1 if status == 408 else 30)
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1 if status == 413 else 1000
+    count = metrics.requests.labels("POST", route, "4xx")._sum
+    before = count.get()
+
+    with socket.create_connection(server.address, PATIENCE) as connection:
+        connection.sendall(request("POST", path, BODY_OF_100, b"{}"))
+        head = connection.makefile("rb").read().partition(b"\r\n\r\n")[0].decode()
+
+    [record] = [r for r in caplog.records if r.name == "chats.access"]
+    [request_id] = re.findall("x-request-id: ([0-9a-f]{16})", head)
+    seconds = record.fields.pop("duration_ms") / 1000
+    assert status != 408 or seconds >= 0.1
+    assert count.get() - before == pytest.approx(seconds, abs=0.001)
+    assert record.fields == {
+        "request_id": request_id,
+        "method": "POST",
+        "route": route,
+        "status": status,
+        "user_id": None,
+        "address": "127.0.0.1",
+        "bytes": record.fields["bytes"],
+    }
+    assert f"content-length: {record.fields['bytes']}" in head
 
 
 @live
