@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends import db
 
@@ -29,6 +30,15 @@ class SessionStore(db.SessionStore):
 
     def exists(self, session_key: str) -> bool:
         return UserSession.objects.filter(pk=digest_of(session_key)).exists()
+
+    def save(self, must_create: bool = False) -> None:
+        """Save it; whoever has just signed in loses what they have too many of."""
+        before = self.row and self.row.user_id
+        super().save(must_create)
+        signed_in = self.row.user_id
+        if signed_in and str(signed_in) != str(before):
+            most = settings.MAX_SESSIONS_PER_USER
+            UserSession.objects.end_beyond(most, user_id=signed_in)
 
     def create_model_instance(self, data: dict[str, Any]) -> UserSession:
         """Return the row to save: the one loaded, or a new one for a new key."""

@@ -375,3 +375,44 @@ def test_password_change_leaves_the_current_session_in_the_list(alice):
 )
 def test_device_is_named_after_the_user_agent(user_agent, name):
     assert device_of(user_agent) == name
+
+
+# --- How many -----------------------------------------------------------------
+
+
+def test_signing_in_once_too_often_ends_the_session_unused_for_longest(
+    alice, bob, settings
+):
+    settings.MAX_SESSIONS_PER_USER = 2
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        other, script = browser_of(bob), script_of(alice)
+        first, second = browser_of(alice), browser_of(alice)
+        clock.shift(120)
+        assert is_in(first)  # so the second is unused for longer
+        clock.shift(120)
+        third = browser_of(alice)
+
+        clients = [first, second, third, other, script]
+        assert [is_in(client) for client in clients] == [True, False, True, True, True]
+        assert alice.sessions.count() == 2
+
+
+def test_what_is_no_signing_in_ends_no_session(alice, settings):
+    clients = [browser_of(alice) for _ in range(3)]
+    settings.MAX_SESSIONS_PER_USER = 1
+    for client in clients:
+        session = client.session
+        session["seen"] = True
+        session.save()
+
+    assert alice.sessions.count() == 3
+
+
+def test_own_new_password_keeps_the_session_it_was_set_in(alice, settings):
+    settings.MAX_SESSIONS_PER_USER = 1
+    client = browser_of(alice)
+
+    passwords = {"old_password": PASSWORD, "new_password": "quiet-Meadow-42"}
+    client.post("/api/auth/password/change/", passwords)
+
+    assert is_in(client)

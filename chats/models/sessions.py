@@ -2,6 +2,7 @@
 
 import re
 from contextlib import suppress
+from uuid import UUID
 
 from django.db import OperationalError, models
 from django.utils import timezone
@@ -58,6 +59,15 @@ class UserSessionQuerySet(models.QuerySet):
     def valid(self) -> "UserSessionQuerySet":
         """Those that have not run out."""
         return self.filter(expire_date__gt=timezone.now())
+
+    def end_beyond(self, most: int, *, user_id: UUID) -> None:
+        """End the person's sessions but so many, those unused for longest first."""
+        latest_first = self.filter(user_id=user_id).order_by(
+            "-last_used_at", "-session_id"
+        )
+        ending = list(latest_first.values_list("pk", flat=True)[most:])
+        if ending:
+            self.filter(pk__in=ending).delete()
 
     def opened_by(self, key: str) -> "UserSession | None":
         """Return the valid session with this key."""
