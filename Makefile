@@ -22,7 +22,7 @@ PRODUCTION = DEBUG=0 HTTPS=1 ALLOWED_HOSTS=example.org DATABASE_URL=sqlite://:me
 OFFER_DEMO = $(if $(filter 1,$(HTTPS))$(filter postgres%,$(DATABASE_URL)),,DEMO_PASSWORD=demo-pass-2026)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test bench screenshots generators lint format check setup clean
+.PHONY: help run demo test bench screenshots generators audit lint format check setup clean
 
 help: ## List these targets
 	@echo 'Usage: make TARGET [PORT=8000] [VENV=.venv] [PYTHON=python3] [ARGS="pytest options"]'
@@ -63,6 +63,15 @@ generators: setup ## Install what docs/clients.md generates with, for its tests 
 		-r tests/clients/requirements.txt
 	@cp tests/clients/package.json tests/clients/package-lock.json $(GENERATORS)
 	@npm ci --prefix $(GENERATORS) --ignore-scripts --no-audit --no-fund --silent
+
+audit: setup ## Look for known vulnerabilities in the packages, where there is network
+	$(SAY) 'Looking whether the packages fit together'
+	@$(BIN)/python -m pip --disable-pip-version-check check
+	$(SAY) 'Asking for known vulnerabilities of the packages in constraints.txt'
+	@$(BIN)/python -m venv $(VENV)/audit
+	@$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check \
+		--retries 1 'pip-audit~=2.10' || true
+	@$(BIN)/python .ci/audit.py $(VENV)/audit/bin/pip-audit
 
 lint: setup ## Check style and formatting
 	$(SAY) 'Checking style'
