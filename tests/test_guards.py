@@ -67,6 +67,7 @@ LEVELS = {
     "views": 5,
     "admin": 5,
     "urls": 6,
+    "bridge": 4,
     "stream": 6,
 }
 # These stand beside: they start the app or serve its operator.

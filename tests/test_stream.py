@@ -18,15 +18,16 @@ from django.db import connections
 from django.test import Client
 from django.utils.http import urlsafe_base64_encode
 
-from chats import metrics
+from chats import bridge, metrics
 from chats import stream as shell_module
+from chats.bridge import environ_of, takes_long
 from chats.events import hub, log, presence, streams, wakeups
 from chats.events.people import Credential
 from chats.events.places import Places
 from chats.exceptions import Gone
 from chats.models import AccessToken, Conversation, Event, Message, User
 from chats.services import conversations, messages, users
-from chats.stream import Offer, Shell, Stream, environ_of, next_piece, takes_long
+from chats.stream import Offer, Shell, Stream, next_piece
 from messaging_app.wsgi import application
 from tests.factories import PASSWORD, UserFactory, start
 from tests.servers import (
@@ -670,7 +671,7 @@ def test_reader_who_takes_nothing_of_its_backlog_is_broken_off(
 ):
     monkeypatch.setattr(streams, "PAGE", 20)
     monkeypatch.setattr(streams, "FIRST_PAGE", 20)
-    monkeypatch.setattr(shell_module, "PIECE_TIMEOUT", 0.2)
+    monkeypatch.setattr(bridge, "PIECE_TIMEOUT", 0.2)
     for _ in range(200):
         send(alice, conversation, "😀" * 10_000)
 
@@ -769,7 +770,7 @@ def exchange(server: Server, *pieces: bytes) -> tuple[int, bytes]:
 
 @live
 def test_body_that_takes_too_long_is_408(server, monkeypatch):
-    monkeypatch.setattr(shell_module, "BODY_TIMEOUT", 0.1)
+    monkeypatch.setattr(bridge, "BODY_TIMEOUT", 0.1)
     headers = CLOSE | {"Content-Length": "100"}
 
     status, body = exchange(server, request("POST", "/api/messages/", headers, b"{"))
@@ -814,7 +815,7 @@ def test_request_refused_by_the_shell_has_an_id_a_line_and_a_count(
 ):
     settings.LOG_FORMAT = "json"
     caplog.set_level("INFO", "chats.access")
-    monkeypatch.setattr(shell_module, "BODY_TIMEOUT", 0.1 if status == 408 else 30)
+    monkeypatch.setattr(bridge, "BODY_TIMEOUT", 0.1 if status == 408 else 30)
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1 if status == 413 else 1000
     count = metrics.requests.labels("POST", route, "4xx")._sum
     before = count.get()
@@ -951,7 +952,7 @@ def scope_of(path: str, query: bytes = b"", **more) -> dict:
 
 
 def environ(path: str = "/", query: bytes = b"", **more) -> dict:
-    return environ_of(scope_of(path, query, **more), b"", Offer(Places()))
+    return environ_of(scope_of(path, query, **more), b"")
 
 
 def ask(scope: dict) -> tuple[int, bytes]:

@@ -1,0 +1,249 @@
+"""Between ASGI and WSGI: one request of a server's handed to the application.
+
+Also what the shell asks of the connection below, where the server (uvicorn) shows it.
+"""
+
+import asyncio
+import contextlib
+import io
+import re
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Iterable
+from time import perf_counter
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIRequest
+from django.http import HttpResponse
+from django.urls import Resolver404, resolve
+
+from chats.encoding import to_json
+from chats.middleware import RequestMiddleware
+
+BODY_TIMEOUT = 30.0  # seconds a client may take to send its request's body
+PIECE_TIMEOUT = 30.0  # seconds a client may take for a piece of its backlog
+CHUNK = 64 * 1024  # bytes of a streamed answer taken from a thread at once
+MOST_ROWS = 100  # of one answer, above which it takes long
+SIZE = re.compile(rb"(?:^|&)(?:page_size|limit)=([0-9]{1,9})(?![0-9])")
+
+# What is refused before it has arrived whole, by status.
+REFUSALS = {
+    400: ("The request broke off.", "incomplete"),
+    408: ("The body took too long.", "timeout"),
+    413: ("The body is too large.", "too_large"),
+}
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Application = Callable[[dict, Callable], Iterable[bytes]]
+
+
+class Exchange:
+    """One request through the WSGI application; runs in a thread of the pool."""
+
+    def __init__(self, application: Application, environ: dict):
+        self.application, self.environ = application, environ
+        self.status, self.headers = 500, []
+        self.finished = False
+        self._chunks: Any = None
+
+    def begin(self) -> bytes:
+        """Call the application and return its first piece, mostly all there is."""
+        result = self.application(self.environ, self._start_response)
+        self._result, self._chunks = result, iter(result)
+        return self.next()
+
+    def next(self) -> bytes:
+        """Return the next piece; ``finished`` tells whether it is the last one."""
+        pieces, size = [], 0
+        try:
+            for chunk in self._chunks:
+                pieces.append(chunk)
+                size += len(chunk)
+                if size >= CHUNK:
+                    return b"".join(pieces)
+        except BaseException:
+            self._close()
+            raise
+        self._close()
+        return b"".join(pieces)
+
+    def header(self, name: bytes) -> str:
+        return next((v.decode("latin-1") for n, v in self.headers if n == name), "")
+
+    def close(self) -> None:
+        """Give up what is left of the answer."""
+        if not self.finished:
+            self._close()
+
+    def start(self, omit: bytes = b"") -> dict[str, Any]:
+        headers = [item for item in self.headers if item[0] != omit]
+        return {
+            "type": "http.response.start",
+            "status": self.status,
+            "headers": headers,
+        }
+
+    def _start_response(self, status: str, headers: list, exc_info=None) -> None:
+        self.status = int(status.split(" ", 1)[0])
+        self.headers = [
+            (name.lower().encode("latin-1"), value.strip().encode("latin-1"))
+            for name, value in headers
+        ]
+
+    def _close(self) -> None:
+        self.finished = True
+        if hasattr(self._result, "close"):  # PEP 3333 leaves it to the application
+            self._result.close()
+
+
+async def read_body(scope: Scope, receive: Receive) -> bytes | int:
+    """Return the request's body, or the status to refuse it with."""
+    parts, size = [], 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(BODY_TIMEOUT):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return 400
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+                    return 413
+                if not message.get("more_body"):
+                    return b"".join(parts)
+    return 408
+
+
+async def refuse(environ: dict[str, Any], status: int, send: Send) -> None:
+    """Answer a request that never arrived whole."""
+    response = refusal(environ, status)
+    headers = [
+        (name.lower().encode("latin-1"), value.encode("latin-1"))
+        for name, value in response.items()
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send(body_message(response.content))
+
+
+def refusal(environ: dict[str, Any], status: int) -> HttpResponse:
+    """Return the answer, which asks nothing of Django but what all get: its id, a line
+    in the log, a count."""
+    detail, code = REFUSALS[status]
+    body = to_json({"detail": detail, "code": code})
+    headers = {"Content-Length": str(len(body)), "Connection": "close"}
+    response = HttpResponse(body, "application/json", status, headers=headers)
+    request = WSGIRequest(environ)
+    with contextlib.suppress(Resolver404):
+        request.resolver_match = resolve(request.path_info)
+    return RequestMiddleware(lambda _: response)(request)
+
+
+def transport_of(send: Send) -> asyncio.Transport | None:
+    """Return the connection below, where the server (uvicorn) shows it."""
+    return getattr(getattr(send, "__self__", None), "transport", None)
+
+
+async def is_taken(send: Send, message: dict[str, Any]) -> bool:
+    """Send a piece of a long answer; False, and cut off, if nobody takes it."""
+    try:
+        async with asyncio.timeout(PIECE_TIMEOUT):
+            await send(message)
+    except TimeoutError:
+        if transport := transport_of(send):
+            transport.abort()
+        return False
+    return not is_disconnected(send)
+
+
+def is_disconnected(send: Send) -> bool:
+    """Tell whether the client is gone, where the server (uvicorn) shows it."""
+    return bool(getattr(getattr(send, "__self__", None), "disconnected", False))
+
+
+def peer_of(scope: Scope, send: Send) -> tuple[str, int] | None:
+    """Return who is at the other end of the connection, whatever its headers claim.
+
+    For connections from its own machine uvicorn puts X-Forwarded-For there, however
+    many proxies the settings trust.
+    """
+    transport = transport_of(send)
+    peer = transport and transport.get_extra_info("peername")
+    return peer[:2] if isinstance(peer, tuple) else scope.get("client")
+
+
+def send_at_once(send: Send) -> None:
+    """Switch Nagle's algorithm off for the connection, where the server did not.
+
+    asyncio does so unless the listening socket was made without a protocol number,
+    as uvicorn's is with several workers. Head and body then leave as two packets,
+    the second of which waits 40 ms for the client's delayed acknowledgement.
+    """
+    transport = transport_of(send)
+    connection = transport and transport.get_extra_info("socket")
+    if connection is not None:
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def body_message(body: bytes, *, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": body, "more_body": more}
+
+
+def takes_long(scope: Scope) -> bool:
+    """Tell whether a request may hash a password, reads much, or is the staff's."""
+    path, query = path_of(scope), unquote_to_bytes(scope["query_string"])
+    if b"search=" in query or any(int(n) > MOST_ROWS for n in SIZE.findall(query)):
+        return True
+    if path.startswith(("/admin/", "/api-auth/", "/api/schema/", "/metrics")):
+        return True
+    if path == "/api/users/me/export/":
+        return True
+    is_write = scope["method"] in {"POST", "PUT", "PATCH"}
+    return is_write and path.startswith(("/api/auth/", "/api/users/"))
+
+
+def path_of(scope: Scope) -> str:
+    """Return the path below the one that the application is mounted at."""
+    return scope["path"].removeprefix(scope.get("root_path", ""))
+
+
+def environ_of(scope: Scope, body: bytes) -> dict[str, Any]:
+    """Return the WSGI environment (PEP 3333) of an ASGI request."""
+    root_path = scope.get("root_path", "")
+    server_host, server_port = scope.get("server") or ("localhost", 80)
+    client_host, client_port = scope.get("client") or ("", 0)
+    environ = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": root_path.encode().decode("latin-1"),
+        "PATH_INFO": path_of(scope).encode().decode("latin-1"),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "SERVER_NAME": server_host,
+        "SERVER_PORT": str(server_port),
+        "REMOTE_ADDR": client_host,
+        "REMOTE_PORT": str(client_port),
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.get("scheme", "http"),
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "chats.began": perf_counter(),
+    }
+    for raw_name, raw_value in scope["headers"]:
+        name = raw_name.decode("latin-1").upper().replace("-", "_")
+        if "_" in raw_name.decode("latin-1") or name == "CONTENT_LENGTH":
+            continue  # X_Forwarded_For must not pass for X-Forwarded-For
+        if name != "CONTENT_TYPE":
+            name = f"HTTP_{name}"
+        value = raw_value.decode("latin-1")
+        if name in environ:
+            value = f"{environ[name]}{';' if name == 'HTTP_COOKIE' else ','}{value}"
+        environ[name] = value
+    return environ
