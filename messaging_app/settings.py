@@ -370,6 +370,8 @@ if PASSWORD_RESET_URL and reset_fields != {"uid", "token"}:
 
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True  # served from the packages: nothing to collect first
+# Names stay over an upgrade: browsers ask each time, and are told 304 by the ETag.
+WHITENOISE_MAX_AGE = 0
 
 # --- API ----------------------------------------------------------------------
 

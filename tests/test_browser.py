@@ -11,8 +11,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,15 +38,41 @@ CHROMIUM = [
 ]
 
 
+DATABASE = "scratch.sqlite3"
+
+
+def manage(directory: Path, *arguments: str) -> None:
+    """Run a command of ``manage.py``, on the database in the directory, to its end."""
+    command = [sys.executable, "manage.py", *arguments, "--verbosity", "0"]
+    options = options_for(directory)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **options)
+
+
+def options_for(directory: Path) -> dict[str, Any]:
+    """Return where a process runs, and with which settings and database: the tests'
+    settings hash passwords fast."""
+    ours = READS.findall(SETTINGS_FILE.read_text())
+    environment = {k: v for k, v in os.environ.items() if k not in ours}
+    environment["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    environment["DATABASE_URL"] = f"sqlite:///{directory / DATABASE}"
+    return {"cwd": settings.BASE_DIR, "env": environment}
+
+
+@cache
+def migrated() -> bytes:
+    """Return a new database; to migrate takes longer than to copy."""
+    with tempfile.TemporaryDirectory() as directory:
+        manage(Path(directory), "migrate")
+        return Path(directory, DATABASE).read_bytes()
+
+
 class Restartable:
     """A server on a database of its own, which dies and comes back on its port."""
 
     def __init__(self, directory: Path):
         """Make the database and hold a port: bound, so that nobody else gets it."""
-        ours = {*READS.findall(SETTINGS_FILE.read_text()), "DJANGO_SETTINGS_MODULE"}
-        environment = {k: v for k, v in os.environ.items() if k not in ours}
-        environment["DATABASE_URL"] = f"sqlite:///{directory / 'scratch.sqlite3'}"
-        self._options = {"cwd": settings.BASE_DIR, "env": environment}
+        self._directory = directory
+        (directory / DATABASE).write_bytes(migrated())
         self._held = socket.socket()
         self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._held.bind(("127.0.0.1", 0))
@@ -52,12 +80,10 @@ class Restartable:
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen | None = None
         self._client = httpx.Client(base_url=f"{self.url}/api/", timeout=PATIENCE)
-        self.manage("migrate")
 
     def manage(self, *arguments: str) -> None:
-        """Run a command of ``manage.py`` to its end."""
-        command = [sys.executable, "manage.py", *arguments, "--verbosity", "0"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **self._options)
+        """Run a command of ``manage.py`` on the server's database."""
+        manage(self._directory, *arguments)
 
     def start(self) -> None:
         """Start, and wait until it answers."""
@@ -67,7 +93,7 @@ class Restartable:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            **self._options,
+            **options_for(self._directory),
         )
         said = []
         for line in self._process.stderr:
@@ -158,6 +184,7 @@ def browsing(url: str) -> Iterator[Any]:
 
 FOLLOW = """
 async ({username, password}) => {
+    window.source?.close();  // of an earlier test
     window.got = [];
     window.breaks = 0;
     const answer = await fetch("/api/auth/login/", {
@@ -183,45 +210,50 @@ async () => {
 """
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[Restartable]:
+    playwright_and_chromium()
+    with serving(tmp_path_factory.mktemp("browser")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def page(server) -> Iterator[Any]:
+    with browsing(server.url) as page:
+        yield page
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda n: n.name)
-def test_browser_misses_nothing_over_a_restart(tmp_path, how):
-    playwright_and_chromium()
+def test_browser_misses_nothing_over_a_restart(server, page, how):
     texts = [f"number {n}" for n in range(1, 31)]
-    with serving(tmp_path) as server:
-        nina, omar = server.sign_up("nina", "omar")
-        token = server.token_of("omar")
-        plans = server.call(
-            "POST", "conversations/", {"participant_ids": [nina]}, token
-        )
-        there = plans["conversation_id"]
-        with browsing(server.url) as page:
-            who = {"username": "nina", "password": PASSWORD}
-            assert page.evaluate(FOLLOW, who) == 200
+    names = [f"{name}-{how.name.lower()}" for name in ("nina", "omar")]
+    nina, omar = server.sign_up(*names)
+    token = server.token_of(names[1])
+    plans = server.call("POST", "conversations/", {"participant_ids": [nina]}, token)
+    there = plans["conversation_id"]
+    assert page.evaluate(FOLLOW, {"username": names[0], "password": PASSWORD}) == 200
 
-            server.send(token, there, *texts[:10])
-            page.wait_for_function("got.length >= 5")
-            server.stop(how)
-            server.start()
-            server.send(token, there, *texts[10:20])
-            page.wait_for_function("got.length >= 20")
-            server.send(token, there, *texts[20:])
-            page.wait_for_function("got.length >= 30")
+    server.send(token, there, *texts[:10])
+    page.wait_for_function("got.length >= 5")
+    server.stop(how)
+    server.start()
+    server.send(token, there, *texts[10:20])
+    page.wait_for_function("got.length >= 20")
+    server.send(token, there, *texts[20:])
+    page.wait_for_function("got.length >= 30")
 
-            got = page.evaluate("got")
-            assert [message["message_body"] for _, message in got] == texts
-            assert {message["sender"]["user_id"] for _, message in got} == {omar}
-            assert len({cursor for cursor, _ in got}) == 30
-            assert page.evaluate("breaks") >= 1
-            assert page.evaluate("source.readyState") == 1
+    got = page.evaluate("got")
+    assert [message["message_body"] for _, message in got] == texts
+    assert {message["sender"]["user_id"] for _, message in got} == {omar}
+    assert len({cursor for cursor, _ in got}) == 30
+    assert page.evaluate("breaks") >= 1
+    assert page.evaluate("source.readyState") == 1
 
 
-def test_browsers_stream_ends_with_its_session(tmp_path):
-    playwright_and_chromium()
-    with serving(tmp_path) as server:
-        server.sign_up("nina")
-        with browsing(server.url) as page:
-            page.evaluate(FOLLOW, {"username": "nina", "password": PASSWORD})
+def test_browsers_stream_ends_with_its_session(server, page):
+    server.sign_up("pia")
+    page.evaluate(FOLLOW, {"username": "pia", "password": PASSWORD})
 
-            assert page.evaluate(SIGN_OUT) == 204
-            # It comes back once, is refused as anyone signed out, and gives up.
-            page.wait_for_function("source.readyState === EventSource.CLOSED")
+    assert page.evaluate(SIGN_OUT) == 204
+    # It comes back once, is refused as anyone signed out, and gives up.
+    page.wait_for_function("source.readyState === EventSource.CLOSED")

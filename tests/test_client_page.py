@@ -1,6 +1,7 @@
 """The web client's page as the server makes it; tests.test_web_client drives it."""
 
 import re
+from pathlib import Path
 
 import pytest
 from django.contrib.staticfiles import finders
@@ -10,6 +11,7 @@ from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
 
+CLIENT = Path(finders.find("chats/client/main.js")).parent
 SECRET = "demo-pass-2026"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -44,11 +46,33 @@ def test_page_has_a_strict_policy_and_obeys_it(client, django_assert_num_queries
 
 def test_page_needs_files_of_ours_only(client):
     page = client.get("/").content.decode()
-    assets = re.findall(r"""(?:src|href)="(?!data:)(.*?)\"""", page)
+    assets = re.findall(r"""(?:src|href)="(?!data:|#)(.*?)\"""", page)
     own = [path for path in assets if path.startswith("/static/chats/client/")]
     assert set(assets) - set(own) == {"/api/docs/"}
     assert len(own) == 2
     assert all(finders.find(path.removeprefix("/static/")) for path in own)
+
+
+def test_page_has_each_picture_that_it_and_its_modules_show(client):
+    page = client.get("/").content.decode()
+    modules = "".join(path.read_text() for path in CLIENT.glob("*.js"))
+    shown = re.findall(r'<use href="#(\w+)"', page)
+    shown += re.findall(r'\bicon(?:Button)?\("(\w+)"', modules)
+    assert set(shown) == set(re.findall(r'<symbol id="(\w+)"', page))
+
+
+@pytest.mark.parametrize("path", sorted(CLIENT.iterdir()), ids=lambda path: path.name)
+def test_browser_asks_whether_a_file_has_changed_before_it_uses_it(client, path):
+    """Their names stay over an upgrade: old and new modules may not be mixed."""
+    url = f"/static/chats/client/{path.name}"
+    first = client.head(url)
+    assert first.headers["Cache-Control"] == "max-age=0, public"
+
+    def again(etag: str) -> int:
+        return client.head(url, headers={"If-None-Match": etag}).status_code
+
+    assert again(first.headers["ETag"]) == 304
+    assert again('"of-an-older-release"') == 200
 
 
 def test_page_is_for_reading(client):

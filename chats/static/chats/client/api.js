@@ -1,22 +1,21 @@
-/** Calls of the HTTP API, with the session's cookie and its CSRF token. */
+/** Talks to the server: calls of its API with the session's cookie, and the stream of its events. */
 
-/** The server said no. `fields` are the messages of a form's fields, by name. */
+/** The server said no, or nothing (status 0). `fields` are the messages of a form's fields, by name. */
 export class ApiError extends Error {
   constructor(status, body, retryAfter) {
     const { detail, code, ...fields } = body ?? {};
-    super(detail ?? Object.values(fields).flat()[0] ?? `The server answered ${status}.`);
+    const unexplained = status ? `The server answered ${status}.` : "The server cannot be reached.";
+    super(detail ?? Object.values(fields).flat()[0] ?? unexplained);
     Object.assign(this, { status, fields, retryAfter });
   }
 
-  /** Whether the same call may work later: the server is busy, or gone behind its proxy. */
+  /**
+   * Whether the same call may work later. Without an answer nobody knows whether the
+   * server did it: only what is harmless to do twice is called again.
+   */
   get isTemporary() {
-    return [429, 502, 503, 504].includes(this.status);
+    return [0, 429, 502, 503, 504].includes(this.status);
   }
-}
-
-/** No answer: nobody knows whether the server did it, so only a call with a client_id is repeated. */
-export class NetworkError extends Error {
-  isTemporary = true;
 }
 
 let signedOut = () => {};
@@ -29,42 +28,131 @@ export function csrfToken() {
   return document.cookie.match(/(?:^|; )csrftoken=(\w+)/)?.[1] ?? "";
 }
 
-/** Call `/api/PATH`; return what it answers, or raise an ApiError or a NetworkError. */
+/** Call `/api/PATH`; return what it answers, or raise an ApiError. */
 export async function call(method, path, body) {
-  const headers = { Accept: "application/json" };
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  if (method !== "GET") headers["X-CSRFToken"] = csrfToken();
-  const options = { method, headers, body: JSON.stringify(body), signal: AbortSignal.timeout(20_000) };
-  let response, text;
-  try {
-    response = await fetch(`/api/${path}`, options);
-    text = await response.text();
-  } catch {
-    throw new NetworkError("The server cannot be reached.");
-  }
-  const answer = parsed(text);
+  const response = await fetch(`/api/${path}`, {
+    method,
+    headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": csrfToken() },
+    body: JSON.stringify(body),
+    signal: AbortSignal.timeout(20_000),
+  }).catch(() => {
+    throw new ApiError(0);
+  });
+  if (response.status === 204) return null;
+  const answer = await response.json().catch(() => {
+    throw new ApiError(response.ok ? 0 : response.status); // cut short, or a proxy's page
+  });
   if (response.ok) return answer;
   if (response.status === 401 && path !== "auth/login/") signedOut();
   throw new ApiError(response.status, answer, Number(response.headers.get("Retry-After")));
 }
 
 /** Read a list or a thing: `get("messages/", {search: "tea"})`. */
-export function get(path, parameters = {}) {
-  const query = new URLSearchParams(parameters).toString();
-  return call("GET", query ? `${path}?${query}` : path);
+export const get = (path, parameters = {}) => call("GET", `${path}?${new URLSearchParams(parameters)}`);
+
+let work = Promise.resolve();
+/** Do one thing after the other: what is loaded and what has happened never mix. */
+export function inOrder(task) {
+  const done = work.then(task);
+  work = done.catch(() => {});
+  return done;
 }
 
-/** The path of a list's next page, for `get`; null at its end. */
-export function nextPath({ next }) {
-  if (!next) return null;
-  const { pathname, search } = new URL(next, location.href);
-  return pathname.replace("/api/", "") + search;
-}
+export const pause = (milliseconds) => new Promise((later) => setTimeout(later, milliseconds));
 
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null; // nothing, or a proxy's page
+// --- The stream ------------------------------------------------------------------
+
+const PAUSE = 2_000; // milliseconds before what has failed is tried again
+const TICK = 5_000;
+const ASLEEP = 90_000; // without a tick for so long, the machine slept: connections may be dead
+
+/**
+ * Follows GET /api/events/ as docs/events.md says: open it, load at its `ready`, follow.
+ *
+ * One tab of all that are open holds the stream, the one with the lock, and passes
+ * each event on: browsers allow six connections to a server of HTTP/1.1. When it is
+ * closed, another gets the lock and goes on from its own cursor.
+ */
+export class Stream {
+  /** `load()` loads what is shown, `handle(type, data)` changes it, `status(isLive)` tells. */
+  constructor(userId, { load, types, handle, status }) {
+    Object.assign(this, { userId, load, types, handle, status, cursor: "", isLoaded: false });
+    this.name = `events of ${userId}`;
+    this.channel = new BroadcastChannel(this.name);
+    this.channel.onmessage = ({ data }) => this.receive(data);
+  }
+
+  async start() {
+    // Only pages over HTTPS and on localhost have locks; elsewhere each tab leads.
+    if (!navigator.locks) return this.lead();
+    const { held } = await navigator.locks.query();
+    if (held.some(({ name }) => name === this.name)) this.receive({ type: "ready" });
+    const untilThePageIsLeft = new Promise(() => {});
+    navigator.locks.request(this.name, () => this.lead() ?? untilThePageIsLeft);
+  }
+
+  lead() {
+    let ticked = Date.now();
+    setInterval(() => {
+      if (Date.now() - ticked > ASLEEP) this.open();
+      ticked = Date.now();
+    }, TICK);
+    addEventListener("online", () => this.open());
+    // Where no stream gets through, there is a page all the same.
+    setTimeout(() => this.isLoaded || this.receive({ type: "ready" }), PAUSE);
+    this.open();
+  }
+
+  open() {
+    this.source?.close();
+    const after = this.cursor ? `?after=${encodeURIComponent(this.cursor)}` : "";
+    const source = new EventSource(`/api/events/${after}`);
+    this.source = source;
+    for (const type of ["ready", "reset", ...this.types]) {
+      source.addEventListener(type, ({ lastEventId: id, data }) => this.share({ type, id, data: JSON.parse(data) }));
+    }
+    source.onopen = () => this.share({ type: "live" });
+    source.onerror = () => {
+      this.share({ type: "away" });
+      // It comes back by itself and resumes; but not after another answer than 200.
+      if (source.readyState === EventSource.CLOSED) this.comeBack(source);
+    };
+  }
+
+  /** Open anew after a refusal, unless the session is over, which the call finds out. */
+  async comeBack(source) {
+    const me = await call("GET", "users/me/").catch(() => null);
+    // Somebody else signed in on this browser meanwhile: none of this page is theirs.
+    if (me && me.user_id !== this.userId) return location.reload();
+    await pause(PAUSE);
+    if (source === this.source) this.open();
+  }
+
+  share(event) {
+    this.channel.postMessage(event);
+    this.receive(event);
+  }
+
+  receive({ type, id, data }) {
+    if (type === "live" || type === "away") return this.status(type === "live");
+    inOrder(async () => {
+      if (type === "ready" || type === "reset") await this.loadAll();
+      // If what it needs cannot be loaded, all is loaded anew.
+      else await this.handle(type, data).catch(() => this.loadAll());
+      if (id) this.cursor = id;
+    });
+  }
+
+  /** Load until it works. What happens meanwhile comes as events, handled after it. */
+  async loadAll() {
+    for (;;) {
+      try {
+        await this.load();
+        this.isLoaded = true;
+        return;
+      } catch (error) {
+        await pause(error.retryAfter * 1000 || PAUSE);
+      }
+    }
   }
 }

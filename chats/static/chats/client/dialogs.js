@@ -1,9 +1,7 @@
-/** Windows above the page: starting a conversation, its people, questions. Loaded when needed. */
+/** Windows above the page: questions, starting a conversation, its people. Loaded when needed. */
 import { call, get } from "./api.js";
-import { attempt, avatar, bdi, h, iconButton, reconcile } from "./dom.js";
-import { isMe, nameOf, onChange, state, titleOf } from "./state.js";
-
-const DELAY = 250;
+import { isMe, nameOf, notices, state, titleOf } from "./state.js";
+import { attempt, avatar, bdi, h, iconButton, reconcile, soon, textButton } from "./views.js";
 
 /** Open a modal dialog, which gives the focus back when it closes. */
 function openDialog(title, ...content) {
@@ -19,147 +17,119 @@ function openDialog(title, ...content) {
 /** Ask; whether the answer was yes. */
 export function confirm(question, action) {
   return new Promise((answer) => {
-    const yes = h("button", { type: "button", class: "danger", onclick: () => dialog.close("yes") }, action);
-    const no = h("button", { type: "button", class: "plain", autofocus: true, onclick: () => dialog.close() }, "Cancel");
+    const yes = textButton("danger", action, () => dialog.close("yes"));
+    const no = textButton("plain", "Cancel", () => dialog.close());
     const dialog = openDialog(question, h("p", { class: "row end" }, no, yes));
+    no.focus();
     dialog.addEventListener("close", () => answer(dialog.returnValue === "yes"));
   });
 }
 
-/** A field that searches people, above a list of what `itemOf(person)` makes of each. */
-function peopleSearch(itemOf) {
-  let found = [], timer;
-  const list = h("ul", { class: "people" });
-  const note = h("p", { class: "hint", role: "status" });
-  const input = h("input", { type: "search", "aria-label": "Search people", placeholder: "Name or username", autofocus: true, oninput: searchSoon });
-  function searchSoon() {
-    clearTimeout(timer);
-    timer = setTimeout(() => attempt(search), DELAY);
-  }
-  async function search() {
-    const text = input.value.trim();
-    const { results } = await get("users/", { search: text, page_size: 20 });
-    if (text !== input.value.trim()) return;
-    found = results.filter((person) => !isMe(person.user_id));
-    note.textContent = found.length ? "" : "Nobody found.";
-    draw();
-  }
-  function draw() {
-    reconcile(list, found.map(itemOf));
-  }
-  attempt(search);
-  return { elements: [input, note, list], draw };
+function personLine(person) {
+  const { user_id, username, is_online } = person;
+  const about = h("small", {}, `@${username}${is_online ? " · online" : ""}`);
+  return [avatar(user_id, nameOf(person), { isOnline: is_online }), h("span", { class: "names" }, bdi(nameOf(person)), about)];
 }
 
-const personLine = (person) => [avatar(person.user_id, nameOf(person), { isOnline: person.is_online }),
-  h("span", { class: "names" }, bdi(nameOf(person)), h("small", {}, `@${person.username}${person.is_online ? " · online" : ""}`))];
+/** Let people be searched and chosen, but those of `without`; then `act(ids)`, and close. */
+function choosePeople(title, verb, without, act, ...fields) {
+  const chosen = new Map();
+  const list = h("ul", { class: "people" });
+  const note = h("p", { class: "hint", role: "status" });
+  const search = h("input", { type: "search", "aria-label": "Search people", placeholder: "Name or username", oninput: soon(find) });
+  const button = h("button", { class: "primary", disabled: true }, verb);
+  const form = h("form", {}, search, note, list, ...fields, h("p", { class: "row end" }, button));
+  const dialog = openDialog(title, form);
+  search.focus();
+  attempt(find);
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    attempt(() => act([...chosen.keys()])).then((hasWorked) => hasWorked && dialog.close());
+  };
 
-// --- Starting ------------------------------------------------------------------------
+  async function find() {
+    const text = search.value;
+    const { results } = await get("users/", { search: text.trim(), page_size: 20 });
+    if (text !== search.value) return; // something else is searched by now
+    const people = results.filter(({ user_id }) => !without.has(user_id));
+    note.textContent = people.length ? "" : "Nobody found.";
+    reconcile(list, people.map((person) => ({ key: person.user_id, from: [person], build: () => choice(person) })));
+  }
+
+  function choice(person) {
+    const box = h("input", { type: "checkbox", onchange: () => {
+      if (box.checked) chosen.set(person.user_id, person);
+      else chosen.delete(person.user_id);
+      button.disabled = !chosen.size;
+      button.textContent = chosen.size > 1 ? `${verb} ${chosen.size} people` : verb;
+    } });
+    box.checked = chosen.has(person.user_id);
+    return h("li", {}, h("label", {}, box, personLine(person)));
+  }
+}
 
 export function startConversation() {
-  const chosen = new Map();
   const title = h("input", { maxlength: 200 });
-  const titleLine = h("label", { hidden: true }, "Title, if you like", title);
-  const button = h("button", { class: "primary", disabled: true }, "Start");
-  const choose = (person, isChosen) => {
-    isChosen ? chosen.set(person.user_id, person) : chosen.delete(person.user_id);
-    button.disabled = !chosen.size;
-    button.textContent = chosen.size > 1 ? `Start with ${chosen.size} people` : "Start";
-    titleLine.hidden = chosen.size < 2;
-  };
-  const people = peopleSearch((person) => ({
-    key: person.user_id,
-    from: [person],
-    build: () => {
-      const box = h("input", { type: "checkbox", checked: chosen.has(person.user_id), onchange: () => choose(person, box.checked) });
-      return h("li", {}, h("label", {}, box, personLine(person)));
-    },
-  }));
-  const form = h("form", { onsubmit: (event) => {
-    event.preventDefault();
-    attempt(create);
-  } }, ...people.elements, titleLine, h("p", { class: "row end" }, button));
-  const dialog = openDialog("New conversation", form);
-
-  async function create() {
-    const [first] = chosen.keys();
-    const pair = chosen.size === 1 && !title.value && pairWith(first);
-    const { conversation_id } = pair || (await call("POST", "conversations/", { participant_ids: [...chosen.keys()], title: title.value }));
-    dialog.close();
+  const field = h("label", {}, "Title, if you like", title);
+  choosePeople("New conversation", "Start with", new Set([state.me.user_id]), async (participant_ids) => {
+    const pair = participant_ids.length === 1 && !title.value && pairWith(participant_ids[0]);
+    const { conversation_id } = pair || (await call("POST", "conversations/", { participant_ids, title: title.value }));
     location.hash = `#/c/${conversation_id}`;
-  }
+  }, field);
 }
 
 /** The untitled conversation with just this person, if there is one already. */
-function pairWith(userId) {
-  return [...state.conversations.values()].find(
-    (conversation) => conversation.participant_count === 2 && !conversation.title && conversation.read.has(userId));
-}
-
-// --- Its people ------------------------------------------------------------------------
+const pairWith = (userId) =>
+  [...state.conversations.values()].find(
+    ({ participant_count, title, read }) => participant_count === 2 && !title && read.has(userId));
 
 export function manageConversation(id) {
   const path = `conversations/${id}/`;
   const conversation = () => state.conversations.get(id);
   const title = h("input", { maxlength: 200, value: conversation().title, placeholder: titleOf(conversation()) });
-  const rename = h("form", { class: "row", onsubmit: (event) => {
+  const rename = h("form", { class: "row" }, h("label", {}, "Title", title), h("button", { class: "plain" }, "Rename"));
+  rename.onsubmit = (event) => {
     event.preventDefault();
     attempt(() => call("PATCH", path, { title: title.value }));
-  } }, h("label", {}, "Title", title), h("button", { class: "plain" }, "Rename"));
+  };
   const heading = h("h3", {});
   const list = h("ul", { class: "people" });
-  const adding = h("div", { hidden: true });
-  const add = h("button", { type: "button", class: "plain", onclick: showSearch }, "Add people");
-  const end = h("p", { class: "row end" },
-    h("button", { type: "button", class: "danger", onclick: leave }, "Leave"),
-    isMe(conversation().owner) && h("button", { type: "button", class: "danger", onclick: remove }, "Delete for everybody"));
-  const dialog = openDialog("People and settings", rename, heading, list, add, adding, end);
-  dialog.addEventListener("close", onChange(draw));
-  let found; // the search, once it is shown
+  const dialog = openDialog("People and settings", rename, heading, list,
+    h("p", { class: "row end" },
+      textButton("plain", "Add people", () => choosePeople("Add people", "Add", conversation().read, add)),
+      textButton("danger", "Leave", leave),
+      isMe(conversation().owner) && textButton("danger", "Delete for everybody", remove)));
+  notices.addEventListener("change", draw);
+  dialog.addEventListener("close", () => notices.removeEventListener("change", draw));
   draw();
 
   function draw() {
-    if (!conversation()) {
-      dialog.close();
-      return;
-    }
+    if (!conversation()) return dialog.close();
     const { owner, participant_count: count, read } = conversation();
     heading.textContent = count === 1 ? "Only you" : `${count} people`;
-    const mayRemove = isMe(owner);
     reconcile(list, [...read.keys()].map((userId) => {
       const person = state.people.get(userId) ?? state.me;
-      return { key: userId, from: [person, owner === userId, mayRemove], build: () => line(person, owner, mayRemove) };
+      return { key: userId, from: [person, owner], build: () => line(person, owner) };
     }));
-    found?.draw();
   }
 
-  function line(person, owner, mayRemove) {
-    const name = nameOf(person);
-    return h("li", {}, personLine(person), owner === person.user_id && h("span", { class: "hint" }, "owner"),
-      mayRemove && !isMe(person.user_id) && iconButton("close", `Remove ${name}`, async () => {
-        if (await confirm(`Remove ${name} from this conversation?`, "Remove")) changePeople("remove", person.user_id);
-      }));
+  function line(person, owner) {
+    const label = `Remove ${nameOf(person)}`;
+    const ask = async () => {
+      if (await confirm(`${label} from this conversation?`, "Remove")) change("remove", person.user_id);
+    };
+    return h("li", {}, personLine(person),
+      owner === person.user_id && h("span", { class: "hint" }, "owner"),
+      isMe(owner) && !isMe(person.user_id) && iconButton("close", label, ask));
   }
 
-  function showSearch() {
-    add.hidden = true;
-    adding.hidden = false;
-    found = peopleSearch((person) => {
-      const isIn = conversation().read.has(person.user_id);
-      const build = () => h("li", {}, personLine(person),
-        h("button", { type: "button", class: "plain", disabled: isIn, "aria-label": `Add ${nameOf(person)}`, onclick: () => changePeople("add", person.user_id) }, isIn ? "Is in" : "Add"));
-      return { key: person.user_id, from: [person, isIn], build };
-    });
-    adding.replaceChildren(...found.elements);
-    found.elements[0].focus();
-  }
-
-  function changePeople(what, user_id) {
-    return attempt(() => call("POST", `${path}${what}_participant/`, { user_id }));
+  const change = (what, user_id) => attempt(() => call("POST", `${path}${what}_participant/`, { user_id }));
+  async function add(ids) {
+    for (const user_id of ids) await call("POST", `${path}add_participant/`, { user_id });
   }
   async function leave() {
     if (!(await confirm("Leave this conversation?", "Leave"))) return;
-    if (await changePeople("remove", state.me.user_id)) location.hash = "#/";
+    if (await change("remove", state.me.user_id)) location.hash = "#/";
   }
   async function remove() {
     if (!(await confirm("Delete this conversation with all messages, for everybody?", "Delete"))) return;

@@ -1,33 +1,38 @@
-/** Where it begins: who is signed in, and what the address says is open. */
-import { ApiError, call, csrfToken, onSignedOut } from "./api.js";
-import { toast } from "./dom.js";
+/** Where it begins: who is signed in, what the address says is open, whether there is a connection. */
+import { ApiError, call, csrfToken, onSignedOut, Stream } from "./api.js";
+import {
+  changed, handle, hurry, load, nameOf, notices, open, refreshPeople, restoreOutbox, state, titleOf, types, unreadOf,
+} from "./state.js";
+import { $, announce, attempt, avatar, bdi, drawConversation, drawList, focusList, toast } from "./views.js";
 
-const welcome = document.getElementById("welcome");
-const forms = [...welcome.querySelectorAll("form")];
+const forms = [...$("welcome").querySelectorAll("form")];
 const others = new BroadcastChannel("session"); // the other tabs
-let app = null;
 
 async function begin() {
   // Without that cookie nobody is signed in; with it, somebody may be.
   const me = csrfToken() && (await call("GET", "users/me/").catch((error) => error));
-  if (me instanceof ApiError && me.status === 401) return showWelcome();
-  if (me instanceof Error) return setTimeout(begin, 2_000);
-  return me ? showApp(me) : showWelcome();
+  if (me instanceof ApiError && me.status !== 401) setTimeout(begin, 2_000);
+  else if (!me || me instanceof ApiError) showWelcome();
+  else showApp(me);
 }
 
 function showWelcome() {
   document.title = "Sign in · Messages";
-  document.getElementById("app").hidden = true;
-  welcome.hidden = false;
-  (welcome.querySelector("[data-username]") ?? welcome.querySelector("form:not([hidden]) input")).focus();
+  $("welcome").hidden = false;
+  const first = $("welcome").querySelector("[data-username]") ?? $("welcome").querySelector("form input");
+  first.focus();
 }
 
-async function showApp(me) {
-  // Only now: who signs in needs a third of the code.
-  app = await import("./app.js");
-  welcome.hidden = true;
-  document.getElementById("app").hidden = false;
-  await app.start(me, signOut);
+function showApp(me) {
+  state.me = me;
+  $("welcome").hidden = true;
+  $("app").hidden = false;
+  $("me").append(avatar(me.user_id, nameOf(me)), bdi(nameOf(me)));
+  notices.addEventListener("change", draw);
+  addEventListener("hashchange", follow);
+  restoreOutbox();
+  follow();
+  new Stream(me.user_id, { load, types, handle, status }).start();
 }
 
 async function signOut() {
@@ -42,9 +47,8 @@ function leave() {
   location.replace(location.pathname);
 }
 
-onSignedOut(() => {
-  if (app) leave();
-});
+$("sign-out").onclick = () => attempt(signOut);
+onSignedOut(() => state.me && leave());
 others.onmessage = leave; // somebody signed in or out in another tab
 
 // --- The forms ------------------------------------------------------------------
@@ -52,7 +56,7 @@ others.onmessage = leave; // somebody signed in or out in another tab
 async function signIn(fields) {
   const me = await call("POST", "auth/login/", fields);
   others.postMessage("signed in");
-  await showApp(me);
+  showApp(me);
 }
 
 async function signUp(fields) {
@@ -61,50 +65,87 @@ async function signUp(fields) {
 }
 
 async function submit(form) {
-  const isComplete = showErrors(form, missing(form));
   const button = form.querySelector("button:not([type])");
-  if (!isComplete || button.disabled) return;
   button.disabled = true;
   try {
     await (form.id === "sign-up" ? signUp : signIn)(Object.fromEntries(new FormData(form)));
     form.reset();
   } catch (error) {
-    showErrors(form, error.fields ?? {}, error.message);
+    showErrors(form, error.fields, error.message);
   }
   button.disabled = false;
 }
 
-function missing(form) {
-  const empty = [...form.elements].filter((field) => field.required && !field.value);
-  return Object.fromEntries(empty.map((field) => [field.name, ["Please fill this in."]]));
-}
-
-/** Mark the fields at fault and go to the first; whether there were none. */
-function showErrors(form, fields, text = "") {
-  const messages = Object.entries(fields).map(([name, errors]) => {
-    const label = form.elements[name]?.closest("label").firstChild.data.trim();
-    return label ? `${label}: ${[errors].flat().join(" ")}` : [errors].flat().join(" ");
+/** Mark the fields at fault and go to the first; say what is wrong. */
+function showErrors(form, fields, text) {
+  const lines = Object.entries(fields).map(([name, errors]) => {
+    const label = form.elements[name]?.labels[0].firstChild.data.trim();
+    return `${label ? `${label}: ` : ""}${errors.join(" ")}`;
   });
-  for (const input of form.querySelectorAll("input")) {
-    input.toggleAttribute("aria-invalid", input.name in fields);
-  }
-  form.querySelector(".error").textContent = messages.join("\n") || text;
+  for (const input of form.querySelectorAll("input")) input.toggleAttribute("aria-invalid", input.name in fields);
+  form.querySelector(".error").textContent = lines.join("\n") || text;
   form.querySelector("[aria-invalid]")?.focus();
-  return !messages.length;
 }
 
 for (const form of forms) {
-  form.addEventListener("submit", (event) => {
+  form.onsubmit = (event) => {
     event.preventDefault();
     submit(form);
-  });
+  };
 }
-welcome.addEventListener("click", ({ target }) => {
-  const { show, username, password } = target.dataset;
-  if (username) signIn({ username, password }).catch((error) => toast(error.message));
+$("welcome").onclick = ({ target: { dataset } }) => {
+  const { show, username, password } = dataset;
+  if (username) attempt(() => signIn({ username, password }));
   if (!show) return;
   for (const form of forms) form.hidden = form.id !== show;
-  document.getElementById(show).querySelector("input").focus();
+  $(show).querySelector("input").focus();
+};
+
+// --- The page of somebody signed in -----------------------------------------------
+
+function draw() {
+  $("app").classList.toggle("reading", Boolean(state.wanted));
+  const unread = [...state.conversations.values()].filter((conversation) => unreadOf(conversation) > 0).length;
+  document.title = unread ? `(${unread}) Messages` : "Messages";
+  drawList();
+  drawConversation();
+}
+
+/** Open what the address says: #/c/CONVERSATION_ID and, for one message, /SEQ. */
+function follow() {
+  const [, id, seq] = location.hash.match(/^#\/c\/([\da-f-]{36})(?:\/(\d{1,9}))?$/) ?? [];
+  attempt(() => open(id, seq && Number(seq)));
+  if (!id) focusList();
+}
+
+/** Close the conversation and say why. */
+function goBack(reason) {
+  toast(reason);
+  location.hash = "#/";
+}
+notices.addEventListener("lost", ({ detail }) => goBack(`You are no longer in “${titleOf(detail)}”.`));
+notices.addEventListener("absent", () => goBack("There is no such conversation."));
+notices.addEventListener("message", ({ detail: { conversation, message } }) => {
+  const where = conversation.conversation_id === state.wanted ? "" : ` in ${titleOf(conversation)}`;
+  announce(`${nameOf(message.sender)}${where}: ${message.message_body.slice(0, 300)}`);
 });
+
+const PATIENCE = 2_500; // milliseconds without a stream before it is worth a word
+let warning = null;
+/** The stream is there, or is not: said at each attempt to get it back. */
+function status(isLive) {
+  if (isLive) {
+    clearTimeout(warning);
+    warning = null;
+    $("offline").textContent = "";
+    hurry();
+    if (!state.isLive) refreshPeople().catch(() => {});
+  } else {
+    const text = "No connection. What you write is sent as soon as there is one.";
+    warning ??= setTimeout(() => ($("offline").textContent = text), PATIENCE);
+  }
+  state.isLive = isLive;
+  changed();
+}
 
 begin();
