@@ -4,6 +4,7 @@ import os
 
 from django.core.handlers.wsgi import WSGIRequest
 from django.core.wsgi import get_wsgi_application
+from django.urls import reverse
 from django.utils.http import parse_header_parameters
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "messaging_app.settings")
@@ -24,3 +25,6 @@ class Utf8Request(WSGIRequest):
 
 application = get_wsgi_application()
 application.request_class = Utf8Request
+
+# Import and index the routes now, not while the first caller waits.
+reverse("admin:index")

@@ -272,7 +272,7 @@ def test_conversation_page_costs_the_same_for_one_participant_and_three(
     conversation = start(*(UserFactory() for _ in range(count)))
     as_boss.get(page_of(conversation))
 
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         as_boss.get(page_of(conversation))
 
 
@@ -283,7 +283,7 @@ def test_user_page_costs_the_same_for_one_permission_and_three(
     alice.user_permissions.set(Permission.objects.all()[:count])
     as_clerk.get(page_of(alice))
 
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         as_clerk.get(page_of(alice))
 
 

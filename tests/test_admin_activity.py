@@ -1,5 +1,6 @@
 """The admin's front page: what it counts, for whom, and at which cost."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,8 +12,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from chats import metrics
+from chats.admin import hours
 from chats.admin.activity import activity_for
 from chats.admin.charts import Chart, Value, round_up
+from chats.admin.hours import hours_of_conversation, hours_of_person
 from chats.admin.tallies import Tallies, Tally
 from chats.models import Message, SignInAttempts, User
 from chats.services.conversations import erase_conversation
@@ -115,7 +118,7 @@ def test_axis_ends_at_a_round_number(number, rounded):
 
 def test_chart_scales_its_bars_and_tells_of_what_is_missing():
     values = [Value("Monday", "Mon", 1000), Value("Tuesday", "", 0, is_whole=False)]
-    chart = Chart("days", "Days", values)
+    chart = Chart("days", "Days", values, rest="Older ones are still being counted.")
 
     assert [(bar.y, bar.height) for bar in chart.bars] == [
         ("0.0", "120.0"),
@@ -156,6 +159,9 @@ def test_front_page_tells_what_goes_on(boss, alice, bob, conversation):
     busiest = [(str(name), str(count)) for name, count in shown["busiest"]]
     assert [">Plans<" in name for name, _ in busiest] == [True, False]
     assert [">2<" in count for _, count in busiest] == [True, False]
+    people = [(str(name), str(count)) for name, count in shown["people"]]
+    assert [">alice<" in name for name, _ in people] == [True, False]
+    assert [">3<" in count for _, count in people] == [True, False]
 
 
 def test_front_page_draws_with_texts_for_those_who_do_not_see(boss, conversation):
@@ -167,20 +173,24 @@ def test_front_page_draws_with_texts_for_those_who_do_not_see(boss, conversation
     assert page.count("<summary>As a table</summary>") == 2
 
 
+HERE = ["People here now", "People in a day"]
+
+
 @pytest.mark.parametrize(
-    ("may", "names", "charts", "has_busiest"),
+    ("may", "names", "charts", "busiest"),
     [
-        ((), [], 0, False),
-        (("view_user",), ["People here now", "People in a day"], 0, False),
-        (("view_event",), ["Open streams", "Oldest event kept"], 0, False),
-        (("view_signinattempts",), ["Failed sign-ins"], 0, False),
-        (("view_message",), [], 2, False),
-        (("view_conversation",), [], 0, False),
-        (("view_message", "view_conversation"), [], 2, True),
+        ((), [], 0, []),
+        (("view_user",), HERE, 0, []),
+        (("view_event",), ["Open streams", "Oldest event kept"], 0, []),
+        (("view_signinattempts",), ["Failed sign-ins"], 0, []),
+        (("view_message",), [], 2, []),
+        (("view_conversation",), [], 0, []),
+        (("view_message", "view_conversation"), [], 2, ["Plans"]),
+        (("view_message", "view_user"), HERE, 2, ["alice"]),
     ],
 )
 def test_staff_see_what_their_permissions_allow(
-    may, names, charts, has_busiest, alice, conversation
+    may, names, charts, busiest, alice, conversation
 ):
     sent(alice, conversation, timezone.now())
     clerk = staff_who_may(*may)
@@ -190,8 +200,9 @@ def test_staff_see_what_their_permissions_allow(
 
     assert list(facts(clerk)) == names
     assert len(shown["charts"]) == charts
-    assert (shown["busiest"] is not None) == has_busiest
-    assert (conversation.title in page) == has_busiest
+    assert [name for name in ("Plans", "alice") if f">{name}</a>" in page] == busiest
+    assert (shown["busiest"] is not None) == ("Plans" in busiest)
+    assert (shown["people"] is not None) == ("alice" in busiest)
     assert ('id="activity"' in page) == bool(names or charts)
 
 
@@ -210,7 +221,7 @@ def test_front_page_costs_the_same_for_one_conversation_and_three(boss, alice):
         sent(alice, start(alice), timezone.now())
 
     assert cost() == once
-    assert once <= 12
+    assert once <= 14
 
 
 # --- Links ---------------------------------------------------------------------
@@ -228,3 +239,106 @@ def test_persons_page_links_only_to_lists_one_may_see(boss, alice):
     assert links(clerk) == ["message"]
     everything = ["message", "participant", "usersession", "auditentry"]
     assert links(signed_in(boss)) == everything
+
+
+def links_of(page: str, start: str) -> set[str]:
+    """Return where the page's links to our models lead, from ``start`` on."""
+    return set(re.findall(r'href="(/admin/chats/[^"]*)"', page.split(start, 1)[1]))
+
+
+def test_front_page_leads_to_each_conversation_and_person(boss, alice, conversation):
+    sent(alice, conversation, timezone.now())
+    client = signed_in(boss)
+
+    def read(url: str) -> str:
+        answer = client.get(url)
+        assert answer.status_code == 200
+        return answer.content.decode()
+
+    person = reverse("admin:chats_user_change", args=[alice.pk])
+    plans = reverse("admin:chats_conversation_change", args=[conversation.pk])
+    messages = reverse("admin:chats_message_changelist")
+    participants = reverse("admin:chats_participant_changelist")
+    of_plans = f"{messages}?conversation={conversation.pk}"
+    by_alice = f"{messages}?sender={alice.pk}"
+    where_alice_is = f"{participants}?user={alice.pk}"
+
+    index = links_of(read(reverse("admin:index")), 'id="activity"')
+    assert {plans, of_plans, person, by_alice} <= index
+    assert {of_plans, person} <= links_of(read(plans), 'id="content"')
+    assert {by_alice, where_alice_is} <= links_of(read(person), 'id="content"')
+    assert plans in links_of(read(where_alice_is), 'id="content"')
+    for messages in (of_plans, by_alice):
+        assert {plans, person} <= links_of(read(messages), 'id="content"')
+
+
+# --- Hours -----------------------------------------------------------------------
+
+
+def bars(drawn: str) -> list[str]:
+    """Return what the chart's bars say, those of no message left out."""
+    said = re.findall(r"<rect .*?<title>(.*?)</title>", drawn)
+    assert len(said) == 24
+    return [text for text in said if not text.endswith(": 0")]
+
+
+def test_hours_of_a_conversation_are_told_by_its_numbers(alice, bob, conversation):
+    now = timezone.now().replace(minute=0, second=0, microsecond=0)
+    minute = timedelta(minutes=1)
+    moments = (
+        now - 30 * HOUR,
+        now - 23 * HOUR,
+        now - 2 * HOUR,
+        now - HOUR - minute,
+        now,
+    )
+    sent(alice, conversation, *moments)
+    sent(bob, start(bob), now)
+    conversation.refresh_from_db()
+
+    drawn = hours_of_conversation(conversation)
+
+    times = [f"{then.day} {then:%B, %H}:00" for then in (moments[1], moments[2], now)]
+    counts = (1, 2, 1)
+    assert bars(drawn) == [
+        f"{time}: {n}" for time, n in zip(times, counts, strict=True)
+    ]
+    assert "4 in all" in drawn
+    assert "or more" not in drawn
+
+
+def test_hours_of_a_silent_conversation_are_empty(conversation):
+    assert bars(hours_of_conversation(conversation)) == []
+
+
+def test_hours_of_a_person_are_counted_up_to_a_bound(
+    alice, bob, conversation, monkeypatch
+):
+    now = timezone.now().replace(minute=0, second=0, microsecond=0)
+    sent(alice, conversation, now - 25 * HOUR, now - 3 * HOUR, now - 2 * HOUR, now, now)
+    sent(bob, conversation, now)
+    three, two = (now - 3 * HOUR, now - 2 * HOUR)
+    named = [f"{then.day} {then:%B, %H}:00" for then in (three, two, now)]
+
+    whole = hours_of_person(alice)
+    monkeypatch.setattr(hours, "MOST_COUNTED", 3)
+    bounded = hours_of_person(alice)
+
+    assert bars(whole) == [f"{named[0]}: 1", f"{named[1]}: 1", f"{named[2]}: 2"]
+    assert "or more" not in whole
+    assert bars(bounded) == [f"{named[1]}: 1", f"{named[2]}: 2"]
+    assert "Only the last 3 count." in bounded
+
+
+def test_pages_show_hours_to_those_who_may_see_messages(boss, alice, conversation):
+    pages = [
+        reverse("admin:chats_user_change", args=[alice.pk]),
+        reverse("admin:chats_conversation_change", args=[conversation.pk]),
+    ]
+    clerk = signed_in(staff_who_may("view_user", "view_conversation"))
+
+    def has_chart(client, url: str) -> bool:
+        return "Messages per hour" in client.get(url).content.decode()
+
+    assert [has_chart(signed_in(boss), url) for url in pages] == [True, True]
+    assert [has_chart(clerk, url) for url in pages] == [False, False]

@@ -7,6 +7,7 @@ each is there only for those who may see the rows it tells of.
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.db.models import Count, F, Max, OuterRef, QuerySet, Subquery
 from django.utils import timezone
@@ -14,7 +15,7 @@ from django.utils.formats import date_format
 
 from chats import metrics
 from chats.admin.charts import Chart, Value
-from chats.admin.links import link_to_conversation, link_to_list
+from chats.admin.links import link_to, link_to_conversation, link_to_list
 from chats.admin.tallies import Tallies
 from chats.models import Conversation, Event, Message, SignInAttempts, User
 from chats.models.users import ONLINE_FOR
@@ -46,6 +47,7 @@ def activity_for(staff: User) -> dict[str, Any]:
         "facts": list(_facts(sees, now)),
         "charts": _charts(now) if sees["message"] else [],
         "busiest": _busiest(now) if sees["conversation"] and sees["message"] else None,
+        "people": _busiest_people(now) if sees["user"] and sees["message"] else None,
         "looked_at": f"{LOOKED_AT:,}",
     }
 
@@ -101,9 +103,12 @@ def _charts(now: datetime) -> list[Chart]:
     hours = _values(tallies, this_hour, HOUR, HOURS, "j F, H:i", "H:i", every=3)
     days = _values(tallies, today, DAY, DAYS, "j F", "j M", every=5)
     tallies.remember()
+    per_hour = f"Messages per hour, last {HOURS} hours (UTC)"
+    per_day = f"Messages per day, last {DAYS} days (UTC)"
+    rest = "Older ones are still being counted."
     return [
-        Chart("hours", f"Messages per hour, last {HOURS} hours (UTC)", hours),
-        Chart("days", f"Messages per day, last {DAYS} days (UTC)", days),
+        Chart("hours", per_hour, hours, rest=rest),
+        Chart("days", per_day, days, rest=rest),
     ]
 
 
@@ -135,9 +140,10 @@ def _busiest(now: datetime) -> list[tuple[str, str]]:
     ``seq``, which has no gaps.
     """
     since = now - DAY
+    named = [pk for pk, _ in _most_named(since, "conversation_id")]
     first = Message.objects.filter(conversation=OuterRef("pk"), sent_at__gte=since)
     rows = (
-        Conversation.objects.filter(pk__in=_most_named(since))
+        Conversation.objects.filter(pk__in=named)
         .alias(first=Subquery(first.order_by("sent_at").values("seq")[:1]))
         .annotate(sent=F("last_seq") - F("first") + 1)
         .filter(sent__gt=0)
@@ -152,12 +158,26 @@ def _busiest(now: datetime) -> list[tuple[str, str]]:
     ]
 
 
-def _most_named(since: datetime) -> list:
+def _busiest_people(now: datetime) -> list[tuple[str, str]]:
+    """Return links to the people of most messages among the newest events, with how
+    many these are."""
+    named = _most_named(now - DAY, "actor_id")
+    people = User.objects.in_bulk([pk for pk, _ in named])
+    return [
+        (link_to(people[pk]), link_to_list(f"{times:,}", Message, sender=pk))
+        for pk, times in named
+        if pk in people
+    ]
+
+
+def _most_named(since: datetime, column: str) -> list[tuple[UUID, int]]:
+    """Return what a column of the newest sendings holds most often, and how often."""
     recent: QuerySet = Event.objects.filter(
         event_id__gt=Event.objects.last_id() - LOOKED_AT,
         created_at__gte=since,
         type=Event.Type.MESSAGE_CREATED,
     )
-    counted = recent.order_by().values("conversation_id").annotate(times=Count("pk"))
-    busiest = counted.order_by("-times", "conversation_id")
-    return list(busiest.values_list("conversation_id", flat=True)[:BUSIEST])
+    counted = recent.order_by().values(column).annotate(times=Count("pk"))
+    return list(
+        counted.order_by("-times", column).values_list(column, "times")[:BUSIEST]
+    )

@@ -30,8 +30,10 @@ class Bar(NamedTuple):
 class Chart:
     """A titled row of bars over an axis that ends at a round number."""
 
-    def __init__(self, key: str, title: str, values: Iterable[Value]):
+    def __init__(self, key: str, title: str, values: Iterable[Value], *, rest: str):
+        """``rest`` says why some bars are not whole, where that is so."""
         self.key, self.title, self.values = key, title, list(values)
+        self.rest = rest
         self.top = round_up(max((value.number for value in self.values), default=0))
 
     @property
@@ -39,7 +41,7 @@ class Chart:
         total = sum(value.number for value in self.values)
         most = max(self.values, key=lambda value: value.number)
         text = f"{total:,} in all; most, {most.number:,}, in {most.name}."
-        return text if self.is_whole else f"{text} Older ones are still being counted."
+        return text if self.is_whole else f"{text} {self.rest}"
 
     @property
     def is_whole(self) -> bool:

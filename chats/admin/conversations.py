@@ -6,6 +6,7 @@ from chats.admin.base import StaffAdmin
 from chats.admin.conversation_forms import AddConversationForm, EditConversationForm
 from chats.admin.exports import ExportsLists
 from chats.admin.filters import LinkedFilter
+from chats.admin.hours import hours_of_conversation
 from chats.admin.links import UNTITLED, link_to, link_to_list
 from chats.admin.lists import MOST_LISTED, SearchedChangeList
 from chats.admin.participants import ParticipantInline
@@ -49,6 +50,7 @@ class ConversationAdmin(ExportsLists, PicksPeople, StaffAdmin):
         "message_count",
         "created_at",
         "updated_at",
+        "activity",
     )
     inlines = (ParticipantInline,)
     export_fields = (
@@ -74,6 +76,10 @@ class ConversationAdmin(ExportsLists, PicksPeople, StaffAdmin):
         count = f"{conversation.last_seq}"
         return link_to_list(count, Message, conversation=conversation.pk)
 
+    @admin.display(description="Activity")
+    def activity(self, conversation):
+        return hours_of_conversation(conversation)
+
     def get_search_results(self, request, queryset, search_term):
         simple = self.get_id_searched(search_term) or "\0" in search_term
         if simple or not search_term:
@@ -90,9 +96,12 @@ class ConversationAdmin(ExportsLists, PicksPeople, StaffAdmin):
     def get_fieldsets(self, request, obj=None):
         if obj is None:
             return [(None, {"fields": ("title", "owner", "people")})]
+        *facts, activity = self.readonly_fields
+        if request.user.has_perm("chats.view_message"):
+            facts.append(activity)
         return [
             (None, {"fields": ("title", "owner")}),
-            ("Facts", {"fields": self.readonly_fields}),
+            ("Facts", {"fields": facts}),
         ]
 
     def get_inlines(self, request, obj):

@@ -13,6 +13,7 @@ from django.utils.html import format_html_join
 from chats.admin.base import StaffAdmin
 from chats.admin.exports import ExportsLists
 from chats.admin.groups import given_to
+from chats.admin.hours import hours_of_person
 from chats.admin.links import link_to_list
 from chats.admin.lists import MOST_LISTED, SearchedChangeList
 from chats.admin.user_forms import AddUserForm, EditUserForm, UserPasswordForm
@@ -96,6 +97,7 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
         "updated_at",
         "deleted_at",
         "elsewhere",
+        "activity",
     )
     fieldsets = (
         (None, {"fields": ("username", "password", "user_id", "elsewhere")}),
@@ -150,6 +152,17 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
             if model in person.linked
         )
         return format_html_join(" · ", "{}", ((link,) for link in links))
+
+    @admin.display(description="Activity")
+    def activity(self, person):
+        return hours_of_person(person)
+
+    def get_fieldsets(self, request, obj=None):
+        """Tell how much a person writes to those who may see their messages."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or Message not in obj.linked:
+            return fieldsets
+        return [*fieldsets, ("Activity", {"fields": ("activity",)})]
 
     def get_readonly_fields(self, request, obj=None):
         fields = super().get_readonly_fields(request, obj)
