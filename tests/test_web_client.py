@@ -399,6 +399,22 @@ def test_search_leads_to_a_message_far_back(stage):
         nina.page.locator(".message:focus[data-seq='99']").wait_for()
 
 
+def test_conversations_past_the_first_page_are_shown_on_demand(stage):
+    with talking(stage) as (nina, omar, _there):
+        me = stage.server.call("GET", "users/me/", token=nina.token)["user_id"]
+        for number in range(60):
+            body = {"participant_ids": [me], "title": f"{TITLE} {number}"}
+            stage.server.call("POST", "conversations/", body, omar.token)
+        nina.page.reload()
+        entries = nina.page.locator(".entry")
+        nina.page.get_by_text(f"{TITLE} 59").wait_for()
+        assert entries.count() < 61
+        nina.page.get_by_role("button", name="Show more").click()
+        nina.page.get_by_role("button", name="Show more").wait_for(state="hidden")
+        expected = [f"{TITLE} {number}" for number in reversed(range(60))] + [TITLE]
+        assert entries.locator(".title bdi").all_text_contents() == expected
+
+
 # --- Coming and going ---------------------------------------------------------
 
 

@@ -27,7 +27,7 @@ function showApp(me) {
   state.me = me;
   $("welcome").hidden = true;
   $("app").hidden = false;
-  $("me").append(avatar(me.user_id, nameOf(me)), bdi(nameOf(me)));
+  $("me").prepend(avatar(me.user_id, nameOf(me)), bdi(nameOf(me)));
   notices.addEventListener("change", draw);
   addEventListener("hashchange", follow);
   restoreOutbox();

@@ -43,6 +43,7 @@ export const unreadOf = ({ last_seq, read }) => last_seq - (read.get(state.me.us
 export const othersOf = ({ read }) => [...read.keys()].filter((id) => !isMe(id)).map((id) => state.people.get(id));
 export const nameOf = (person) =>
   person ? `${person.first_name} ${person.last_name}`.trim() || person.username : "Somebody";
+export const shortNameOf = ({ first_name, username }) => first_name || username;
 
 export function titleOf(conversation) {
   if (conversation.title) return conversation.title;
@@ -102,7 +103,7 @@ function drop(id) {
 // --- Loading ---------------------------------------------------------------------
 
 async function fetchConversations(path) {
-  const { results, next } = await get(path);
+  const { results, next } = await call("GET", path);
   results.forEach(put);
   state.nextConversations = next && next.slice(next.indexOf("conversations/"));
 }
@@ -181,16 +182,14 @@ async function fillRoom() {
   changed();
 }
 
-/** Move the room on to older or newer messages; at its other end as many are let go. */
+/** Move the room on to older or newer messages; at its other end as many are let go. Whether there were any. */
 export const extend = (room, isOlder) =>
   inOrder(async () => {
-    if (isOlder) {
-      const older = await fetchMessages(room.id, { before_seq: firstOf(room), ordering: "-seq" });
-      room.messages = [...older.reverse(), ...room.messages].slice(0, MOST);
-    } else {
-      const newer = await fetchMessages(room.id, { after_seq: lastOf(room), ordering: "seq" });
-      room.messages = [...room.messages, ...newer].slice(-MOST);
-    }
+    const from = isOlder ? { before_seq: firstOf(room), ordering: "-seq" } : { after_seq: lastOf(room), ordering: "seq" };
+    const found = await fetchMessages(room.id, from);
+    if (isOlder) room.messages = [...found.reverse(), ...room.messages].slice(0, MOST);
+    else room.messages = [...room.messages, ...found].slice(-MOST);
+    return found.length > 0;
   });
 
 // --- Events ----------------------------------------------------------------------

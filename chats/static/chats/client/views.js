@@ -1,7 +1,7 @@
 /** What is seen: elements, whose text is always text; the list of conversations; the open one. */
 import { call } from "./api.js";
 import * as s from "./state.js";
-import { isMe, nameOf, othersOf, state, titleOf, unreadOf } from "./state.js";
+import { isMe, nameOf, othersOf, shortNameOf, state, titleOf, unreadOf } from "./state.js";
 
 export const $ = (id) => document.getElementById(id);
 
@@ -237,7 +237,7 @@ function listed(href, { picture, title, time, preview, unread, isCurrent }) {
 function previewOf(message, isGroup) {
   if (!message) return "No messages yet";
   const { sender, deleted_at, message_body } = message;
-  const who = isMe(sender.user_id) ? "You: " : isGroup && [bdi(sender.first_name || sender.username), ": "];
+  const who = isMe(sender.user_id) ? "You: " : isGroup && [bdi(shortNameOf(sender)), ": "];
   return [who, deleted_at ? h("i", {}, "Message deleted") : bdi(message_body.slice(0, 200))].flat();
 }
 
@@ -321,9 +321,9 @@ async function extend(isOlder) {
   if (isExtending) return;
   isExtending = true;
   const room = shown;
-  const hasWorked = await s.extend(room, isOlder).then(() => true, () => false);
+  const hasMore = await s.extend(room, isOlder).catch(() => false); // more scrolling tries again
   isExtending = false;
-  if (!hasWorked || room !== state.room || room !== shown) return; // more scrolling tries again
+  if (!hasMore || room !== state.room || room !== shown) return;
   draw(s.openConversation());
   scrolled();
 }
@@ -408,11 +408,12 @@ function line(kind, text, message) {
   return { key: `${kind} ${message?.message_id}`, from: [text], build };
 }
 
-function receiptOf({ read, participant_count }, seq) {
-  const readers = [...read].filter(([id, last]) => !isMe(id) && last >= seq).length;
-  if (!readers) return "Sent";
-  if (participant_count === 2) return "Read";
-  return readers === participant_count - 1 ? "Read by everybody" : `Read by ${readers} of ${participant_count - 1}`;
+function receiptOf(conversation, seq) {
+  const readers = othersOf(conversation).filter(({ user_id }) => conversation.read.get(user_id) >= seq);
+  if (!readers.length) return "Sent";
+  if (conversation.participant_count === 2) return "Read";
+  if (readers.length === conversation.participant_count - 1) return "Read by everybody";
+  return `Read by ${readers.length > 3 ? `${readers.length} people` : readers.map(shortNameOf).join(", ")}`;
 }
 
 function messageItem(message, { isGrouped, receipt, mayDelete, isStop }) {
