@@ -31,7 +31,7 @@ function personLine(person) {
   return [avatar(user_id, nameOf(person), { isOnline: is_online }), h("span", { class: "names" }, bdi(nameOf(person)), about)];
 }
 
-/** Let people be searched and chosen, but those of `without`; then `act(ids)`, and close. */
+/** Let people be searched and chosen, but those of `without`; then `act(ids)`, called by `verb`, and close. */
 function choosePeople(title, verb, without, act, ...fields) {
   const chosen = new Map();
   const list = h("ul", { class: "people" });
@@ -61,7 +61,7 @@ function choosePeople(title, verb, without, act, ...fields) {
       if (box.checked) chosen.set(person.user_id, person);
       else chosen.delete(person.user_id);
       button.disabled = !chosen.size;
-      button.textContent = chosen.size > 1 ? `${verb} ${chosen.size} people` : verb;
+      button.textContent = chosen.size > 1 ? `${verb} (${chosen.size})` : verb;
     } });
     box.checked = chosen.has(person.user_id);
     return h("li", {}, h("label", {}, box, personLine(person)));
@@ -71,7 +71,7 @@ function choosePeople(title, verb, without, act, ...fields) {
 export function startConversation() {
   const title = h("input", { maxlength: 200 });
   const field = h("label", {}, "Title, if you like", title);
-  choosePeople("New conversation", "Start with", new Set([state.me.user_id]), async (participant_ids) => {
+  choosePeople("New conversation", "Start", new Set([state.me.user_id]), async (participant_ids) => {
     const pair = participant_ids.length === 1 && !title.value && pairWith(participant_ids[0]);
     const { conversation_id } = pair || (await call("POST", "conversations/", { participant_ids, title: title.value }));
     location.hash = `#/c/${conversation_id}`;

@@ -196,9 +196,12 @@ function results({ conversations, messages }) {
 
 function hit(message) {
   const { message_id, conversation, seq, sender, sent_at, message_body } = message;
-  const picture = avatar(sender.user_id, nameOf(sender));
-  const parts = { picture, title: bdi(nameOf(sender)), time: sent_at, preview: bdi(message_body.slice(0, 200)) };
-  return { key: message_id, from: [message], build: () => listed(`#/c/${conversation}/${seq}`, parts) };
+  const name = nameOf(sender);
+  const build = () =>
+    listed(`#/c/${conversation}/${seq}`, {
+      picture: avatar(sender.user_id, name), title: bdi(name), time: sent_at, preview: bdi(message_body.slice(0, 200)),
+    });
+  return { key: message_id, from: [message], build };
 }
 
 /** How a conversation is shown: by its title, or the other one of two. */
@@ -207,7 +210,7 @@ function looksOf(conversation) {
   const other = isGroup ? null : othersOf(conversation)[0];
   const title = titleOf(conversation);
   const isOnline = Boolean(other?.is_online);
-  const picture = avatar(other?.user_id ?? conversation.conversation_id, title, { isOnline, isGroup });
+  const picture = () => avatar(other?.user_id ?? conversation.conversation_id, title, { isOnline, isGroup });
   return { isGroup, other, title, isOnline, picture };
 }
 
@@ -219,7 +222,7 @@ function entry(conversation) {
   const isTyping = Boolean(state.typing.get(id)?.size);
   const build = () =>
     listed(`#/c/${id}`, {
-      picture, time, unread, isCurrent,
+      picture: picture(), time, unread, isCurrent,
       title: [bdi(title), isOnline && h("span", { class: "unseen" }, ", online")],
       preview: isTyping ? h("span", { class: "typing" }, "typing…") : previewOf(last, isGroup),
     });
@@ -279,7 +282,7 @@ export function drawConversation() {
 
 function enter(conversation) {
   shown = state.room;
-  takeUpDraft(conversation.conversation_id);
+  if (there !== shown.id) takeUp(shown.id);
   $("messages").replaceChildren();
   draw(conversation);
   const place = elementOf(shown.target) ?? $("messages").querySelector(".divider");
@@ -342,7 +345,7 @@ function drawHead(conversation) {
   const build = () =>
     h("div", { class: "head" },
       h("a", { class: "icon back", href: "#/", "aria-label": "Back to all conversations" }, icon("back")),
-      picture,
+      picture(),
       h("div", { class: "names" }, h("h2", { tabindex: "-1" }, bdi(title)), h("p", {}, about)),
       iconButton("people", "People and settings", () => withDialogs((dialogs) => dialogs.manageConversation(id))));
   reconcile($("head"), [{ key: id, from: [title, about, isOnline], build }]);
@@ -416,6 +419,14 @@ function receiptOf(conversation, seq) {
   return `Read by ${readers.length > 3 ? `${readers.length} people` : readers.map(shortNameOf).join(", ")}`;
 }
 
+/** What was said. By whom is told always, but shown only where it is not plain to see. */
+function bubble(name, isNameShown, body, ...meta) {
+  return h("div", { class: "bubble" },
+    h("p", { class: isNameShown ? "who" : "who unseen" }, name),
+    h("p", { class: "body", dir: "auto" }, body),
+    h("p", { class: "meta" }, meta));
+}
+
 function messageItem(message, { isGrouped, receipt, mayDelete, isStop }) {
   const { message_id, client_id, seq, sender, deleted_at, edited_at, sent_at, message_body } = message;
   const isMine = isMe(sender.user_id);
@@ -424,10 +435,8 @@ function messageItem(message, { isGrouped, receipt, mayDelete, isStop }) {
   const build = () =>
     h("li", { class: kind, tabindex: isStop ? 0 : "-1", "data-seq": seq },
       !isMine && avatar(sender.user_id, name),
-      h("div", { class: "bubble" },
-        h("p", { class: isGrouped || isMine ? "who unseen" : "who" }, isMine ? "You" : bdi(name)),
-        h("p", { class: "body", dir: "auto" }, deleted_at ? "Message deleted" : linked(message_body)),
-        h("p", { class: "meta" }, edited_at && !deleted_at && "edited ", timeTag(sent_at, clock(sent_at)))),
+      bubble(isMine ? "You" : bdi(name), !isMine && !isGrouped, deleted_at ? "Message deleted" : linked(message_body),
+        edited_at && !deleted_at && "edited ", timeTag(sent_at, clock(sent_at))),
       h("div", { class: "actions" },
         isMine && !deleted_at && iconButton("pen", "Edit message", () => edit(message)),
         mayDelete && iconButton("bin", "Delete message", () => remove(message_id))),
@@ -441,10 +450,7 @@ function waitingItem(item) {
   const note = hasFailed ? `Not sent: ${reason}` : state.isLive ? "Sending…" : "Waiting for a connection…";
   const build = () =>
     h("li", { class: hasFailed ? "message mine failed" : "message mine waiting" },
-      h("div", { class: "bubble" },
-        h("p", { class: "who unseen" }, "You"),
-        h("p", { class: "body", dir: "auto" }, linked(body)),
-        h("p", { class: "meta" }, timeTag(written_at, clock(written_at)))),
+      bubble("You", false, linked(body), timeTag(written_at, clock(written_at))),
       h("p", { class: "receipt" }, note,
         hasFailed && textButton("link", "Retry", () => s.retry(item)),
         hasFailed && textButton("link", "Discard", () => s.discard(item))));
@@ -466,34 +472,23 @@ let edited = null; // the message being edited
 let told = 0; // when the others were last told that I type
 
 $("composer").onsubmit = submit;
-$("stop").onclick = stopEditing;
+$("stop").onclick = () => edit(null);
 $("text").oninput = typed;
 $("text").onkeydown = pressed;
 
-function takeUpDraft(id) {
-  if (there === id) return;
-  edited = null;
+/** Take up what was being written in a conversation, or a message to word it anew. */
+function takeUp(id, message = null) {
   there = id;
-  told = 0;
-  write(drafts.get(there) ?? "");
-}
-
-function edit(message) {
   edited = message;
-  write(message.message_body);
-  $("text").focus();
-}
-
-function stopEditing() {
-  edited = null;
-  write(drafts.get(there) ?? "");
-  $("text").focus();
-}
-
-function write(value) {
-  $("text").value = value;
-  $("editing").hidden = !edited;
+  $("text").value = message?.message_body ?? drafts.get(id) ?? "";
+  $("editing").hidden = !message;
   measure();
+}
+
+/** Edit a message; with null, none any more. */
+function edit(message) {
+  takeUp(there, message);
+  $("text").focus();
 }
 
 /** Fit the field to its text; say when it is too long. */
@@ -521,7 +516,7 @@ function pressed(event) {
   const mine = event.key === "ArrowUp" && !event.target.value && s.myLast(state.room);
   if (sends) $("composer").requestSubmit();
   else if (mine) edit(mine);
-  else if (event.key === "Escape" && edited) stopEditing();
+  else if (event.key === "Escape" && edited) edit(null);
   else return;
   event.preventDefault();
 }
@@ -532,12 +527,12 @@ function submit(event) {
   const message_body = $("text").value;
   if (edited) {
     const save = () => call("PATCH", `messages/${edited.message_id}/`, { message_body });
-    attempt(save).then((hasWorked) => hasWorked && stopEditing());
+    attempt(save).then((hasWorked) => hasWorked && edit(null));
     return;
   }
   drafts.delete(there);
   told = 0;
-  write("");
+  takeUp(there);
   state.room.newAfter = null;
   s.send(there, message_body);
   attempt(goToEnd);
