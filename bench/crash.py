@@ -31,16 +31,8 @@ from bench.ledger import (
     sum_of,
 )
 from bench.replay import Person
-from bench.servers import (
-    Server,
-    call,
-    default_postgres,
-    make_people,
-    migrate,
-    postgres,
-    sqlite,
-    until,
-)
+from bench.report import add_usual, makers
+from bench.servers import Server, call, make_people, migrate, until
 
 SENDERS, FOLLOWERS = 16, 2
 BETWEEN = (0.3, 1.5)  # seconds from one success to the next kill
@@ -131,32 +123,22 @@ def arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--kills", type=int, default=30, help="of the server (%(default)s)")
     add("--outages", type=int, default=10, help="of PostgreSQL (%(default)s)")
-    add("--quick", action="store_true", help="5 kills and 2 outages")
-    add("--only", choices=("SQLite", "PostgreSQL", "outages"), help="one of the three")
     add("--seed", type=int, default=1, help="of the moments (%(default)s)")
     add("--limit", type=float, default=LIMIT, help="seconds (%(default)s)")
-    add(
-        "--postgres",
-        metavar="URL",
-        default=default_postgres(),
-        help="a server on which a database may be made (%(default)s)",
-    )
+    add_usual(parser, quick="5 kills and 2 outages", writes=False)
     options = parser.parse_args()
     if options.quick:
-        options.kills, options.outages = 5, 2
+        options.kills, options.outages = min(options.kills, 5), min(options.outages, 2)
     return options
 
 
 def run_all(options: argparse.Namespace) -> dict[str, dict]:
     rows = {}
-    if options.only in {None, "SQLite"}:
-        with sqlite() as url:
-            rows["SQLite"] = kill_server(url, options.kills, options.seed, "on SQLite")
-    if options.only in {None, "PostgreSQL"}:
-        with postgres(options.postgres) as url:
-            row = kill_server(url, options.kills, options.seed, "on PostgreSQL")
-            rows["PostgreSQL"] = row
-    if options.only in {None, "outages"}:
+    for name, maker in makers(options).items() if options.kills else ():
+        with maker() as url:
+            row = kill_server(url, options.kills, options.seed, f"on {name}")
+            rows[name] = row
+    if options.outages and "PostgreSQL" in options.database:
         with cluster() as own:
             row = kill_postgres(own, options.outages, options.seed)
             rows["PostgreSQL itself"] = row

@@ -18,14 +18,14 @@ import uuid
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from threading import Barrier
 from typing import Any
 
 from tqdm import tqdm
 
+from bench.report import add_usual, makers
 from bench.rules import broken_rules
-from bench.servers import ROOT, default_postgres, environment, postgres, sqlite
+from bench.servers import ROOT, environment
 
 ROUNDS = 1000
 DEVICES = 50
@@ -196,15 +196,8 @@ def arguments() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--rounds", type=int, default=ROUNDS, help="a database (%(default)s)")
-    add("--quick", action="store_true", help="60 rounds")
-    add("--only", choices=("SQLite", "PostgreSQL"), help="one database")
     add("--seed", type=int, default=1, help="of the order of calls (%(default)s)")
-    add(
-        "--postgres",
-        metavar="URL",
-        default=default_postgres(),
-        help="a server on which a database may be made (%(default)s)",
-    )
+    add_usual(parser, quick="60 rounds", writes=False)
     add("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.rounds = 60 if options.quick else options.rounds
@@ -216,15 +209,10 @@ def main() -> None:
     if options.inside:
         run_inside(options.rounds, options.seed)
         return
-    with ExitStack() as stack:
-        urls = {}
-        if options.only != "PostgreSQL":
-            urls["SQLite"] = stack.enter_context(sqlite())
-        if options.only != "SQLite":
-            urls["PostgreSQL"] = stack.enter_context(postgres(options.postgres))
-        is_right = []
-        for name, url in urls.items():
-            print(name)
+    is_right = []
+    for name, maker in makers(options).items():
+        print(name)
+        with maker() as url:
             is_right.append(run_on(url, options))
     sys.exit(0 if all(is_right) else "Something is wrong: see above.")
 
