@@ -8,7 +8,8 @@ the stream all the while.
 
 Exits with 1 if something acknowledged is lost, doubled or altered, something is
 stored that nobody sent, ``seq`` has a gap, the stream lost, doubled or disordered
-anything, or the first send after a restart took longer than the limit.
+anything, the doctor finds anything wrong, or the first send after a restart took
+longer than the limit.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from bench.ledger import (
     Sender,
     print_table,
     read_back,
+    see_the_doctor,
     start_conversation,
     sum_of,
 )
@@ -37,7 +39,7 @@ from bench.servers import Server, call, make_people, migrate, until
 SENDERS, FOLLOWERS = 16, 2
 BETWEEN = (0.3, 1.5)  # seconds from one success to the next kill
 LIMIT = 3.0  # seconds from being up again to the first acknowledgement
-FAULTS = ("lost", "duplicated", "altered", "unexpected", "gaps")
+FAULTS = ("lost", "duplicated", "altered", "unexpected", "gaps", "doctor")
 FOLLOWED = ("followers lost", "doubled", "out of order")
 
 
@@ -102,7 +104,7 @@ def kill_server(database_url: str, kills: int, seed: int, name: str) -> dict:
     with Server(database_url) as server:
         run = Run(server.url, people, seed)
         run.kill([server.kill] * kills, server.start, name)
-        return run.judge()
+        return run.judge() | {"doctor": see_the_doctor(database_url)}
 
 
 def kill_postgres(own: Cluster, kills: int, seed: int) -> dict:
@@ -113,7 +115,7 @@ def kill_postgres(own: Cluster, kills: int, seed: int) -> dict:
         run = Run(server.url, people, seed)
         ends = [ways[number % 2] for number in range(kills)]
         run.kill(ends, own.start, "PostgreSQL itself")
-        return run.judge()
+        return run.judge() | {"doctor": see_the_doctor(own.url)}
 
 
 def arguments() -> argparse.Namespace:

@@ -2,8 +2,8 @@
 
 A TCP proxy between the clients and the server cuts connections: before the answer's
 first byte, or within it. Every message is sent until it is acknowledged, always with
-the same client_id. Exits with 1 if one is lost, doubled or altered, or ``seq`` has a
-gap.
+the same client_id. Exits with 1 if one is lost, doubled or altered, ``seq`` has a gap,
+or the doctor finds anything wrong.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from bench.ledger import (
     Sender,
     print_table,
     read_back,
+    see_the_doctor,
     start_conversation,
     sum_of,
 )
@@ -32,6 +33,7 @@ from bench.servers import Server, make_people
 
 SENDERS = 8
 FAULTS = ("unknown", "lost", "duplicated", "altered", "unexpected", "gaps")
+FAULTS += ("doctor",)
 
 LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
@@ -106,7 +108,8 @@ def run(database_url: str, options: argparse.Namespace, name: str) -> dict[str, 
         proxy.close()
         row = ledger.judge(read_back(server.url, people[0], conversation_id))
     cuts = {"cut before": proxy.cut_before, "cut within": proxy.cut_within}
-    return row | cuts | {"answers": proxy.answers}
+    found = {"answers": proxy.answers, "doctor": see_the_doctor(database_url)}
+    return row | cuts | found
 
 
 def send_all(
