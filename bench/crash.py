@@ -92,7 +92,7 @@ class Run:
         row = self.ledger.judge(stored)
         totals = dict.fromkeys(FOLLOWED, 0)
         for follower in self.followers:
-            follower.finish(stored[-1].seq)
+            follower.finish(stored)
             faults = follower.faults(stored).values()
             for name, count in zip(FOLLOWED, faults, strict=True):
                 totals[name] += count

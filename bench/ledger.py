@@ -169,9 +169,10 @@ class Follower(threading.Thread):
             self.outages += 1
             time.sleep(PAUSE)
 
-    def finish(self, last_seq: int) -> None:
-        """Return when it has seen this message, or has waited in vain."""
-        self._last_seq, self._deadline = last_seq, time.monotonic() + PATIENCE
+    def finish(self, stored: list[Message]) -> None:
+        """Return when it has seen the last of them, or has waited in vain."""
+        self._last_seq = stored[-1].seq if stored else 0
+        self._deadline = time.monotonic() + PATIENCE
         self.join()
 
     def faults(self, stored: list[Message]) -> dict[str, int]:
