@@ -175,7 +175,8 @@ def together(race: Race, chance: random.Random) -> Counter:
         except ChatError as refusal:
             return f"refused {refusal.status}"
         except Exception as error:
-            return f"FAULT {type(error).__name__}: {error}"
+            words = str(error).partition("\n")[0]  # the rest tells ids
+            return f"FAULT {type(error).__name__}: {words}"
         finally:
             connections.close_all()
 
