@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from chats.models import AccessToken, AuditEntry, Message, SignInAttempts, User
-from chats.services.audit import record
+from chats.services.audit import entry, record
 from chats.services.messages import send_message
 from tests.factories import PASSWORD, UserFactory
 from tests.test_admin import (
@@ -65,6 +65,13 @@ def deeds() -> list[tuple]:
     """What is recorded, in order, without when."""
     columns = ("action", "actor_id", "user_id", "conversation_id", "details")
     return list(AuditEntry.objects.order_by("entry_id").values_list(*columns))
+
+
+def test_entry_of_the_operator_has_no_actor_and_no_address(message):
+    made = entry(Action.MESSAGE_REDACTED, actor=None, message_id=message.pk)
+
+    assert (made.actor_id, made.message_id) == (None, message.pk)
+    assert (made.address, made.request_id) == ("", "")
 
 
 # --- Reading bodies ------------------------------------------------------------

@@ -19,7 +19,8 @@ from chats.management.doctor import (
     facts_of,
     has_suspects,
 )
-from chats.management.invariants import EVENTS
+from chats.management.doctor import examine as examine_ranges
+from chats.management.invariants import EVENTS, Scope
 from chats.models import (
     AccessToken,
     Conversation,
@@ -42,6 +43,8 @@ from chats.services.transfer import export_conversation, import_conversation
 from chats.services.users import deactivate_user, delete_user
 from chats.uuids import uuid7
 from tests.factories import UserFactory, start
+
+HOUR = timedelta(hours=1)
 
 
 def examine(**options) -> tuple[set[str], str]:
@@ -453,8 +456,9 @@ def test_database_itself_refuses(sql, lived_in):
 
 
 def test_doctor_shows_a_few_of_each_kind_and_counts_the_rest(alice, bob):
-    for _ in range(5):
-        miscount(start(alice, bob))
+    places = [start(alice, bob) for _ in range(5)]
+    for place in places:
+        miscount(place)
 
     found, printed = examine(show=2, batch=2)
 
@@ -462,8 +466,46 @@ def test_doctor_shows_a_few_of_each_kind_and_counts_the_rest(alice, bob):
     lines = printed.splitlines()
     assert len(lines) == 3
     assert lines[2] == "participant_count: 3 more"
-    assert lines[0].startswith("participant_count: conversation ")
-    assert lines[0].endswith(": participant_count 1, but 2 take part")
+    assert lines[0] == (
+        f"participant_count: conversation {places[0].pk}: "
+        "participant_count 1, but 2 take part"
+    )
+
+
+def test_doctor_goes_through_all_rows_a_range_at_a_time(alice, bob):
+    for _ in range(5):
+        start(alice, bob)
+
+    unexpected = []
+
+    def report(*finding) -> None:
+        unexpected.append(finding)
+
+    ranges = {scope: list(examine_ranges(scope, 2, report)) for scope in Scope}
+
+    assert ranges == {
+        Scope.CONVERSATIONS: [2, 2, 1],
+        Scope.PEOPLE: [2, 0],
+        Scope.LOG: [1],
+    }
+    assert unexpected == []
+
+
+def test_doctor_allows_for_clocks_that_differ_where_the_log_was_pruned(lived_in):
+    """By another node's clock it was sent before what was pruned was stored."""
+    place = start(lived_in.owner)
+    send_message(lived_in.owner, place.pk, message_body="Pruned")
+    prune_batch(Event.objects.last_id(), size=1000)
+    event = Event.objects.create(
+        type="conversation.updated",
+        conversation_id=place.pk,
+        created_at=timezone.now() - timedelta(minutes=4),
+    )
+    assert examine()[0] == set()
+
+    Event.objects.filter(pk=event.pk).update(created_at=event.created_at - HOUR)
+
+    assert examine()[0] == {"event_missing"}
 
 
 @pytest.mark.django_db(transaction=True)
