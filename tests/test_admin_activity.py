@@ -210,14 +210,14 @@ def test_charts_have_24_hours_and_30_days_of_which_some_are_labelled(boss, alice
     moment = datetime(2026, 3, 2, 14, 34, 56, tzinfo=timezone.get_fixed_timezone(120))
     place = start(alice)
     with time_machine.travel(moment, tick=False):
-        sent(alice, place, NOON - HOUR * 24, NOON - HOUR * 23, NOON, NOON + HOUR / 2)
+        sent(alice, place, *(NOON - HOUR * n for n in (24, 23, 3, 0, -0.5)))
         hours, days = activity_for(boss)["charts"]
 
     assert hours.title == "Messages per hour, last 24 hours (UTC)"
     assert days.title == "Messages per day, last 30 days (UTC)"
     assert (hours.key, days.key) == ("hours", "days")
-    assert [value.number for value in hours.values] == [1, *[0] * 22, 2]
-    assert [value.number for value in days.values] == [*[0] * 28, 2, 2]
+    assert [value.number for value in hours.values] == [1, *[0] * 19, 1, 0, 0, 2]
+    assert [value.number for value in days.values] == [*[0] * 28, 2, 3]
     assert [value.name for value in hours.values][::23] == [
         "1 March, 13:00",
         "2 March, 12:00",

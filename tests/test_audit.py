@@ -381,3 +381,15 @@ def test_entries_past_their_retention_are_pruned(boss, alice, bob):
     call_command("prune_audit", verbosity=0)
 
     assert AuditEntry.objects.get().user_id == bob.pk
+
+
+def test_pruning_takes_the_oldest_a_batch_at_a_time(db):
+    now = timezone.now()
+    for days in (3, 5, 4, 1):
+        made = entry(Action.USER_CHANGED, actor=None, details=f"{days} days ago")
+        made.created_at = now - timedelta(days=days)
+        made.save()
+
+    before = now - timedelta(days=2)
+    assert AuditEntry.objects.prune_batch(before, 2) == 2
+    assert [deed[4] for deed in deeds()] == ["3 days ago", "1 days ago"]
