@@ -8,7 +8,8 @@ the stream all the while.
 
 Exits with 1 if something acknowledged is lost, doubled or altered, something is
 stored that nobody sent, ``seq`` has a gap, the stream lost, doubled or disordered
-anything, or the first send after a restart took longer than the limit.
+anything, the doctor finds anything wrong, or the first send after a restart took
+longer than the limit.
 """
 
 import argparse
@@ -27,25 +28,18 @@ from bench.ledger import (
     Sender,
     print_table,
     read_back,
+    see_the_doctor,
     start_conversation,
     sum_of,
 )
 from bench.replay import Person
-from bench.servers import (
-    Server,
-    call,
-    default_postgres,
-    make_people,
-    migrate,
-    postgres,
-    sqlite,
-    until,
-)
+from bench.report import add_usual, makers
+from bench.servers import Server, call, make_people, migrate, until
 
 SENDERS, FOLLOWERS = 16, 2
 BETWEEN = (0.3, 1.5)  # seconds from one success to the next kill
 LIMIT = 3.0  # seconds from being up again to the first acknowledgement
-FAULTS = ("lost", "duplicated", "altered", "unexpected", "gaps")
+FAULTS = ("lost", "duplicated", "altered", "unexpected", "gaps", "doctor")
 FOLLOWED = ("followers lost", "doubled", "out of order")
 
 
@@ -98,7 +92,7 @@ class Run:
         row = self.ledger.judge(stored)
         totals = dict.fromkeys(FOLLOWED, 0)
         for follower in self.followers:
-            follower.finish(stored[-1].seq)
+            follower.finish(stored)
             faults = follower.faults(stored).values()
             for name, count in zip(FOLLOWED, faults, strict=True):
                 totals[name] += count
@@ -110,7 +104,7 @@ def kill_server(database_url: str, kills: int, seed: int, name: str) -> dict:
     with Server(database_url) as server:
         run = Run(server.url, people, seed)
         run.kill([server.kill] * kills, server.start, name)
-        return run.judge()
+        return run.judge() | {"doctor": see_the_doctor(database_url)}
 
 
 def kill_postgres(own: Cluster, kills: int, seed: int) -> dict:
@@ -121,7 +115,7 @@ def kill_postgres(own: Cluster, kills: int, seed: int) -> dict:
         run = Run(server.url, people, seed)
         ends = [ways[number % 2] for number in range(kills)]
         run.kill(ends, own.start, "PostgreSQL itself")
-        return run.judge()
+        return run.judge() | {"doctor": see_the_doctor(own.url)}
 
 
 def arguments() -> argparse.Namespace:
@@ -131,32 +125,22 @@ def arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--kills", type=int, default=30, help="of the server (%(default)s)")
     add("--outages", type=int, default=10, help="of PostgreSQL (%(default)s)")
-    add("--quick", action="store_true", help="5 kills and 2 outages")
-    add("--only", choices=("SQLite", "PostgreSQL", "outages"), help="one of the three")
     add("--seed", type=int, default=1, help="of the moments (%(default)s)")
     add("--limit", type=float, default=LIMIT, help="seconds (%(default)s)")
-    add(
-        "--postgres",
-        metavar="URL",
-        default=default_postgres(),
-        help="a server on which a database may be made (%(default)s)",
-    )
+    add_usual(parser, quick="5 kills and 2 outages", writes=False)
     options = parser.parse_args()
     if options.quick:
-        options.kills, options.outages = 5, 2
+        options.kills, options.outages = min(options.kills, 5), min(options.outages, 2)
     return options
 
 
 def run_all(options: argparse.Namespace) -> dict[str, dict]:
     rows = {}
-    if options.only in {None, "SQLite"}:
-        with sqlite() as url:
-            rows["SQLite"] = kill_server(url, options.kills, options.seed, "on SQLite")
-    if options.only in {None, "PostgreSQL"}:
-        with postgres(options.postgres) as url:
-            row = kill_server(url, options.kills, options.seed, "on PostgreSQL")
-            rows["PostgreSQL"] = row
-    if options.only in {None, "outages"}:
+    for name, maker in makers(options).items() if options.kills else ():
+        with maker() as url:
+            row = kill_server(url, options.kills, options.seed, f"on {name}")
+            rows[name] = row
+    if options.outages and "PostgreSQL" in options.database:
         with cluster() as own:
             row = kill_postgres(own, options.outages, options.seed)
             rows["PostgreSQL itself"] = row

@@ -135,7 +135,7 @@ class Run:
 
     def judge(self) -> dict[str, int]:
         stored = read_back(self.server.url, self.people[0], self.conversation_id)
-        self.follower.finish(stored[-1].seq)
+        self.follower.finish(stored)
         followed = self.follower.faults(stored)
         row = self.ledger.judge(stored)
         return row | {f"stream: {name}": n for name, n in followed.items()}

@@ -21,7 +21,7 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,7 +31,8 @@ from schemathesis.engine import events, from_schema
 from schemathesis.transport.wsgi import WSGI_TRANSPORT
 from tqdm import tqdm
 
-from bench.servers import ROOT, default_postgres, environment, postgres, sqlite
+from bench.report import add_usual, makers
+from bench.servers import ROOT, environment
 
 CALLERS = ("anonymous", "guest", "admin", "superuser")
 EXAMPLES = 30  # of each operation, besides the edges of its values: 24,000 calls
@@ -278,17 +279,10 @@ def arguments() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--examples", type=int, default=EXAMPLES, help="an operation (%(default)s)")
-    add("--quick", action="store_true", help="5 examples an operation")
     add("--seed", type=int, default=1, help="decides the calls (%(default)s)")
-    add("--only", choices=("SQLite", "PostgreSQL"), help="one database")
     add("--callers", nargs="+", choices=CALLERS, default=CALLERS, help="only these")
     add("--answers", action="store_true", help="print how each operation answered")
-    add(
-        "--postgres",
-        metavar="URL",
-        default=default_postgres(),
-        help="a server on which a database may be made (%(default)s)",
-    )
+    add_usual(parser, quick="5 examples an operation", writes=False)
     add("--inside", choices=CALLERS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.examples = 5 if options.quick else options.examples
@@ -302,19 +296,15 @@ def main() -> None:
         return
     print_row(["", "", *PHASES, "all", "faults"])
     total, faults = 0, Counter()
-    with ExitStack() as stack:
-        urls = {}
-        if options.only != "PostgreSQL":
-            urls["SQLite"] = stack.enter_context(sqlite())
-        if options.only != "SQLite":
-            urls["PostgreSQL"] = stack.enter_context(postgres(options.postgres))
-        for (name, url), caller in itertools.product(urls.items(), options.callers):
-            found = run_on(url, caller, options)
-            counts = [found.calls[phase] for phase in PHASES]
-            print_row([name, caller, *counts, sum(counts), found.faults.total()])
-            if options.answers:
-                print_answers(found)
-            total, faults = total + sum(counts), faults + found.faults
+    for name, maker in makers(options).items():
+        with maker() as url:
+            for caller in options.callers:
+                found = run_on(url, caller, options)
+                counts = [found.calls[phase] for phase in PHASES]
+                print_row([name, caller, *counts, sum(counts), found.faults.total()])
+                if options.answers:
+                    print_answers(found)
+                total, faults = total + sum(counts), faults + found.faults
     for fault, count in faults.most_common():
         print(f"\n{count} times: {fault}")
     print(f"{total} calls, {faults.total()} faults")

@@ -10,7 +10,6 @@ from bench.population import ABSENT, MISSED, RARE, Place
 from bench.servers import call
 
 DEEP = 20  # pages
-OLD_CURSOR = "1-0"  # before the oldest event that is kept
 
 CALLS = {
     "send": "send",
@@ -72,7 +71,7 @@ class Caller(NamedTuple):
             "search common": f"{messages}&search={place.common}",
             "search rare": f"{messages}&search={RARE}",
             "search absent": f"{messages}&search={ABSENT}",
-            "events": f"/api/events/?after={OLD_CURSOR}&limit=100",
+            "events": f"/api/events/?after={place.log_begins}&limit=100",
             "users": users,
             "users search": f"{users}&search=seldom",
         }

@@ -26,14 +26,8 @@ from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from bench import noting
-from bench.servers import (
-    Server,
-    default_postgres,
-    environment,
-    postgres,
-    run_python,
-    sqlite,
-)
+from bench.report import add_usual, makers
+from bench.servers import Server, environment, run_python
 
 PROCESSES = 4
 AT_ONCE = 48  # guesses under way at any time
@@ -182,21 +176,22 @@ def arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--guesses", type=int, default=2000, help="in all (default: %(default)s)")
-    add("--postgres", action="store_true", help="on PostgreSQL instead of SQLite")
-
-    return parser.parse_args()
+    add("--guesses", type=int, default=2000, help="a database (default: %(default)s)")
+    add_usual(parser, quick="300 guesses", writes=False)
+    options = parser.parse_args()
+    options.guesses = 300 if options.quick else options.guesses
+    return options
 
 
 def main() -> int:
     options = arguments()
     each = max(1, options.guesses // len(ATTACKS))
-    with ExitStack() as stack:
-        database = postgres(default_postgres()) if options.postgres else sqlite()
-        url = stack.enter_context(database)
-        directory = stack.enter_context(tempfile.TemporaryDirectory())
-        noted = Path(directory) / "evaluated"
-        held = [run(attack, each, url, noted) for attack in ATTACKS]
+    held = []
+    for name, maker in makers(options).items():
+        print(name)
+        with maker() as url, tempfile.TemporaryDirectory() as directory:
+            noted = Path(directory) / "evaluated"
+            held += [run(attack, each, url, noted) for attack in ATTACKS]
     return 0 if all(held) else 1
 
 

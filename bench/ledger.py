@@ -4,6 +4,8 @@ import http.client
 import json
 import random
 import socket
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -14,7 +16,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from bench.replay import Message, Person
-from bench.servers import Reader, call, stream_request
+from bench.servers import ROOT, Reader, call, environment, stream_request
 
 ANSWER_TIMEOUT = 10.0  # seconds
 PAUSE = 0.05  # seconds before trying again
@@ -167,9 +169,10 @@ class Follower(threading.Thread):
             self.outages += 1
             time.sleep(PAUSE)
 
-    def finish(self, last_seq: int) -> None:
-        """Return when it has seen this message, or has waited in vain."""
-        self._last_seq, self._deadline = last_seq, time.monotonic() + PATIENCE
+    def finish(self, stored: list[Message]) -> None:
+        """Return when it has seen the last of them, or has waited in vain."""
+        self._last_seq = stored[-1].seq if stored else 0
+        self._deadline = time.monotonic() + PATIENCE
         self.join()
 
     def faults(self, stored: list[Message]) -> dict[str, int]:
@@ -228,6 +231,14 @@ def read_back(url: str, person: Person, conversation_id: str) -> list[Message]:
         found += [message_of(row) for row in page["results"]]
         query = urlsplit(page["next"] or "").query
     return found
+
+
+def see_the_doctor(database_url: str) -> int:
+    """Return 0, or 1 if the doctor finds something wrong, which it prints."""
+    command = [sys.executable, "manage.py", "doctor", "--verbosity", "0"]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment(database_url), check=False
+    ).returncode
 
 
 def print_table(rows: dict[str, dict[str, object]]) -> None:

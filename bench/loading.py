@@ -92,9 +92,13 @@ def store_messages(population: Population) -> None:
 
 
 def store_events(population: Population) -> None:
+    """Store those of the newest messages; the log is pruned through one before."""
     from bench import bulk
-    from chats.models import Event
+    from chats.models import Event, EventLog
 
+    first = Event.objects.create(conversation_id=population.large.key)
+    EventLog.objects.create(pruned_through_id=first.pk)
+    first.delete()
     kind = Event.Type.MESSAGE_CREATED.value
     names = ("type", "conversation_id", "message_id", "actor_id", "created_at")
     bulk.write(Event, names, ((kind, *event) for event in population.events))
@@ -126,16 +130,16 @@ def store_rooms(population: Population) -> None:
 
 def store_participants(population: Population) -> None:
     from bench import bulk
-    from chats.models import Participant
+    from chats.models import EventLog, Participant
     from chats.models.participants import hour_of
 
-    at = bulk.stored(population.start)
+    at, joining = bulk.stored(population.start), EventLog.pruned_through()
     names = ("conversation_id", "user_id", "last_read_seq", "joined_at")
     bulk.write(
         Participant,
-        (*names, "active_hour", "has_unread"),
+        (*names, "first_event_id", "active_hour", "has_unread"),
         (
-            (room.key, person_id(who), read, at, hour, read < room.depth)
+            (room.key, person_id(who), read, at, joining, hour, read < room.depth)
             for room in population.rooms
             for hour in [hour_of(room.updated or population.start)]
             for who in members(population, room)
@@ -154,7 +158,7 @@ def described(population: Population) -> Place:
     from django.test import Client
 
     from chats.events import cursors, log
-    from chats.models import AccessToken, Message, User
+    from chats.models import AccessToken, EventLog, Message, User
 
     people = {user.username: user for user in User.objects.filter(username__in=CAST)}
     callers = [
@@ -172,7 +176,8 @@ def described(population: Population) -> Place:
     large = population.large
     unread = Message.objects.filter(conversation_id=large.key).order_by("seq")
     heard = log.visible_to(people[CAST[0]].pk, 0).reverse()
-    before = heard.values_list("pk", flat=True)[MISSED:].first() or 0
+    begin = EventLog.pruned_through()
+    before = heard.values_list("pk", flat=True)[MISSED:].first() or begin
     early = population.start + population.messages // 10 * population.step
     return Place(
         *callers,
@@ -184,4 +189,5 @@ def described(population: Population) -> Place:
         early=f"{early:%Y-%m-%dT%H:%M:%S}Z",
         common=common_word(population.texts),
         missed=cursors.encode(before),
+        log_begins=cursors.encode(begin),
     )

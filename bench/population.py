@@ -49,6 +49,7 @@ class Place(NamedTuple):
     early: str  # a time by which a tenth of all was said
     common: str  # a word of many bodies
     missed: str  # the cursor behind which the first has missed ``MISSED`` events
+    log_begins: str  # the cursor just before the oldest event that is kept
 
 
 class Room:

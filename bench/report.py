@@ -1,4 +1,4 @@
-"""What all measuring programs share: their options, goals, tables and page."""
+"""What the programs share: their options, goals, tables and page."""
 
 import argparse
 import sys
@@ -17,12 +17,20 @@ Maker = Callable[[], AbstractContextManager[str]]
 
 
 def add_usual(
-    parser: argparse.ArgumentParser, *, quick: str, databases: bool = True
+    parser: argparse.ArgumentParser,
+    *,
+    quick: str,
+    databases: bool = True,
+    writes: bool = True,
 ) -> None:
-    """Add the options that every program has; ``quick`` says what it leaves out."""
+    """Add the options that every program has; ``quick`` says what it leaves out.
+
+    Not all can be told which databases, or write into the page.
+    """
     add = parser.add_argument
     add("--quick", action="store_true", help=quick)
-    add("--write", action="store_true", help=f"into {PAGE.relative_to(ROOT)}")
+    if writes:
+        add("--write", action="store_true", help=f"into {PAGE.relative_to(ROOT)}")
     if databases:
         add("--database", nargs="+", choices=DATABASES, default=list(DATABASES))
     add(

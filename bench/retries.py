@@ -2,8 +2,8 @@
 
 A TCP proxy between the clients and the server cuts connections: before the answer's
 first byte, or within it. Every message is sent until it is acknowledged, always with
-the same client_id. Exits with 1 if one is lost, doubled or altered, or ``seq`` has a
-gap.
+the same client_id. Exits with 1 if one is lost, doubled or altered, ``seq`` has a gap,
+or the doctor finds anything wrong.
 """
 
 import argparse
@@ -23,15 +23,17 @@ from bench.ledger import (
     Sender,
     print_table,
     read_back,
+    see_the_doctor,
     start_conversation,
     sum_of,
 )
 from bench.replay import Person
-from bench.servers import Server, default_postgres, make_people, postgres, sqlite
+from bench.report import add_usual, makers
+from bench.servers import Server, make_people
 
 SENDERS = 8
 FAULTS = ("unknown", "lost", "duplicated", "altered", "unexpected", "gaps")
-
+FAULTS += ("doctor",)
 
 LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
@@ -106,7 +108,8 @@ def run(database_url: str, options: argparse.Namespace, name: str) -> dict[str, 
         proxy.close()
         row = ledger.judge(read_back(server.url, people[0], conversation_id))
     cuts = {"cut before": proxy.cut_before, "cut within": proxy.cut_within}
-    return row | cuts | {"answers": proxy.answers}
+    found = {"answers": proxy.answers, "doctor": see_the_doctor(database_url)}
+    return row | cuts | found
 
 
 def send_all(
@@ -148,15 +151,8 @@ def arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--sends", type=int, default=5000, help="messages (%(default)s)")
     add("--share", type=float, default=0.3, help="of answers lost (%(default)s)")
-    add("--quick", action="store_true", help="300 messages")
-    add("--only", choices=("SQLite", "PostgreSQL"), help="one database")
     add("--seed", type=int, default=1, help="of the cuts (%(default)s)")
-    add(
-        "--postgres",
-        metavar="URL",
-        default=default_postgres(),
-        help="a server on which a database may be made (%(default)s)",
-    )
+    add_usual(parser, quick="300 messages", writes=False)
     options = parser.parse_args()
     options.sends = 300 if options.quick else options.sends
     return options
@@ -165,12 +161,9 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     options = arguments()
     rows = {}
-    if options.only != "PostgreSQL":
-        with sqlite() as url:
-            rows["SQLite"] = run(url, options, "SQLite")
-    if options.only != "SQLite":
-        with postgres(options.postgres) as url:
-            rows["PostgreSQL"] = run(url, options, "PostgreSQL")
+    for name, maker in makers(options).items():
+        with maker() as url:
+            rows[name] = run(url, options, name)
     print_table(rows)
     is_wrong = sum_of(rows.values(), *FAULTS)
     sys.exit("Something is wrong: see the table." if is_wrong else 0)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from django.core.cache import cache
+from django.db import connections
 from rest_framework.test import APIClient
 
 from chats.events import cursors
@@ -23,6 +24,17 @@ def _empty_cache():
     """Neither throttle counters nor an outage of the cache outlive a test."""
     cache.clear()
     breaker.succeed()
+
+
+@pytest.fixture
+def patient_database(monkeypatch) -> None:
+    """For threads that write at once: their connections queue for as long as a slow
+    machine takes. After the usual 5 seconds a call is 503, which is right, too."""
+    database = connections.databases["default"]
+    name, value = "options", "-c lock_timeout=60000"
+    if database["ENGINE"].endswith("sqlite3"):
+        name, value = "timeout", 60
+    monkeypatch.setitem(database["OPTIONS"], name, value)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 from django.contrib.auth.models import Permission
 from django.core.cache import cache
 from django.db import connection
@@ -12,13 +13,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from chats import metrics
-from chats.admin import hours
+from chats.admin import activity, hours
 from chats.admin.activity import activity_for
 from chats.admin.charts import Chart, Value, round_up
 from chats.admin.hours import hours_of_conversation, hours_of_person
 from chats.admin.tallies import Tallies, Tally
-from chats.models import Message, SignInAttempts, User
-from chats.services.conversations import erase_conversation
+from chats.models import Event, Message, SignInAttempts, User
+from chats.services.conversations import erase_conversation, rename_conversation
 from chats.services.messages import send_message
 from tests.factories import UserFactory, start
 from tests.test_admin import signed_in
@@ -96,6 +97,17 @@ def test_tally_goes_on_where_the_budget_ended(alice, conversation):
     assert seen == [Tally(2, minutes[2]), Tally(4, minutes[4]), Tally(5, NOON)]
 
 
+def test_tally_whose_budget_is_just_enough_is_whole(
+    alice, conversation, django_assert_num_queries
+):
+    sent(alice, conversation, NOON - HOUR / 2, NOON - HOUR / 3)
+    tallies = Tallies(NOON + HOUR, budget=2)
+
+    assert tallies.count(LAST_HOUR) == Tally(2, NOON)
+    with django_assert_num_queries(0):  # whose budget is spent, counts no more
+        assert tallies.count((NOON, NOON + HOUR)) == Tally(0, NOON)
+
+
 def test_tallies_of_long_ago_are_forgotten(db):
     tallies = Tallies(NOON)
     tallies.count(LAST_HOUR)
@@ -120,9 +132,17 @@ def test_chart_scales_its_bars_and_tells_of_what_is_missing():
     values = [Value("Monday", "Mon", 1000), Value("Tuesday", "", 0, is_whole=False)]
     chart = Chart("days", "Days", values, rest="Older ones are still being counted.")
 
-    assert [(bar.y, bar.height) for bar in chart.bars] == [
-        ("0.0", "120.0"),
-        ("120.0", "0.0"),
+    assert [bar[1:] for bar in chart.bars] == [
+        ("36.0", "0.0", "288.0", "120.0", "180.0"),
+        ("396.0", "120.0", "288.0", "0.0", "540.0"),
+    ]
+    assert Chart("days", "Days", values[:1], rest="").is_whole is True
+    assert Chart("days", "Days", [Value("Monday", "", 1)], rest="").lines == [
+        ("0.0", "1")
+    ]
+    assert Chart("days", "Days", [Value("Monday", "", 2)], rest="").lines == [
+        ("0.0", "2"),
+        ("60.0", "1"),
     ]
     assert chart.lines == [("0.0", "1,000"), ("60.0", "500")]
     assert chart.description == (
@@ -141,18 +161,25 @@ def test_front_page_tells_what_goes_on(boss, alice, bob, conversation):
     window = now + timedelta(minutes=10)
     SignInAttempts.objects.create(key="a", attempts=3, window_ends_at=window)
     SignInAttempts.objects.create(key="b", attempts=9, window_ends_at=now - HOUR)
+    SignInAttempts.objects.create(key="c", attempts=9, window_ends_at=now + HOUR)
+    SignInAttempts.objects.create(key="d", attempts=0, window_ends_at=window)
     metrics.open_streams.set(7)
 
     shown = activity_for(boss)
     metrics.open_streams.set(0)
 
-    assert {fact.name: fact.number for fact in shown["facts"]} == {
-        "People here now": "2",
-        "People in a day": "3",
-        "Open streams": "7",
-        "Oldest event kept": f"{now.day} {now:%b %Y}",
-        "Failed sign-ins": "3",
-    }
+    assert shown["facts"] == [
+        ("People here now", "2", "last minute"),
+        ("People in a day", "3", "last 24 hours"),
+        ("Open streams", "7", "of this process"),
+        (
+            "Oldest event kept",
+            f"{now.day} {now:%b %Y}",
+            "older cursors are refused",
+        ),
+        ("Failed sign-ins", "3", "in 15 minutes, the highest of 1 counters"),
+    ]
+    assert shown["looked_at"] == "10,000"
     hours, days = shown["charts"]
     assert sum(value.number for value in hours.values) == 3
     assert [value.number for value in days.values][-3] == 1
@@ -162,6 +189,93 @@ def test_front_page_tells_what_goes_on(boss, alice, bob, conversation):
     people = [(str(name), str(count)) for name, count in shown["people"]]
     assert [">alice<" in name for name, _ in people] == [True, False]
     assert [">3<" in count for _, count in people] == [True, False]
+    assert f"?conversation={conversation.pk}" in busiest[0][1]
+
+
+def test_front_page_without_anything_says_so(boss):
+    boss.last_seen_at = None
+    boss.save()
+
+    assert facts(boss) == {
+        "People here now": "0",
+        "People in a day": "0",
+        "Open streams": "0",
+        "Oldest event kept": "none",
+        "Failed sign-ins": "0",
+    }
+
+
+@pytest.mark.parametrize(("most", "told"), [(1, "over 1"), (2, "2")])
+def test_people_are_counted_up_to_a_bound(most, told, boss, alice, monkeypatch):
+    monkeypatch.setattr(activity, "MOST_COUNTED", most)
+    User.objects.update(last_seen_at=timezone.now())
+
+    assert facts(boss)["People in a day"] == told
+
+
+def test_charts_have_24_hours_and_30_days_of_which_some_are_labelled(boss, alice):
+    moment = datetime(2026, 3, 2, 14, 34, 56, tzinfo=timezone.get_fixed_timezone(120))
+    place = start(alice)
+    with time_machine.travel(moment, tick=False):
+        sent(alice, place, *(NOON - HOUR * n for n in (24, 23, 3, 0, -0.5)))
+        hours, days = activity_for(boss)["charts"]
+
+    assert hours.title == "Messages per hour, last 24 hours (UTC)"
+    assert days.title == "Messages per day, last 30 days (UTC)"
+    assert (hours.key, days.key) == ("hours", "days")
+    assert [value.number for value in hours.values] == [1, *[0] * 19, 1, 0, 0, 2]
+    assert [value.number for value in days.values] == [*[0] * 28, 2, 3]
+    assert [value.name for value in hours.values][::23] == [
+        "1 March, 13:00",
+        "2 March, 12:00",
+    ]
+    assert [value.name for value in days.values][::29] == ["1 February", "2 March"]
+    labels = ["15:00", "18:00", "21:00", "00:00", "03:00", "06:00", "09:00", "12:00"]
+    assert [value.label for value in hours.values if value.label] == labels
+    labels = ["5 Feb", "10 Feb", "15 Feb", "20 Feb", "25 Feb", "2 Mar"]
+    assert [value.label for value in days.values if value.label] == labels
+    assert (hours.is_whole, days.is_whole) == (True, True)
+
+
+def busiest_of(staff: User) -> list[str]:
+    """Return the titles, which have a word each."""
+    shown = activity_for(staff)["busiest"]
+    return [str(name).partition(">")[2].partition("<")[0] for name, _ in shown]
+
+
+def test_the_busiest_are_the_five_with_the_most_messages(boss, alice, monkeypatch):
+    places = [start(alice, title=f"Place-{number}") for number in range(6)]
+    for number, place in enumerate(places):
+        sent(alice, place, *[timezone.now()] * (number + 1))
+
+    expected = [f"Place-{number}" for number in (5, 4, 3, 2, 1)]
+    assert busiest_of(boss) == expected
+    monkeypatch.setattr(activity, "LOOKED_AT", 6)  # all of them of the last one
+    assert busiest_of(boss) == expected[:1]
+
+
+def test_the_busiest_are_so_by_messages_of_the_last_day(boss, alice):
+    now = timezone.now()
+    lately, before, renamed = (
+        start(alice, title=title) for title in ("Lately", "Before", "Renamed")
+    )
+    sent(alice, lately, now)
+    sent(alice, before, now - timedelta(days=2))
+    rename_conversation(alice, renamed.pk, title="Renamed-again")
+
+    assert busiest_of(boss) == ["Lately"]
+
+
+def test_the_busiest_are_found_without_events_of_another_day(boss, alice, monkeypatch):
+    now = timezone.now()
+    monkeypatch.setattr(activity, "BUSIEST", 1)
+    lately, before = (start(alice, title=title) for title in ("Lately", "Before"))
+    sent(alice, lately, now)
+    sent(alice, before, now - timedelta(days=2), now - timedelta(days=2))
+    old = Event.objects.filter(conversation_id=before.pk)
+    old.update(created_at=now - timedelta(days=2))
+
+    assert busiest_of(boss) == ["Lately"]
 
 
 def test_front_page_draws_with_texts_for_those_who_do_not_see(boss, conversation):

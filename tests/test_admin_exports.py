@@ -1,12 +1,15 @@
 """Lists of the admin as CSV: what is in them, for whom, and what is recorded."""
 
 import csv
+from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
+import time_machine
 from django.contrib.auth.models import Permission
 
 from chats.admin import exports
-from chats.admin.exports import cell
+from chats.admin.exports import cell, lines_of
 from chats.admin.messages import runs_of
 from chats.models import AuditEntry, User
 from chats.services.audit import joined
@@ -70,6 +73,7 @@ def table(response) -> list[dict[str, str]]:
         (" a", " a"),
         (None, ""),
         (7, "7"),
+        (datetime(2026, 3, 2, 12, tzinfo=UTC), "2026-03-02T12:00:00+00:00"),
     ],
 )
 def test_cell_is_no_formula(value, text):
@@ -95,8 +99,12 @@ def test_numbers_in_the_audit_are_told_as_runs_and_cut_to_fit():
 
 
 def test_conversations_are_exported_with_what_is_found(boss, conversation, alice):
-    response = export(boss, "conversation", conversation)
+    with time_machine.travel(datetime(2026, 3, 2, 12, tzinfo=UTC), tick=False):
+        response = export(boss, "conversation", conversation)
 
+    assert response.headers["Content-Disposition"] == (
+        'attachment; filename="conversation-2026-03-02.csv"'
+    )
     assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
     (row,) = table(response)
     assert row["title"] == "Plans"
@@ -113,6 +121,12 @@ def test_export_keeps_the_order_of_the_list_over_chunks(boss, monkeypatch):
     names = [person.username for person in reversed(people)]
     assert [row["username"] for row in rows] == [*names, "boss"]
     assert "password" not in rows[0]
+
+
+def test_export_leaves_out_what_is_gone_when_it_is_read(alice, bob):
+    lines = lines_of(User, [alice.pk, UUID(int=1), bob.pk], ("username",))
+
+    assert "".join(lines).splitlines() == ['"username"', '"alice"', '"bob"']
 
 
 def test_export_of_too_many_rows_is_refused(boss, alice, monkeypatch):

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from chats.models import AccessToken, AuditEntry, Message, SignInAttempts, User
-from chats.services.audit import record
+from chats.services.audit import entry, record
 from chats.services.messages import send_message
 from tests.factories import PASSWORD, UserFactory
 from tests.test_admin import (
@@ -65,6 +65,13 @@ def deeds() -> list[tuple]:
     """What is recorded, in order, without when."""
     columns = ("action", "actor_id", "user_id", "conversation_id", "details")
     return list(AuditEntry.objects.order_by("entry_id").values_list(*columns))
+
+
+def test_entry_of_the_operator_has_no_actor_and_no_address(message):
+    made = entry(Action.MESSAGE_REDACTED, actor=None, message_id=message.pk)
+
+    assert (made.actor_id, made.message_id) == (None, message.pk)
+    assert (made.address, made.request_id) == ("", "")
 
 
 # --- Reading bodies ------------------------------------------------------------
@@ -374,3 +381,15 @@ def test_entries_past_their_retention_are_pruned(boss, alice, bob):
     call_command("prune_audit", verbosity=0)
 
     assert AuditEntry.objects.get().user_id == bob.pk
+
+
+def test_pruning_takes_the_oldest_a_batch_at_a_time(db):
+    now = timezone.now()
+    for days in (3, 5, 4, 1):
+        made = entry(Action.USER_CHANGED, actor=None, details=f"{days} days ago")
+        made.created_at = now - timedelta(days=days)
+        made.save()
+
+    before = now - timedelta(days=2)
+    assert AuditEntry.objects.prune_batch(before, 2) == 2
+    assert [deed[4] for deed in deeds()] == ["3 days ago", "1 days ago"]

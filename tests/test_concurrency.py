@@ -28,19 +28,12 @@ from chats.models.participants import hour_of
 from chats.services import conversations, messages, staff, users
 from tests.factories import PASSWORD, UserFactory, start
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("patient_database"),
+]
 
 THREADS = 8
-
-
-@pytest.fixture(autouse=True)
-def _patient_database(monkeypatch):
-    """Let writers queue for as long as a slow machine takes."""
-    database = connections.databases["default"]
-    name, value = "options", "-c lock_timeout=60000"
-    if database["ENGINE"].endswith("sqlite3"):
-        name, value = "timeout", 60
-    monkeypatch.setitem(database["OPTIONS"], name, value)
 
 
 def together(calls: Iterable[Callable]) -> list:

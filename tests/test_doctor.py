@@ -12,7 +12,15 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from chats.management.doctor import CHECKS
+from chats.management.doctor import (
+    CHECKS,
+    FIRST_ID,
+    LAST_ID,
+    facts_of,
+    has_suspects,
+)
+from chats.management.doctor import examine as examine_ranges
+from chats.management.invariants import EVENTS, Scope
 from chats.models import (
     AccessToken,
     Conversation,
@@ -31,9 +39,12 @@ from chats.services.conversations import (
 )
 from chats.services.messages import delete_message, edit_message, send_message
 from chats.services.pruning import prune_batch
+from chats.services.transfer import export_conversation, import_conversation
 from chats.services.users import deactivate_user, delete_user
 from chats.uuids import uuid7
 from tests.factories import UserFactory, start
+
+HOUR = timedelta(hours=1)
 
 
 def examine(**options) -> tuple[set[str], str]:
@@ -177,6 +188,15 @@ def forget_an_event(place: Conversation) -> None:
     Event.objects.filter(message_id=message.pk, type="message.created").delete()
 
 
+def forget_the_first_event(place: Conversation) -> None:
+    message = place.messages.get(seq=1)
+    Event.objects.filter(message_id=message.pk).delete()
+
+
+def forget_the_last_event(place: Conversation) -> None:
+    Event.objects.filter(message_id=place.last_message_id).delete()
+
+
 def empty_the_log(place: Conversation) -> None:
     Event.objects.all().delete()
 
@@ -185,6 +205,10 @@ def double_an_event(place: Conversation) -> None:
     event = Event.objects.filter(type="message.created").first()
     event.pk = None
     event.save(force_insert=True)
+
+
+def tell_of_an_edit_as_of_a_creation(place: Conversation) -> None:
+    Event.objects.filter(type="message.updated").update(type="message.created")
 
 
 def swap_events(place: Conversation) -> None:
@@ -209,6 +233,18 @@ def tell_of_no_message(place: Conversation) -> None:
     Event.objects.create(
         type="message.updated", conversation_id=place.pk, message_id=uuid7()
     )
+
+
+def tell_of_a_message_elsewhere(place: Conversation) -> None:
+    other = start(place.owner)
+    message, _ = send_message(place.owner, other.pk, message_body="Elsewhere")
+    Event.objects.create(
+        type="message.updated", conversation_id=place.pk, message_id=message.pk
+    )
+
+
+def create_again(place: Conversation) -> None:
+    Event.objects.create(type="conversation.created", conversation_id=place.pk)
 
 
 def join_by_another_event(place: Conversation) -> None:
@@ -325,12 +361,17 @@ BREAKS: list[tuple[Callable, str]] = [
     (store_a_message_of_nowhere, "conversation_absent"),
     (store_a_participant_of_nowhere, "conversation_absent"),
     (forget_an_event, "event_missing"),
+    (forget_the_first_event, "event_missing"),
+    (forget_the_last_event, "event_missing"),
     (empty_the_log, "event_missing"),
     (double_an_event, "event_order"),
+    (tell_of_an_edit_as_of_a_creation, "event_order"),
     (swap_events, "event_order"),
     (live_on, "event_life"),
+    (create_again, "event_life"),
     (tell_of_nothing, "event_of_nothing"),
     (tell_of_no_message, "event_of_no_message"),
+    (tell_of_a_message_elsewhere, "event_of_no_message"),
     (join_by_another_event, "first_event_id"),
     (join_in_the_future, "first_event_id"),
     (end_before_the_beginning, "past_span"),
@@ -361,6 +402,36 @@ def test_doctor_names_what_is_broken(break_it, name, lived_in):
     assert f"{name}: " in printed
 
 
+OF_EVENTS = {check.name for check in EVENTS}
+
+
+@pytest.mark.parametrize(
+    "break_it", [break_it for break_it, name in BREAKS if name in OF_EVENTS]
+)
+def test_doctor_suspects_what_the_checks_of_events_would_find(break_it, lived_in):
+    break_it(lived_in)
+
+    assert has_suspects(facts_of(FIRST_ID, LAST_ID))
+
+
+@pytest.mark.parametrize("kept", [0, 1, 5, 1000])
+def test_doctor_suspects_nothing_in_a_sound_database(lived_in, kept):
+    """Or it would run every check in every range: right, and slow."""
+    place = start(lived_in.owner)
+    send_message(lived_in.owner, place.pk, message_body="To be imported")
+    lines = list(export_conversation(place.pk))
+    delete_conversation(lived_in.owner, place.pk)
+    for going_on in (True, False):
+        new = {"conversation_id": uuid7(), "message_id": uuid7()}
+        lines = [line | {key: new[key] for key in new if key in line} for line in lines]
+        imported, _ = import_conversation(lines)
+        if going_on:
+            send_message(imported.owner, imported.pk, message_body="Here again")
+    prune_batch(Event.objects.last_id() - kept, size=1000)
+
+    assert not has_suspects(facts_of(FIRST_ID, LAST_ID))
+
+
 def test_every_check_is_known_to_find_something():
     assert {name for _, name in BREAKS} == {check.name for check in CHECKS}
 
@@ -385,8 +456,9 @@ def test_database_itself_refuses(sql, lived_in):
 
 
 def test_doctor_shows_a_few_of_each_kind_and_counts_the_rest(alice, bob):
-    for _ in range(5):
-        miscount(start(alice, bob))
+    places = [start(alice, bob) for _ in range(5)]
+    for place in places:
+        miscount(place)
 
     found, printed = examine(show=2, batch=2)
 
@@ -394,8 +466,46 @@ def test_doctor_shows_a_few_of_each_kind_and_counts_the_rest(alice, bob):
     lines = printed.splitlines()
     assert len(lines) == 3
     assert lines[2] == "participant_count: 3 more"
-    assert lines[0].startswith("participant_count: conversation ")
-    assert lines[0].endswith(": participant_count 1, but 2 take part")
+    assert lines[0] == (
+        f"participant_count: conversation {places[0].pk}: "
+        "participant_count 1, but 2 take part"
+    )
+
+
+def test_doctor_goes_through_all_rows_a_range_at_a_time(alice, bob):
+    for _ in range(5):
+        start(alice, bob)
+
+    unexpected = []
+
+    def report(*finding) -> None:
+        unexpected.append(finding)
+
+    ranges = {scope: list(examine_ranges(scope, 2, report)) for scope in Scope}
+
+    assert ranges == {
+        Scope.CONVERSATIONS: [2, 2, 1],
+        Scope.PEOPLE: [2, 0],
+        Scope.LOG: [1],
+    }
+    assert unexpected == []
+
+
+def test_doctor_allows_for_clocks_that_differ_where_the_log_was_pruned(lived_in):
+    """By another node's clock it was sent before what was pruned was stored."""
+    place = start(lived_in.owner)
+    send_message(lived_in.owner, place.pk, message_body="Pruned")
+    prune_batch(Event.objects.last_id(), size=1000)
+    event = Event.objects.create(
+        type="conversation.updated",
+        conversation_id=place.pk,
+        created_at=timezone.now() - timedelta(minutes=4),
+    )
+    assert examine()[0] == set()
+
+    Event.objects.filter(pk=event.pk).update(created_at=event.created_at - HOUR)
+
+    assert examine()[0] == {"event_missing"}
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,15 +1,18 @@
 """Leaving with one's data; taking a conversation out and putting it back."""
 
 import json
+from datetime import timedelta
 from io import StringIO
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
 from chats.models import (
     AccessToken,
@@ -19,6 +22,7 @@ from chats.models import (
     Message,
     Participant,
     User,
+    UserSession,
 )
 from chats.services.conversations import delete_conversation, remove_participant
 from chats.services.messages import (
@@ -79,11 +83,15 @@ def test_export_has_all_that_is_mine_and_nothing_else(
     token, _ = AccessToken.objects.issue(alice, "laptop", None)
     send_message(mallory, start(mallory, bob).pk, message_body="Not for alice")
 
-    response = signed_in_alice.get(URL)
-    lines = lines_of(response)
+    now = timezone.now()
+    with time_machine.travel(now, tick=False):
+        response = signed_in_alice.get(URL)
+        lines = lines_of(response)
 
     assert response.headers["Content-Type"] == "application/x-ndjson"
-    assert response.headers["Content-Disposition"].startswith("attachment; filename=")
+    assert response.headers["Content-Disposition"] == (
+        f'attachment; filename="messaging-{now.date()}.ndjson"'
+    )
     assert [line["type"] for line in lines] == (
         ["export", "user", "token", "session", "conversation"]
         + ["participant"] * 2
@@ -112,6 +120,34 @@ def test_export_has_sessions_as_the_list_of_them_has(signed_in_alice, as_alice, 
     )
     assert shown.pop("is_current") is False
     assert lines == [{"type": "session", **shown}]
+
+
+def test_export_leaves_out_sessions_that_have_run_out(signed_in_alice, alice):
+    ended = timezone.now() - timedelta(seconds=1)
+    UserSession.objects.create(session_key="k", user=alice, expire_date=ended)
+
+    assert len(of_type(lines_of(signed_in_alice.get(URL)), "session")) == 1
+
+
+def test_export_is_recorded_as_of_its_person(signed_in_alice, alice):
+    lines_of(signed_in_alice.get(URL))
+
+    deed = AuditEntry.objects.get()
+    assert (deed.action, deed.actor_id, deed.user_id) == (
+        "user.exported",
+        alice.pk,
+        alice.pk,
+    )
+
+
+def test_export_has_each_message_in_its_conversation(signed_in_alice, alice, lived_in):
+    other = start(alice)
+    send_message(alice, other.pk, message_body="Elsewhere")
+
+    lines = of_type(lines_of(signed_in_alice.get(URL)), "message")
+
+    told = [(line["conversation"], line["seq"]) for line in lines]
+    assert told == [*((str(lived_in.pk), n) for n in range(1, 6)), (str(other.pk), 1)]
 
 
 def test_export_goes_on_over_chunks(signed_in_alice, alice, lived_in, monkeypatch):

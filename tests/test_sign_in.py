@@ -480,6 +480,7 @@ def test_guessing_refused_for_a_token_is_429(alice):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("patient_database")
 def test_guesses_at_once_are_evaluated_five_times_at_most(hashed, alice):
     guesses = [f"guess {number}" for number in range(20)]
     answers = at_once(
@@ -490,6 +491,7 @@ def test_guesses_at_once_are_evaluated_five_times_at_most(hashed, alice):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("patient_database")
 def test_guesses_at_once_by_both_names_are_evaluated_five_times_at_most(hashed, alice):
     names = ["alice", "alice@example.org"] * 6
     answers = at_once(

@@ -408,6 +408,7 @@ def test_sign_up_while_registration_is_closed_is_for_role_admins(
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("patient_database")
 @pytest.mark.parametrize("same", ["email", "username"])
 def test_sign_ups_at_once_with_the_same_name_make_one_account(same):
     people = [
@@ -875,6 +876,7 @@ def test_user_delete_takes_as_many_queries_for_one_conversation_as_for_three(
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("patient_database")
 def test_user_deleted_while_being_added_is_nowhere_a_participant(alice, bob):
     conversations = [start(bob) for _ in range(3)]
     answers = at_once(

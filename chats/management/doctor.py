@@ -7,12 +7,19 @@ from uuid import UUID
 
 from django.db import connection, models
 
-from chats.management.invariants import CONVERSATIONS, EVENTS, Check, Scope
+from chats.management.invariants import (
+    CONVERSATIONS,
+    EVENTS,
+    SPANS,
+    SUSPECTS,
+    Check,
+    Scope,
+)
 from chats.management.invariants_of_people import LOG, PEOPLE
 from chats.management.snapshots import snapshot
 from chats.models import Event, EventLog
 
-CHECKS = (*CONVERSATIONS, *EVENTS, *PEOPLE, *LOG)
+CHECKS = (*CONVERSATIONS, *EVENTS, *SPANS, *PEOPLE, *LOG)
 FIRST_ID, LAST_ID = UUID(int=0), UUID(int=2**128 - 1)
 # Nodes' clocks may differ: how much, at most, the log's begin is uncertain once pruned.
 CLOCKS_APART = timedelta(minutes=5)
@@ -33,29 +40,51 @@ def examine(scope: Scope, batch: int, report: Report) -> Iterator[int]:
     all of them or by none, and is no false alarm. The ranges cover all ids there can
     be, also those of rows that are not there.
     """
-    checks = [check for check in CHECKS if check.scope is scope]
     low = FIRST_ID
     while low != LAST_ID:
         with snapshot():
             high, rows = _range(scope, low, batch)
-            facts = log_facts() | {"low": _stored(low), "high": _stored(high)}
-            for check in checks:
-                for finding in find(check, facts):
-                    report(check, finding)
+            for check, finding in _findings(scope, facts_of(low, high)):
+                report(check, finding)
         low = high
         yield rows
 
 
+def _findings(scope: Scope, facts: dict[str, Any]) -> Iterator[tuple[Check, str]]:
+    """Run the scope's checks in order; those of EVENTS only if something is suspect,
+    as everything is once anything has been found."""
+    is_suspect = False
+    for check in CHECKS:
+        if check.scope is not scope:
+            continue
+        if check is EVENTS[0]:
+            is_suspect = is_suspect or has_suspects(facts)
+        if check in EVENTS and not is_suspect:
+            continue
+        for finding in find(check, facts):
+            is_suspect = True
+            yield check, finding
+
+
+def has_suspects(facts: dict[str, Any]) -> bool:
+    """Tell whether a check of EVENTS might find something, if all before found none."""
+    return any(_rows(SUSPECTS, facts))
+
+
 def find(check: Check, facts: dict[str, Any]) -> Iterator[str]:
     sql = check.sql if isinstance(check.sql, str) else check.sql[connection.vendor]
+    for row in _rows(sql, facts):
+        yield check.finding.format(*map(_shown, row))
+
+
+def _rows(sql: str, facts: dict[str, Any]) -> Iterator[tuple]:
     with connection.cursor() as cursor:
         cursor.execute(sql, facts)
-        for row in cursor:
-            yield check.finding.format(*map(_shown, row))
+        yield from cursor
 
 
-def log_facts() -> dict[str, Any]:
-    """Return where the log begins and ends: see ``invariants``."""
+def facts_of(low: UUID, high: UUID) -> dict[str, Any]:
+    """Return a range, and where the log begins and ends: see ``invariants``."""
     pruned = EventLog.pruned_through()
     in_order = Event.objects.order_by("event_id")
     since = in_order.values_list("created_at", flat=True).first()
@@ -65,6 +94,8 @@ def log_facts() -> dict[str, Any]:
         since += CLOCKS_APART
     field = models.DateTimeField()
     return {
+        "low": _stored(low),
+        "high": _stored(high),
         "pruned": pruned,
         "newest": Event.objects.last_id(),
         "since": field.get_db_prep_value(since, connection),

@@ -31,7 +31,7 @@ def entry(
         conversation_id=conversation_id,
         message_id=message_id,
         details=details,
-        address=origin.address()[:45],
+        address=origin.address(),
         request_id=origin.request_id(),
     )
 
