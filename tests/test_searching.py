@@ -19,7 +19,7 @@ MESSAGES, CONVERSATIONS, USERS = "/api/messages/", "/api/conversations/", "/api/
 @pytest.fixture
 def short(monkeypatch):
     """Stretches of a few rows, so that a few dozen rows are many."""
-    for name in ("MESSAGES", "PEOPLE", "CONVERSATIONS"):
+    for name in ("MESSAGES", "EVERYBODYS", "PEOPLE", "CONVERSATIONS"):
         monkeypatch.setattr(searching, name, (2, 5))
 
 
