@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from chats import searching
-from chats.models import Conversation, Message, Participant
+from chats.models import Conversation, Message, Participant, search_index
 from chats.pagination import decode_cursor
 from tests.factories import UserFactory, start
 from tests.test_pagination import fill
@@ -18,7 +18,8 @@ MESSAGES, CONVERSATIONS, USERS = "/api/messages/", "/api/conversations/", "/api/
 
 @pytest.fixture
 def short(monkeypatch):
-    """Stretches of a few rows, so that a few dozen rows are many."""
+    """Stretches of a few rows, so that a few dozen rows are many, and no index."""
+    monkeypatch.setattr(search_index, "has_index", lambda name: False)
     for name in ("MESSAGES", "EVERYBODYS", "PEOPLE", "CONVERSATIONS"):
         monkeypatch.setattr(searching, name, (2, 5))
 
