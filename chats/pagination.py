@@ -87,29 +87,46 @@ class SearchedPages(SlicedPages):
     def read(self, edge: list | None, *, backward: bool, size: int) -> Read:
         """Read a page, which ends with the stretch, full or not.
 
-        An index is asked where the few first rows do not promise a page in all.
+        An index is asked where the first few rows do not promise a page in all.
         """
         stretch = self.queryset.stretch
         found = self.past(self.queryset, edge, backward=backward)
         is_common = False
         if stretch.few:
-            stop = self._stop(stretch.few, edge, backward=backward)
-            read = self._up_to(stop, found, backward=backward, size=size)
-            if read.has_more or read.stop is None:
-                return read
-            is_common = len(read.rows) * stretch.most >= size * stretch.few
+            first = self._first_few(edge, backward=backward)
+            rows = list(found.filter(first or Q())[: size + 1])
+            if len(rows) > size or first is None:
+                return Read(rows[:size], has_more=len(rows) > size)
+            is_common = len(rows) * stretch.most >= size * stretch.few
         ids = None if is_common else stretch.find()
         if ids is not None:
             return self._of(ids, found, backward=backward, size=size)
-        stop = stretch.most and self._stop(stretch.most, edge, backward=backward)
+        stop = stretch.most and self._stop(edge, backward=backward)
         return self._up_to(stop, found, backward=backward, size=size)
 
-    def _stop(self, count: int, edge: list | None, *, backward: bool) -> list | None:
-        """Return where so many rows have been looked through; None is the end."""
-        stretch, lower = self.queryset.stretch, self.is_lower(backward=backward)
-        rows = self.past(stretch.rows.order_by(*self.sorting), edge, backward=backward)
+    def _looked_through(self, edge: list | None, *, backward: bool) -> QuerySet:
+        rows = self.queryset.stretch.rows.order_by(*self.sorting)
+        return self.past(rows, edge, backward=backward)
+
+    def _first_few(self, edge: list | None, *, backward: bool) -> Q | None:
+        """Return the condition for the first few rows, or None if there are no more.
+
+        By its value: with a subquery, PostgreSQL would plan for a third of the table.
+        """
+        name, few = self.names[0], self.queryset.stretch.few
+        rows = self._looked_through(edge, backward=backward)
+        last = rows.values_list(name, flat=True)[few - 1 : few]
+        side = "gte" if self.is_lower(backward=backward) else "lte"
+        for value in last:
+            return Q(**{f"{name}__{side}": value})
+        return None
+
+    def _stop(self, edge: list | None, *, backward: bool) -> list | None:
+        """Return where the stretch ends; None is the end of the list."""
+        lower = self.is_lower(backward=backward)
         order = [f"-{name}" if lower else name for name in self.names]
-        return stretch.edge(order, rows, count)
+        rows = self._looked_through(edge, backward=backward)
+        return self.queryset.stretch.edge(order, rows)
 
     def _up_to(
         self, stop: list | None, found: QuerySet, *, backward: bool, size: int

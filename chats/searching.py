@@ -13,16 +13,22 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, QuerySet, Sum
+from django.db.models import QuerySet
 
 from chats.models import Conversation, Message, User
-from chats.models.search_index import messages_with, people_with
+from chats.models.search_index import (
+    CHAPTERS,
+    messages_in,
+    messages_with,
+    people_with,
+    places_of,
+)
 
 # How many rows a page looks through: first a few, then no more than this.
 MESSAGES = (1_000, 20_000)
 EVERYBODYS = (4_000, 20_000)  # messages, of which only the person's are read
 PEOPLE = (1_000, 20_000)
-CONVERSATIONS = (100, 1_000)
+CONVERSATIONS = 1_000
 PARTICIPANTS = 20_000  # in the conversations of one page
 SECOND = timedelta(seconds=1)
 FIRST_ID, LAST_ID = UUID(int=0), UUID(int=2**128 - 1)  # nobody's
@@ -51,13 +57,13 @@ class Stretch:
     load: int = 0
     is_public: bool = True
 
-    def edge(self, order: Sequence[str], rows: QuerySet, size: int) -> list | None:
-        """Return the values of ``order`` at the last of so many rows.
+    def edge(self, order: Sequence[str], rows: QuerySet) -> list | None:
+        """Return the values of ``order`` at the last row of the stretch.
 
-        None, where they end before. ``rows`` are this stretch's, as the page sorts
-        and begins them.
+        None, where the rows end before. ``rows`` are this stretch's, as the page
+        sorts and begins them.
         """
-        found = self._last([key.lstrip("-") for key in order], rows, size)
+        found = self._last([key.lstrip("-") for key in order], rows, self.most)
         if found is not None and not self.is_public:
             found = _without_row(*found, descending=order[0].startswith("-"))
         return found and list(found)
@@ -91,29 +97,26 @@ def among_messages(user: User, conversation_id: UUID | None, text: str) -> Stret
     to gather and sort all of them.
     """
     mine = Message.objects.visible_to(user).order_by()
-    find = partial(messages_with, text, user, conversation_id)
     few, most = MESSAGES
     if conversation_id:
+        find = partial(messages_with, text, user, conversation_id)
         return Stretch(mine.filter(conversation_id=conversation_id), few, most, find)
-    depth = _depth(user, most)
+    places = places_of(user)
+    find = partial(messages_in, text, places)
+    depth = sum(last_seq for _, last_seq in places)
+    if len(places) > CHAPTERS:
+        depth = mine.values("seq")[: most + 1].count()
     if depth <= most:
         return Stretch(mine, 0, None, find if depth > few else nowhere)
     return Stretch(Message.objects.all(), *EVERYBODYS, find, is_public=False)
 
 
-def _depth(user: User, most: int) -> int:
-    """Return how many messages the person has, if at most so many; else more than it.
-
-    Each conversation counts as one more, so no more than that are counted.
-    """
-    mine = Conversation.objects.visible_to(user).order_by()[: most + 1]
-    return mine.aggregate(depth=Sum(F("last_seq") + 1))["depth"] or 0
-
-
 def among_conversations(user: User) -> Stretch:
     """Return what a page looks through: fewer conversations where many take part."""
     mine = Conversation.objects.visible_to(user)
-    return Stretch(mine, *CONVERSATIONS, weight="participant_count", load=PARTICIPANTS)
+    return Stretch(
+        mine, 0, CONVERSATIONS, weight="participant_count", load=PARTICIPANTS
+    )
 
 
 def among_people(text: str, *, with_email: bool) -> Stretch:

@@ -5,17 +5,21 @@ so the planner, which may not know the term, takes them for these statements onl
 """
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 from uuid import UUID
 
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, connection, models, transaction
 
 from chats.models.brief import tell
 from chats.models.conversations import Conversation
 from chats.models.users import User
+from chats.prepared import Param, Prepared
 
-FOUND = 2_000  # rows; what is said more often, a search comes by in its list
+Place = tuple[UUID, int]  # a conversation, and its last seq
+
+FOUND = 500  # rows; what is said more often, a search comes by in its list
 PATIENCE = 50  # milliseconds, after which a search goes through its list instead
 CHAPTERS = 500  # of one's conversations, in all
 CHAPTER = 2**16  # messages
@@ -64,25 +68,31 @@ def has_index(name: str) -> bool:
         return cursor.fetchone() is not None
 
 
-def messages_with(
-    text: str, reader: User, conversation_id: UUID | None
-) -> list[UUID] | None:
-    """Return the messages with ``text`` in the person's conversations, or in one.
+def places_of(reader: User) -> list[Place]:
+    """Return the person's conversations, or so many of them that they are too many."""
+    rows = _PLACES.rows(limit=CHAPTERS + 1, reader_id=reader.pk)
+    return [(row["pk"], row["last_seq"]) for row in rows]
+
+
+def messages_with(text: str, reader: User, conversation_id: UUID) -> list[UUID] | None:
+    """Return the messages with ``text`` in a conversation, if it is the person's."""
+    mine = Conversation.objects.visible_to(reader).filter(pk=conversation_id)
+    return messages_in(text, mine.order_by().values_list("pk", "last_seq"))
+
+
+def messages_in(text: str, places: Iterable[Place]) -> list[UUID] | None:
+    """Return the messages with ``text`` in these conversations.
 
     None where that is not known: without an index, when the text has no trigram,
     with too many rows or conversations, or when it takes too long.
 
-    Nothing that others wrote is read, nor tells by how long this takes.
+    No row of others is read, so none tells of itself by how long this takes.
     """
     if not WORD.search(text) or not has_index("message_search"):
         return None
-    mine = Conversation.objects.visible_to(reader).order_by()
-    if conversation_id:
-        mine = mine.filter(pk=conversation_id)
-    depths = mine.values_list("pk", "last_seq")[: CHAPTERS + 1]
     chapters = [
         f"{key}{number}"
-        for key, last_seq in depths
+        for key, last_seq in places
         for number in range(last_seq // CHAPTER + 1)
     ]
     if len(chapters) > CHAPTERS:
@@ -119,3 +129,14 @@ def _ids(statement: str, *values: Any) -> list[UUID] | None:
             raise
         return None
     return ids if len(ids) <= FOUND else None
+
+
+_PLACES = Prepared(
+    lambda: (
+        Conversation.objects.filter(
+            participations__user=Param("reader_id", models.UUIDField())
+        )
+        .order_by()
+        .values("pk", "last_seq")
+    )
+)
