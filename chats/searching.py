@@ -107,7 +107,7 @@ def among_messages(user: User, conversation_id: UUID | None, text: str) -> Stret
     if len(places) > CHAPTERS:
         depth = mine.values("seq")[: most + 1].count()
     if depth <= most:
-        return Stretch(mine, 0, None, find if depth > few else nowhere)
+        return Stretch(mine, 0, None, find if depth > EVERYBODYS[0] else nowhere)
     return Stretch(Message.objects.all(), *EVERYBODYS, find, is_public=False)
 
 
