@@ -101,7 +101,7 @@ def check_search_index(app_configs, databases=None, **kwargs) -> list[CheckMessa
         return []
     missing = []
     with suppress(Error):
-        if _is_applied("0011_search_index"):
+        if _is_applied("0012_search_index"):
             names = ("message_search", "user_search")
             missing = [name for name in names if not has_index.__wrapped__(name)]
     return [

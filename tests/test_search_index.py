@@ -42,7 +42,7 @@ TEXTS = ("zebra", "ÆRØSKØBING", "%_O", "f\\i", "the zebra", "a", "e z", "..."
 on_postgresql = pytest.mark.skipif(
     connection.vendor != "postgresql", reason="PostgreSQL's index"
 )
-migration = import_module("chats.migrations.0011_search_index")
+migration = import_module("chats.migrations.0012_search_index")
 
 
 @pytest.fixture

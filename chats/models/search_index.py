@@ -1,6 +1,6 @@
 """What a search finds by PostgreSQL's indexes of trigrams, where the database has them.
 
-Migration 0011 makes them if it can. They are of expressions that no other query has:
+Migration 0012 makes them if it can. They are of expressions that no other query has:
 so the planner, which may not know the term, takes them for these statements only.
 """
 

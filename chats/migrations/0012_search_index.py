@@ -52,6 +52,6 @@ def backwards(apps, schema_editor) -> None:
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("chats", "0010_audit_list_exported")]
+    dependencies = [("chats", "0011_audit_groups_and_new_accounts")]
 
     operations = [migrations.RunPython(forwards, backwards)]
