@@ -10,7 +10,10 @@ from contextlib import suppress
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Tags, register
-from django.db import Error, connections
+from django.db import Error, connection, connections
+from django.db.migrations.recorder import MigrationRecorder
+
+from chats.models.search_index import has_index
 
 # Before it, two connections that write in WAL mode can corrupt the file, be they of
 # one process or of two
@@ -89,6 +92,30 @@ def _not_durable(name: str) -> CheckMessage:
         hint=f"Set {name} = on in postgresql.conf.",
         id="chats.W003",
     )
+
+
+@register(Tags.database)
+def check_search_index(app_configs, databases=None, **kwargs) -> list[CheckMessage]:
+    """W005: PostgreSQL on which the migration could not make the indexes of search."""
+    if not any(connections[alias].vendor == "postgresql" for alias in databases or ()):
+        return []
+    missing = []
+    with suppress(Error):
+        if _is_applied("0012_search_index"):
+            names = ("message_search", "user_search")
+            missing = [name for name in names if not has_index.__wrapped__(name)]
+    return [
+        checks.Warning(
+            f"There is no index {name}: what is rare is searched for page by page.",
+            hint="docs/search.md says how it is made.",
+            id="chats.W005",
+        )
+        for name in missing
+    ]
+
+
+def _is_applied(name: str) -> bool:
+    return ("chats", name) in MigrationRecorder(connection).applied_migrations()
 
 
 @register(Tags.security, deploy=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from django import forms
 from django.db.models import QuerySet
@@ -89,10 +90,10 @@ class LeanFilterSet(filters.FilterSet):
             }
         super().__init__(data, *args, request=request, **kwargs)
 
-    def bounded(self, queryset: QuerySet, stretch: Callable, *args) -> QuerySet:
+    def bounded(self, queryset: QuerySet, stretch: Callable) -> QuerySet:
         """Note for the pagination how far a page of a search, if it is one, looks."""
-        if self.form.cleaned_data.get("search"):
-            queryset.stretch = stretch(*args)
+        if text := self.form.cleaned_data.get("search"):
+            queryset.stretch = stretch(text)
         return queryset
 
 
@@ -112,7 +113,9 @@ class UserFilter(LeanFilterSet):
         fields = ()
 
     def filter_queryset(self, queryset: QuerySet) -> QuerySet:
-        return self.bounded(super().filter_queryset(queryset), searching.among_people)
+        with_email = self.request.user.is_role_admin
+        stretch = partial(searching.among_people, with_email=with_email)
+        return self.bounded(super().filter_queryset(queryset), stretch)
 
     def filter_search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
         return queryset.search(value, with_email=self.request.user.is_role_admin)
@@ -141,7 +144,8 @@ class ConversationFilter(LeanFilterSet):
 
     def filter_queryset(self, queryset: QuerySet) -> QuerySet:
         queryset = super().filter_queryset(queryset).latest_first()
-        return self.bounded(queryset, searching.among_conversations, self.request.user)
+        stretch = searching.among_conversations(self.request.user)
+        return self.bounded(queryset, lambda _: stretch)
 
     def filter_participant(self, queryset: QuerySet, name: str, value) -> QuerySet:
         return queryset.with_participant(value)
@@ -212,7 +216,7 @@ class MessageFilter(LeanFilterSet):
         ]
         narrow = super().filter_queryset
         if in_one or asked.get("search"):
-            if stretch and not in_one:
+            if stretch and not stretch.is_public:
                 mine = Message.objects.scanned_by(self.request.user)
                 queryset = mine.values(*rows.MESSAGE, "last_read_seq")
             elif by_time:
@@ -234,9 +238,9 @@ class MessageFilter(LeanFilterSet):
         if not data.get("search"):
             return None
         stretch = searching.among_messages(
-            self.request.user, data.get("conversation_id")
+            self.request.user, data.get("conversation_id"), data["search"]
         )
-        for name in SPAN if stretch else ():
+        for name in SPAN:
             if name in self.filters:
                 span = self.filters[name].filter(stretch.rows, data[name])
                 stretch = replace(stretch, rows=span)

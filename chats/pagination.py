@@ -2,9 +2,9 @@
 
 import base64
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.core.exceptions import ValidationError as FieldError
 from django.db.models import Model, Q, QuerySet
@@ -85,26 +85,74 @@ class SearchedPages(SlicedPages):
     """The pages of a search, whose queryset has a ``stretch``: how far each looks."""
 
     def read(self, edge: list | None, *, backward: bool, size: int) -> Read:
-        """Read a page, which ends with the stretch, full or not."""
-        lower = self.is_lower(backward=backward)
+        """Read a page, which ends with the stretch, full or not.
+
+        An index is asked where the first few rows do not promise a page in all.
+        """
+        stretch = self.queryset.stretch
         found = self.past(self.queryset, edge, backward=backward)
-        for stop in self._stops(edge, backward=backward):
-            so_far = Q()
-            if stop:
-                so_far = beyond(self.names, stop, lower=not lower, or_at=True)
-            rows = list(found.filter(so_far)[: size + 1])
-            if len(rows) > size:
-                return Read(rows[:size], has_more=True)
-            if stop is None:
-                break
+        is_common = False
+        if stretch.few:
+            first = self._first_few(edge, backward=backward)
+            rows = list(found.filter(first or Q())[: size + 1])
+            if len(rows) > size or first is None:
+                return Read(rows[:size], has_more=len(rows) > size)
+            is_common = len(rows) * stretch.most >= size * stretch.few
+        ids = None if is_common else stretch.find()
+        if ids is not None:
+            return self._of(ids, found, backward=backward, size=size)
+        stop = stretch.most and self._stop(edge, backward=backward)
+        return self._up_to(stop, found, backward=backward, size=size)
+
+    def _looked_through(self, edge: list | None, *, backward: bool) -> QuerySet:
+        rows = self.queryset.stretch.rows.order_by(*self.sorting)
+        return self.past(rows, edge, backward=backward)
+
+    def _first_few(self, edge: list | None, *, backward: bool) -> Q | None:
+        """Return the condition for the first few rows, or None if there are no more.
+
+        By its value: with a subquery, PostgreSQL would plan for a third of the table.
+        """
+        name, few = self.names[0], self.queryset.stretch.few
+        rows = self._looked_through(edge, backward=backward)
+        last = rows.values_list(name, flat=True)[few - 1 : few]
+        side = "gte" if self.is_lower(backward=backward) else "lte"
+        for value in last:
+            return Q(**{f"{name}__{side}": value})
+        return None
+
+    def _stop(self, edge: list | None, *, backward: bool) -> list | None:
+        """Return where the stretch ends; None is the end of the list."""
+        lower = self.is_lower(backward=backward)
+        order = [f"-{name}" if lower else name for name in self.names]
+        rows = self._looked_through(edge, backward=backward)
+        return self.queryset.stretch.edge(order, rows)
+
+    def _up_to(
+        self, stop: list | None, found: QuerySet, *, backward: bool, size: int
+    ) -> Read:
+        if stop:
+            lower = self.is_lower(backward=backward)
+            found = found.filter(beyond(self.names, stop, lower=not lower, or_at=True))
+        rows = list(found[: size + 1])
+        if len(rows) > size:
+            return Read(rows[:size], has_more=True)
         return Read(rows, has_more=False, stop=stop)
 
-    def _stops(self, edge: list | None, *, backward: bool) -> Iterator[list | None]:
-        """Yield where a search may stop to look, each further on; None is the end."""
-        stretch, lower = self.queryset.stretch, self.is_lower(backward=backward)
-        rows = stretch.rows.order_by(*self.sorting)
-        order = [f"-{name}" if lower else name for name in self.names]
-        return stretch.edges(order, self.past(rows, edge, backward=backward))
+    def _of(
+        self, ids: list[UUID], found: QuerySet, *, backward: bool, size: int
+    ) -> Read:
+        """Read from the rows of these ids.
+
+        Those of the page are told here: to sort them, the database might go through
+        all of the list in its order.
+        """
+        if len(ids) > size:
+            keys = found.filter(pk__in=ids).order_by()
+            lower = self.is_lower(backward=backward)
+            in_order = sorted(keys.values_list(*self.names, "pk"), reverse=lower)
+            ids = [key for *_, key in in_order[: size + 1]]
+        return self._up_to(None, found.filter(pk__in=ids), backward=backward, size=size)
 
 
 def pages_of(queryset: QuerySet | Inbox) -> SlicedPages:

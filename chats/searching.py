@@ -1,57 +1,72 @@
 """How far one page of a search looks, so that its cost has a bound.
 
-A search looks through the rows of its list in the list's order, a stretch of them a
-page: what is common fills the page early, what is rare ends it at the stretch's
-edge, from where the next page goes on. No index of words: it would cost each send
-more than the send itself writes (docs/search.md).
+A search looks through the rows of its list in the list's order, first a few of them:
+what is common fills the page there. What is rare an index finds, where the database
+has one. Else a page goes on to look through a stretch and ends with it, full or not;
+from there the next page goes on (docs/search.md).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
 
 from chats.models import Conversation, Message, User
+from chats.models.search_index import (
+    CHAPTERS,
+    messages_in,
+    messages_with,
+    people_with,
+    places_of,
+)
 
-# How many rows a page looks through: first a few, where what is common is found,
-# then no more than this.
+# How many rows a page looks through: first a few, then no more than this.
 MESSAGES = (1_000, 20_000)
+EVERYBODYS = (4_000, 20_000)  # messages, of which only the person's are read
 PEOPLE = (1_000, 20_000)
-CONVERSATIONS = (100, 1_000)
+CONVERSATIONS = 1_000
 PARTICIPANTS = 20_000  # in the conversations of one page
 SECOND = timedelta(seconds=1)
 FIRST_ID, LAST_ID = UUID(int=0), UUID(int=2**128 - 1)  # nobody's
 
 
+def nowhere() -> None:
+    """Find nothing by an index: there is none."""
+
+
 @dataclass(frozen=True)
 class Stretch:
-    """The first of ``rows``: as many as one of ``sizes``, or weigh ``load``.
+    """The first of ``rows``: a few, then ``most``, or as many as weigh ``load``.
+
+    0 are none to begin with, None is all. ``find`` gives the ids of all that is to be
+    found anywhere, and maybe of more; or None.
 
     Where the rows are not only the reader's own, ``is_public`` is off: the edge then
     names a time and no row.
     """
 
     rows: QuerySet
-    sizes: tuple[int, ...]
+    few: int
+    most: int | None
+    find: Callable[[], list[UUID] | None] = nowhere
     weight: str = ""
     load: int = 0
     is_public: bool = True
 
-    def edges(self, order: Sequence[str], rows: QuerySet) -> Iterator[list | None]:
-        """Yield the values of ``order`` at the last row for each size.
+    def edge(self, order: Sequence[str], rows: QuerySet) -> list | None:
+        """Return the values of ``order`` at the last row of the stretch.
 
         None, where the rows end before. ``rows`` are this stretch's, as the page
         sorts and begins them.
         """
-        names = [key.lstrip("-") for key in order]
-        for size in self.sizes:
-            found = self._last(names, rows, size)
-            if found is not None and not self.is_public:
-                found = _without_row(*found, descending=order[0].startswith("-"))
-            yield found and list(found)
+        found = self._last([key.lstrip("-") for key in order], rows, self.most)
+        if found is not None and not self.is_public:
+            found = _without_row(*found, descending=order[0].startswith("-"))
+        return found and list(found)
 
     def _last(self, names: list[str], rows: QuerySet, size: int) -> Sequence | None:
         """Return the last row of the stretch, if there is another behind it."""
@@ -74,27 +89,37 @@ def _without_row(sent_at: datetime, _: UUID, *, descending: bool) -> list[Any]:
     return [second + SECOND if second < sent_at else second, LAST_ID]
 
 
-def among_messages(user: User, conversation_id: UUID | None) -> Stretch | None:
-    """Return what a page looks through; None for all of the person's, being few.
+def among_messages(user: User, conversation_id: UUID | None, text: str) -> Stretch:
+    """Return what a page looks through; all of the person's, where that is little.
 
-    Across conversations that is everybody's newest messages, of which only the
+    Across conversations else it is everybody's newest messages, of which only the
     person's own are read: to find the newest of one's own the database would have
     to gather and sort all of them.
     """
     mine = Message.objects.visible_to(user).order_by()
+    few, most = MESSAGES
     if conversation_id:
-        return Stretch(mine.filter(conversation_id=conversation_id), MESSAGES)
-    few = MESSAGES[-1]
-    if mine.values("seq")[: few + 1].count() <= few:
-        return None
-    return Stretch(Message.objects.all(), MESSAGES, is_public=False)
+        find = partial(messages_with, text, user, conversation_id)
+        return Stretch(mine.filter(conversation_id=conversation_id), few, most, find)
+    places = places_of(user)
+    find = partial(messages_in, text, places)
+    depth = sum(last_seq for _, last_seq in places)
+    if len(places) > CHAPTERS:
+        depth = mine.values("seq")[: most + 1].count()
+    if depth <= most:
+        return Stretch(mine, 0, None, find if depth > EVERYBODYS[0] else nowhere)
+    return Stretch(Message.objects.all(), *EVERYBODYS, find, is_public=False)
 
 
 def among_conversations(user: User) -> Stretch:
     """Return what a page looks through: fewer conversations where many take part."""
     mine = Conversation.objects.visible_to(user)
-    return Stretch(mine, CONVERSATIONS, weight="participant_count", load=PARTICIPANTS)
+    return Stretch(
+        mine, 0, CONVERSATIONS, weight="participant_count", load=PARTICIPANTS
+    )
 
 
-def among_people() -> Stretch:
-    return Stretch(User.objects.active(), PEOPLE)
+def among_people(text: str, *, with_email: bool) -> Stretch:
+    """Return what a page looks through; with the e-mail where that is searched, too."""
+    find = partial(people_with, text, with_email=with_email)
+    return Stretch(User.objects.active(), *PEOPLE, find)

@@ -28,7 +28,7 @@ def tied(number: int) -> datetime:
 
 def fill(conversation: Conversation, sender: User, count: int, first: int = 1) -> None:
     """Store messages in bulk, of which many share a time."""
-    Message.objects.bulk_create(
+    *_, last = Message.objects.bulk_create(
         Message(
             conversation=conversation,
             seq=number,
@@ -38,8 +38,9 @@ def fill(conversation: Conversation, sender: User, count: int, first: int = 1) -
         )
         for number in range(first, first + count)
     )
+    conversation.last_message, conversation.last_seq = last, last.seq
     conversation.updated_at = max(tied(number) for number in range(7))
-    conversation.save(update_fields=["updated_at"])
+    conversation.save(update_fields=["last_message", "last_seq", "updated_at"])
     Participant.objects.note_activity([conversation])
 
 

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from chats import searching
-from chats.models import Conversation, Message, Participant
+from chats.models import Conversation, Message, Participant, search_index
 from chats.pagination import decode_cursor
 from tests.factories import UserFactory, start
 from tests.test_pagination import fill
@@ -18,9 +18,11 @@ MESSAGES, CONVERSATIONS, USERS = "/api/messages/", "/api/conversations/", "/api/
 
 @pytest.fixture
 def short(monkeypatch):
-    """Stretches of a few rows, so that a few dozen rows are many."""
-    for name in ("MESSAGES", "PEOPLE", "CONVERSATIONS"):
+    """Stretches of a few rows, so that a few dozen rows are many, and no index."""
+    monkeypatch.setattr(search_index, "has_index", lambda name: False)
+    for name in ("MESSAGES", "EVERYBODYS", "PEOPLE"):
         monkeypatch.setattr(searching, name, (2, 5))
+    monkeypatch.setattr(searching, "CONVERSATIONS", 5)
 
 
 @pytest.fixture
@@ -188,13 +190,14 @@ def test_stretch_of_conversations_is_shorter_where_many_take_part(
     ("url", "queries"),
     [
         (f"{MESSAGES}?search=message", 2),  # how many are mine; the page
-        (f"{USERS}?search=person", 2),  # where to stop; the page
+        (f"{USERS}?search=person", 2),  # how far the first few go; the page
         (f"{CONVERSATIONS}?search=plans", 3),  # where to stop; the page; previews
     ],
 )
 def test_search_of_few_rows_takes_few_queries(
-    as_alice, history, url, queries, django_assert_num_queries
+    as_alice, history, url, queries, django_assert_num_queries, monkeypatch
 ):
+    monkeypatch.setattr(search_index, "has_index", lambda name: False)
     with django_assert_num_queries(queries):
         as_alice.get(url)
 

@@ -15,19 +15,19 @@ class AddIndex(AddIndexConcurrently):
 
     def database_forwards(self, app_label, schema_editor, from_state, to_state):
         kind = _kind(schema_editor)
-        with _patient(schema_editor):
+        with patient(schema_editor):
             kind.database_forwards(self, app_label, schema_editor, from_state, to_state)
 
     def database_backwards(self, app_label, schema_editor, from_state, to_state):
         kind = _kind(schema_editor)
-        with _patient(schema_editor):
+        with patient(schema_editor):
             kind.database_backwards(
                 self, app_label, schema_editor, from_state, to_state
             )
 
 
 @contextmanager
-def _patient(schema_editor) -> Iterator[None]:
+def patient(schema_editor) -> Iterator[None]:
     """Wait for the transactions under way however long they take: an index given up
     in the middle stays behind, invalid. Nobody waits for this one meanwhile."""
     if schema_editor.connection.vendor != "postgresql":

@@ -22,21 +22,21 @@ def brief_transaction() -> Iterator[None]:
             yield
         return
     with transaction.atomic():
-        _execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT}")  # until the commit
+        tell(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT}")  # until the commit
         yield
 
 
 @contextmanager
 def _sqlite_in_haste() -> Iterator[None]:
-    [usual] = _execute("PRAGMA busy_timeout").fetchone()
-    _execute(f"PRAGMA busy_timeout = {min(usual, LOCK_TIMEOUT)}")
+    [usual] = tell("PRAGMA busy_timeout").fetchone()
+    tell(f"PRAGMA busy_timeout = {min(usual, LOCK_TIMEOUT)}")
     try:
         yield
     finally:
-        _execute(f"PRAGMA busy_timeout = {usual}")
+        tell(f"PRAGMA busy_timeout = {usual}")
 
 
-def _execute(sql: str) -> Any:
+def tell(sql: str) -> Any:
     """Tell the connection something, past Django's cursor: it is no query."""
     with connection.wrap_database_errors:
         return connection.connection.execute(sql)

@@ -1,0 +1,142 @@
+"""What a search finds by PostgreSQL's indexes of trigrams, where the database has them.
+
+Migration 0012 makes them if it can. They are of expressions that no other query has:
+so the planner, which may not know the term, takes them for these statements only.
+"""
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from django.db import OperationalError, connection, models, transaction
+
+from chats.models.brief import tell
+from chats.models.conversations import Conversation
+from chats.models.users import User
+from chats.prepared import Param, Prepared
+
+Place = tuple[UUID, int]  # a conversation, and its last seq
+
+FOUND = 500  # rows; what is said more often, a search comes by in its list
+PATIENCE = 50  # milliseconds, after which a search goes through its list instead
+CHAPTERS = 500  # of one's conversations, in all
+CHAPTER = 2**16  # messages
+QUERY_CANCELED = "57014"
+
+# Three letters or digits in a row: without a trigram all of an index is gone through.
+WORD = re.compile(r"[^\W_]{3}")
+
+# A chapter is known to the index alone: by the conversation's id, another might be
+# taken. They are asked one by one, not joined, which is what OFFSET is for: so a
+# term said all the time is known for that from the first of them.
+MESSAGES = """
+SELECT found.message_id
+FROM unnest(%s::text[]) AS chapter
+CROSS JOIN LATERAL (
+    SELECT message_id FROM chats_message
+    WHERE conversation_id::text || (seq >> 16)::text = chapter
+    AND upper(message_body) || '' LIKE upper(%s)
+    OFFSET 0
+) AS found
+LIMIT %s
+"""
+PEOPLE = """
+SELECT user_id FROM chats_user
+WHERE upper(username || E'\\n' || first_name || E'\\n' || last_name) LIKE upper(%s)
+LIMIT %s
+"""
+PEOPLE_BY_EMAIL_TOO = """
+SELECT user_id FROM chats_user
+WHERE upper(username || E'\\n' || first_name || E'\\n' || last_name) LIKE upper(%s)
+OR upper(email) || '' LIKE upper(%s)
+LIMIT %s
+"""
+
+
+@cache
+def has_index(name: str) -> bool:
+    """Tell whether the database has the index, whole; a process asks once."""
+    if connection.vendor != "postgresql":
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT FROM pg_index WHERE indexrelid = to_regclass(%s) AND indisvalid",
+            [name],
+        )
+        return cursor.fetchone() is not None
+
+
+def places_of(reader: User) -> list[Place]:
+    """Return the person's conversations, or so many of them that they are too many."""
+    rows = _PLACES.rows(limit=CHAPTERS + 1, reader_id=reader.pk)
+    return [(row["pk"], row["last_seq"]) for row in rows]
+
+
+def messages_with(text: str, reader: User, conversation_id: UUID) -> list[UUID] | None:
+    """Return the messages with ``text`` in a conversation, if it is the person's."""
+    mine = Conversation.objects.visible_to(reader).filter(pk=conversation_id)
+    return messages_in(text, mine.order_by().values_list("pk", "last_seq"))
+
+
+def messages_in(text: str, places: Iterable[Place]) -> list[UUID] | None:
+    """Return the messages with ``text`` in these conversations.
+
+    None where that is not known: without an index, when the text has no trigram,
+    with too many rows or conversations, or when it takes too long.
+
+    No row of others is read, so none tells of itself by how long this takes.
+    """
+    if not WORD.search(text) or not has_index("message_search"):
+        return None
+    chapters = [
+        f"{key}{number}"
+        for key, last_seq in places
+        for number in range(last_seq // CHAPTER + 1)
+    ]
+    if len(chapters) > CHAPTERS:
+        return None
+    return _ids(MESSAGES, chapters, _pattern(text)) if chapters else []
+
+
+def people_with(text: str, *, with_email: bool) -> list[UUID] | None:
+    """Return the people, also inactive, with ``text`` in what a search looks at.
+
+    And maybe others: the names are looked at as one. None as above.
+    """
+    if not WORD.search(text) or not has_index("user_search"):
+        return None
+    if with_email:
+        return _ids(PEOPLE_BY_EMAIL_TOO, _pattern(text), _pattern(text))
+    return _ids(PEOPLE, _pattern(text))
+
+
+def _pattern(text: str) -> str:
+    return f"%{connection.ops.prep_for_like_query(text)}%"
+
+
+def _ids(statement: str, *values: Any) -> list[UUID] | None:
+    """Return the ids that the statement finds; None if too many, or not in time."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            tell(f"SET LOCAL statement_timeout = {PATIENCE}")
+            cursor.execute(statement, [*values, FOUND + 1])
+            ids = [key for (key,) in cursor.fetchall()]
+            transaction.set_rollback(True)  # so nothing later has that timeout
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", "") != QUERY_CANCELED:
+            raise
+        return None
+    return ids if len(ids) <= FOUND else None
+
+
+_PLACES = Prepared(
+    lambda: (
+        Conversation.objects.filter(
+            participations__user=Param("reader_id", models.UUIDField())
+        )
+        .order_by()
+        .values("pk", "last_seq")
+    )
+)

@@ -1,0 +1,284 @@
+"""Searches by an index find what a plain query does, and give up in time."""
+
+import random
+from importlib import import_module
+from itertools import chain
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from chats import searching
+from chats.checks import check_search_index
+from chats.models import Conversation, Message, User, search_index
+from chats.models.search_index import (
+    has_index,
+    messages_in,
+    messages_with,
+    people_with,
+    places_of,
+)
+from tests.factories import UserFactory, start
+from tests.test_pagination import tied
+from tests.test_searching import MESSAGES, USERS, bodies, pages
+from tests.test_services import send
+
+SEEDS = pytest.mark.parametrize("seed", range(2))
+WORDS = (
+    "Zebra",
+    "zebra",
+    "ZEBRAS",
+    "Ærøskøbing",
+    "100%_of\\it",
+    "the",
+    "a",
+    "of",
+    "né",
+)
+TEXTS = ("zebra", "ÆRØSKØBING", "%_O", "f\\i", "the zebra", "a", "e z", "...", "okapi")
+
+on_postgresql = pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="PostgreSQL's index"
+)
+migration = import_module("chats.migrations.0012_search_index")
+
+
+@pytest.fixture
+def zoo(alice, bob) -> list[Conversation]:
+    """Two conversations of alice and one of others, in which random words are said."""
+    return [start(alice, bob), start(bob, alice), start(bob)]
+
+
+@pytest.fixture
+def without_index(db):
+    """A database in which there are no indexes of search."""
+    with connection.cursor() as cursor:
+        cursor.execute("DROP INDEX message_search, user_search")
+    has_index.cache_clear()
+    yield
+    has_index.cache_clear()
+
+
+def talk(place: Conversation, sender: User, draw: random.Random, count: int) -> None:
+    """Store messages in bulk, of which many share a time."""
+    *_, last = Message.objects.bulk_create(
+        Message(
+            conversation=place,
+            seq=seq,
+            sender=sender,
+            message_body=" ".join(draw.choices(WORDS, k=draw.randint(1, 3))),
+            sent_at=tied(seq),
+        )
+        for seq in range(1, count + 1)
+    )
+    place.last_message, place.last_seq = last, last.seq
+    place.save(update_fields=["last_message", "last_seq"])
+
+
+@SEEDS
+@pytest.mark.parametrize("ordering", ["-seq", "seq"])
+@pytest.mark.parametrize("found", [0, 4, 500])
+def test_search_finds_what_a_plain_query_does(
+    as_alice, bob, zoo, monkeypatch, seed, ordering, found
+):
+    """With an index that gives up on all it finds, on much, and on nothing."""
+    draw = random.Random(seed)
+    for place in zoo:
+        talk(place, bob, draw, 20)
+    monkeypatch.setattr(searching, "MESSAGES", (2, 7))
+    monkeypatch.setattr(searching, "EVERYBODYS", (3, 7))
+    monkeypatch.setattr(search_index, "FOUND", found)
+    for text in TEXTS:
+        url = f"{MESSAGES}?search={quote(text)}&ordering={ordering}"
+        for among in (zoo[:2], zoo[:1]):
+            place = f"&conversation_id={zoo[0].pk}" if len(among) == 1 else ""
+            shown = pages(as_alice, f"{url}{place}&page_size=3")
+            names = ["seq"] if place else ["sent_at", "pk"]
+            order = names if ordering == "seq" else [f"-{name}" for name in names]
+            plain = Message.objects.filter(conversation__in=among).search(text)
+            expected = plain.order_by(*order).values_list("message_body", flat=True)
+            assert bodies(shown) == list(expected), (text, place)
+
+
+@SEEDS
+@pytest.mark.parametrize("found", [0, 4, 500])
+def test_search_of_people_finds_what_a_plain_query_does(
+    as_alice, as_admin, monkeypatch, seed, found
+):
+    draw = random.Random(seed)
+    for number in range(30):
+        UserFactory(
+            username=f"{draw.choice(['anna', 'Ann', 'zoe'])}{number}",
+            first_name=draw.choice(["Zoë", "Anna", "O'Hara"]),
+            last_name=draw.choice(["Nanni", "Zebra"]),
+            is_active=number % 5 > 0,
+        )
+    monkeypatch.setattr(searching, "PEOPLE", (2, 7))
+    monkeypatch.setattr(search_index, "FOUND", found)
+    for client, with_email in ((as_alice, False), (as_admin, True)):
+        for text in ("ann", "ZOË", "o'h", "nna1", "a nan", "zoe3", "example", "29@"):
+            shown = pages(client, f"{USERS}?search={quote(text)}&page_size=3")
+            people = User.objects.active().search(text, with_email=with_email)
+            expected = people.order_by("username").values_list("username", flat=True)
+            assert [who["username"] for who in chain(*shown)] == list(expected), text
+
+
+@on_postgresql
+def test_rare_word_far_back_is_found_on_the_first_page(as_alice, bob, monkeypatch, zoo):
+    send(bob, zoo[0], "A needle")
+    talk(zoo[2], bob, random.Random(1), 30)
+    for number in range(20):
+        send(bob, zoo[1], f"Hay {number}")
+    monkeypatch.setattr(searching, "MESSAGES", (2, 5))
+    monkeypatch.setattr(searching, "EVERYBODYS", (2, 5))
+    answer = as_alice.get(f"{MESSAGES}?search=needle").json()
+    assert (bodies([answer["results"]]), answer["next"]) == (["A needle"], None)
+    answer = as_alice.get(f"{MESSAGES}?search=nowhere").json()
+    assert answer == {"next": None, "previous": None, "results": []}
+
+
+@on_postgresql
+def test_index_tells_of_ones_own_conversations_only(alice, bob, mallory, zoo):
+    said = [send(bob, place, "The needle").pk for place in zoo]
+    assert set(messages_in("NEEDLE", places_of(alice))) == set(said[:2])
+    assert messages_with("needle", alice, zoo[1].pk) == [said[1]]
+    assert messages_with("needle", alice, zoo[2].pk) == []
+    assert messages_in("needle", places_of(mallory)) == []
+
+
+@on_postgresql
+def test_index_knows_messages_of_every_chapter(alice, bob, zoo, monkeypatch):
+    late = send(bob, zoo[0], "The needle")
+    last_seq = 3 * search_index.CHAPTER
+    Message.objects.filter(pk=late.pk).update(seq=last_seq)
+    Conversation.objects.filter(pk=zoo[0].pk).update(last_seq=last_seq)
+    assert messages_in("needle", places_of(alice)) == [late.pk]
+    monkeypatch.setattr(
+        search_index, "CHAPTERS", 5
+    )  # four of the one, one of the other
+    assert messages_in("needle", places_of(alice)) == [late.pk]
+    monkeypatch.setattr(search_index, "CHAPTERS", 4)
+    assert messages_in("needle", places_of(alice)) is None
+
+
+@on_postgresql
+@pytest.mark.parametrize("text", ["ne", "e d", "e...", "_%_", "n_ed"])
+def test_index_is_not_asked_without_a_trigram(alice, bob, zoo, text):
+    send(bob, zoo[0], "The needle")
+    assert messages_in(text, places_of(alice)) is None
+    assert people_with(text, with_email=True) is None
+
+
+@on_postgresql
+def test_index_gives_up_on_what_is_found_too_often(alice, bob, zoo, monkeypatch):
+    monkeypatch.setattr(search_index, "FOUND", 2)
+    for number in range(2):
+        send(bob, zoo[0], f"Needle {number}")
+    assert len(messages_in("needle", places_of(alice))) == 2
+    send(bob, zoo[0], "Needle 2")
+    assert messages_in("needle", places_of(alice)) is None
+
+
+@on_postgresql
+def test_index_gives_up_on_what_takes_too_long(db, monkeypatch):
+    slow = "SELECT pg_sleep(60) WHERE %s <> '' LIMIT %s"
+    monkeypatch.setattr(search_index, "PEOPLE", slow)
+    assert people_with("needle", with_email=False) is None
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone() == ("0",)  # for what comes after
+
+
+def plan_of(statement: str, *values: object) -> str:
+    """Return the plan for unknown values, by indexes where that is possible."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        cursor.execute(f"EXPLAIN {statement}", values)
+        return "\n".join(line for (line,) in cursor.fetchall())
+
+
+@on_postgresql
+def test_index_is_taken_whatever_the_term(db):
+    plan = plan_of(search_index.MESSAGES, ["some chapter"], "%term%", 10)
+    assert plan.count("Bitmap Index Scan on message_search") == 1
+    [condition] = [line for line in plan.splitlines() if "Index Cond" in line]
+    assert "seq >> 16" in condition
+    assert "upper(message_body)" in condition
+    plan = plan_of(search_index.PEOPLE, "%term%", 10)
+    assert plan.count("Bitmap Index Scan on user_search") == 1
+    plan = plan_of(search_index.PEOPLE_BY_EMAIL_TOO, "%term%", "%term%", 10)
+    assert plan.count("Bitmap Index Scan on user_search") == 2
+
+
+@on_postgresql
+def test_index_is_taken_for_no_other_query(db):
+    for rows in (Message.objects.search("term"), User.objects.search("term")):
+        sql, values = rows.query.sql_with_params()
+        assert "_search" not in plan_of(sql, *values)
+
+
+@on_postgresql
+@pytest.mark.usefixtures("without_index")
+def test_search_without_index_goes_by_stretches(as_alice, bob, zoo, monkeypatch):
+    send(bob, zoo[0], "A needle")
+    talk(zoo[1], bob, random.Random(1), 20)
+    monkeypatch.setattr(searching, "MESSAGES", (2, 5))
+    monkeypatch.setattr(searching, "EVERYBODYS", (2, 5))
+    found = pages(as_alice, f"{MESSAGES}?search=needle")
+    assert bodies(found) == ["A needle"]
+    assert len(found) > 1
+
+
+@on_postgresql
+@pytest.mark.usefixtures("without_index")
+def test_indexes_missing_warn():
+    found = check_search_index(None, databases=["default"])
+    assert [warning.id for warning in found] == ["chats.W005"] * 2
+
+
+def test_indexes_there_or_not_wanted_are_silent(db):
+    assert check_search_index(None, databases=["default"]) == []
+    assert check_search_index(None) == []
+
+
+def test_docs_say_how_the_migration_makes_the_indexes():
+    page = (Path(settings.BASE_DIR) / "docs" / "search.md").read_text()
+    for name in migration.EXTENSIONS:
+        assert f"CREATE EXTENSION IF NOT EXISTS {name};" in page
+    for statement in (migration.MESSAGES, migration.PEOPLE):
+        assert f"{statement.strip()};" in page
+
+
+def test_chapters_are_those_of_the_index():
+    bits = search_index.CHAPTER.bit_length() - 1
+    for statement in (migration.MESSAGES, search_index.MESSAGES):
+        assert f"(seq >> {bits})" in statement
+
+
+@on_postgresql
+@pytest.mark.parametrize(("hits", "queries"), [(1, 8), (3, 8), (60, 9)])
+def test_search_by_index_takes_few_queries(
+    as_alice, bob, zoo, monkeypatch, django_assert_num_queries, hits, queries
+):
+    for number in range(hits):
+        send(bob, zoo[0], f"Needle {number}")
+    talk(zoo[1], bob, random.Random(1), 20)
+    monkeypatch.setattr(searching, "MESSAGES", (2, 5))
+    monkeypatch.setattr(searching, "EVERYBODYS", (2, 5))
+    # My conversations; how far the first few go, and what is found there; the index,
+    # between a savepoint and a rollback to it; the page.
+    has_index("message_search")  # which a process asks once
+    with django_assert_num_queries(queries):
+        as_alice.get(f"{MESSAGES}?search=needle")
+
+
+@on_postgresql
+def test_migration_goes_on_without_the_extensions(db, monkeypatch, capsys):
+    monkeypatch.setattr(migration, "EXTENSIONS", ("pg_not_there",))
+    with connection.schema_editor(atomic=False) as editor:
+        migration.forwards(None, editor)
+    assert "Search goes without an index" in capsys.readouterr().out
+    assert User.objects.count() == 0  # the connection is still of use
