@@ -601,6 +601,7 @@ def test_events_take_as_many_queries_whatever_their_number(
 ):
     # On PostgreSQL the ids of events go on from test to test.
     monkeypatch.setattr("chats.events.log.SCANNED", 10**9)
+    monkeypatch.setattr(streams, "FIRST_PAGE", 1000)
     for _ in range(count):
         bob = UserFactory()
         conversation = start(alice, bob)
