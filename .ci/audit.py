@@ -17,6 +17,8 @@ def ask(pip_audit: str) -> list[dict]:
     """Return what pip-audit found of each package; raises OSError or ValueError."""
     command = [pip_audit, *OPTIONS, f"--requirement={CONSTRAINTS}"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    if run.returncode == 2:  # it does not know its options: nothing would ever be asked
+        sys.exit(run.stderr)
     try:
         return json.loads(run.stdout)["dependencies"]
     except ValueError as error:

@@ -106,7 +106,8 @@ def check_search_index(app_configs, databases=None, **kwargs) -> list[CheckMessa
             missing = [name for name in names if not has_index.__wrapped__(name)]
     return [
         checks.Warning(
-            f"There is no index {name}: what is rare is searched for page by page.",
+            f"No index {name}, or none that is whole: what is rare is searched for "
+            "page by page.",
             hint="docs/search.md says how it is made.",
             id="chats.W005",
         )

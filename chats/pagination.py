@@ -144,14 +144,12 @@ class SearchedPages(SlicedPages):
     ) -> Read:
         """Read from the rows of these ids.
 
-        Those of the page are told here: to sort them, the database might go through
-        all of the list in its order.
+        Those of the page are told first, and without a limit: to sort them, the
+        database might else go through all of the list in its order.
         """
         if len(ids) > size:
-            keys = found.filter(pk__in=ids).order_by()
-            lower = self.is_lower(backward=backward)
-            in_order = sorted(keys.values_list(*self.names, "pk"), reverse=lower)
-            ids = [key for *_, key in in_order[: size + 1]]
+            in_order = found.filter(pk__in=ids).values_list("pk", flat=True)
+            ids = list(in_order)[: size + 1]
         return self._up_to(None, found.filter(pk__in=ids), backward=backward, size=size)
 
 

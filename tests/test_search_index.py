@@ -1,6 +1,7 @@
 """Searches by an index find what a plain query does, and give up in time."""
 
 import random
+from contextlib import nullcontext
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
@@ -8,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from chats import searching
 from chats.checks import check_search_index
@@ -282,3 +283,53 @@ def test_migration_goes_on_without_the_extensions(db, monkeypatch, capsys):
         migration.forwards(None, editor)
     assert "Search goes without an index" in capsys.readouterr().out
     assert User.objects.count() == 0  # the connection is still of use
+
+
+@on_postgresql
+def test_migration_goes_on_where_the_extensions_are_out_of_sight(
+    without_index, monkeypatch, capsys
+):
+    plainly = migration.PEOPLE.replace("CONCURRENTLY", "")
+    hidden = plainly.replace("gin_trgm_ops", "elsewhere_ops")
+    monkeypatch.setattr(migration, "MESSAGES", "SELECT 1")
+    monkeypatch.setattr(migration, "PEOPLE", hidden)
+    monkeypatch.setattr(migration, "patient", nullcontext)  # all of this is rolled back
+    with transaction.atomic(), connection.schema_editor(atomic=False) as editor:
+        migration.forwards(None, editor)
+        transaction.set_rollback(True)
+    assert "Search goes without an index" in capsys.readouterr().out
+
+
+@on_postgresql
+def test_index_broken_off_is_made_again(db):
+    with connection.cursor() as cursor, connection.schema_editor() as editor:
+        assert migration.broken_off(editor) == []
+        cursor.execute(
+            "UPDATE pg_index SET indisvalid = false"
+            " WHERE indexrelid = 'message_search'::regclass"
+        )
+        assert migration.broken_off(editor) == ["message_search"]
+
+
+@on_postgresql
+def test_people_found_by_the_index_are_in_the_order_of_the_database(
+    as_alice, monkeypatch
+):
+    """Not all sort by code points, as the test databases do."""
+    for name in ("Yak-okapi", "bee-okapi", "Zoo-okapi", "ant-okapi"):
+        UserFactory(username=name)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "ALTER TABLE chats_user"
+            ' ALTER COLUMN username TYPE varchar(150) COLLATE "en-x-icu"'
+        )
+    monkeypatch.setattr(searching, "PEOPLE", (1, 2))
+    found = pages(as_alice, f"{USERS}?search=okapi&page_size=1")
+    names = [person["username"] for page in found for person in page]
+    assert names == ["ant-okapi", "bee-okapi", "Yak-okapi", "Zoo-okapi"]
+
+
+@on_postgresql
+def test_sigma_is_left_to_the_list(db):
+    assert people_with("ΟΔΟΣ", with_email=False) is None
+    assert people_with("ΟΔΟΙ", with_email=False) == []

@@ -397,6 +397,15 @@ def test_signing_in_once_too_often_ends_the_session_unused_for_longest(
         assert alice.sessions.count() == 2
 
 
+def test_session_just_begun_stays_whatever_the_clocks_say(alice, settings):
+    settings.MAX_SESSIONS_PER_USER = 1
+    with time_machine.travel(timezone.now() + timedelta(hours=1), tick=False):
+        first = browser_of(alice)
+    second = browser_of(alice)
+
+    assert [is_in(client) for client in (first, second)] == [False, True]
+
+
 def test_what_is_no_signing_in_ends_no_session(alice, settings):
     clients = [browser_of(alice) for _ in range(3)]
     settings.MAX_SESSIONS_PER_USER = 1

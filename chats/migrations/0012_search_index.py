@@ -4,7 +4,7 @@ Where they are missing, or may not be created, the search does without: docs/sea
 says how the indexes are made later.
 """
 
-from django.db import Error, migrations, transaction
+from django.db import Error, ProgrammingError, migrations, transaction
 
 from chats.migrations._concurrently import patient
 
@@ -35,11 +35,31 @@ def forwards(apps, schema_editor) -> None:
             for name in EXTENSIONS:
                 schema_editor.execute(f"CREATE EXTENSION IF NOT EXISTS {name}")
     except Error as error:
-        print(f"\n    Search goes without an index (docs/search.md): {error}", end="")
+        tell(error)
         return
-    with patient(schema_editor):
-        for statement in (MESSAGES, PEOPLE):
-            schema_editor.execute(statement)
+    try:
+        with patient(schema_editor):
+            for name in broken_off(schema_editor):
+                schema_editor.execute(f"DROP INDEX CONCURRENTLY {name}")
+            for statement in (MESSAGES, PEOPLE):
+                schema_editor.execute(statement)
+    except ProgrammingError as error:  # an extension in a schema not looked into
+        tell(error)
+
+
+def tell(error: Error) -> None:
+    print(f"\n    Search goes without an index (docs/search.md): {error}", end="")
+
+
+def broken_off(schema_editor) -> list[str]:
+    """Return those of the indexes whose making was broken off: they stay, invalid."""
+    with schema_editor.connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
+            " AND indexrelid IN (to_regclass('message_search'),"
+            " to_regclass('user_search'))"
+        )
+        return [name for (name,) in cursor.fetchall()]
 
 
 def backwards(apps, schema_editor) -> None:

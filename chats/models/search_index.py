@@ -27,6 +27,7 @@ QUERY_CANCELED = "57014"
 
 # Three letters or digits in a row: without a trigram all of an index is gone through.
 WORD = re.compile(r"[^\W_]{3}")
+SIGMA = re.compile("[Σσς]")
 
 # A chapter is known to the index alone: by the conversation's id, another might be
 # taken. They are asked one by one, not joined, which is what OFFSET is for: so a
@@ -88,7 +89,7 @@ def messages_in(text: str, places: Iterable[Place]) -> list[UUID] | None:
 
     No row of others is read, so none tells of itself by how long this takes.
     """
-    if not WORD.search(text) or not has_index("message_search"):
+    if not _is_indexed(text) or not has_index("message_search"):
         return None
     chapters = [
         f"{key}{number}"
@@ -105,11 +106,19 @@ def people_with(text: str, *, with_email: bool) -> list[UUID] | None:
 
     And maybe others: the names are looked at as one. None as above.
     """
-    if not WORD.search(text) or not has_index("user_search"):
+    if not _is_indexed(text) or not has_index("user_search"):
         return None
     if with_email:
         return _ids(PEOPLE_BY_EMAIL_TOO, _pattern(text), _pattern(text))
     return _ids(PEOPLE, _pattern(text))
+
+
+def _is_indexed(text: str) -> bool:
+    """Tell whether the indexes are sure to have what has this text.
+
+    Trigrams are of lower case, word by word: a sigma is another one at a word's end.
+    """
+    return bool(WORD.search(text)) and not SIGMA.search(text)
 
 
 def _pattern(text: str) -> str:

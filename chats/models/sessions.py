@@ -2,7 +2,6 @@
 
 import re
 from contextlib import suppress
-from uuid import UUID
 
 from django.db import OperationalError, models
 from django.utils import timezone
@@ -60,12 +59,14 @@ class UserSessionQuerySet(models.QuerySet):
         """Those that have not run out."""
         return self.filter(expire_date__gt=timezone.now())
 
-    def end_beyond(self, most: int, *, user_id: UUID) -> None:
-        """End the person's sessions but so many, those unused for longest first."""
-        latest_first = self.filter(user_id=user_id).order_by(
-            "-last_used_at", "-session_id"
-        )
-        ending = list(latest_first.values_list("pk", flat=True)[most:])
+    def end_beyond(self, most: int, *, newest: "UserSession") -> None:
+        """End the person's sessions but so many, those unused for longest first.
+
+        Never the newest, whatever the clocks of other nodes say.
+        """
+        others = self.filter(user_id=newest.user_id).exclude(pk=newest.pk)
+        latest_first = others.order_by("-last_used_at", "-session_id")
+        ending = list(latest_first.values_list("pk", flat=True)[most - 1 :])
         if ending:
             self.filter(pk__in=ending).delete()
 
