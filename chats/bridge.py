@@ -81,18 +81,11 @@ class Exchange:
 
     def start(self, omit: bytes = b"") -> dict[str, Any]:
         headers = [item for item in self.headers if item[0] != omit]
-        return {
-            "type": "http.response.start",
-            "status": self.status,
-            "headers": headers,
-        }
+        return start_message(self.status, headers)
 
     def _start_response(self, status: str, headers: list, exc_info=None) -> None:
         self.status = int(status.split(" ", 1)[0])
-        self.headers = [
-            (name.lower().encode("latin-1"), value.strip().encode("latin-1"))
-            for name, value in headers
-        ]
+        self.headers = encoded(headers)
 
     def _close(self) -> None:
         self.finished = True
@@ -121,11 +114,7 @@ async def read_body(scope: Scope, receive: Receive) -> bytes | int:
 async def refuse(environ: dict[str, Any], status: int, send: Send) -> None:
     """Answer a request that never arrived whole."""
     response = refusal(environ, status)
-    headers = [
-        (name.lower().encode("latin-1"), value.encode("latin-1"))
-        for name, value in response.items()
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send(start_message(status, encoded(response.items())))
     await send(body_message(response.content))
 
 
@@ -187,6 +176,18 @@ def send_at_once(send: Send) -> None:
     if connection is not None:
         with contextlib.suppress(OSError):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """Return headers as ASGI has them."""
+    return [
+        (name.lower().encode("latin-1"), value.strip().encode("latin-1"))
+        for name, value in headers
+    ]
+
+
+def start_message(status: int, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
+    return {"type": "http.response.start", "status": status, "headers": headers}
 
 
 def body_message(body: bytes, *, more: bool = False) -> dict[str, Any]:

@@ -144,8 +144,9 @@ class ConversationFilter(LeanFilterSet):
 
     def filter_queryset(self, queryset: QuerySet) -> QuerySet:
         queryset = super().filter_queryset(queryset).latest_first()
-        stretch = searching.among_conversations(self.request.user)
-        return self.bounded(queryset, lambda _: stretch)
+        return self.bounded(
+            queryset, lambda _: searching.among_conversations(self.request.user)
+        )
 
     def filter_participant(self, queryset: QuerySet, name: str, value) -> QuerySet:
         return queryset.with_participant(value)

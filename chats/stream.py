@@ -188,12 +188,12 @@ class Shell:
         """Answer one request; hold the answer open if the view took up the offer."""
         began = perf_counter()
         body = await read_body(scope, receive)
-        offer = Offer(self.places)
         scope = scope | {"client": peer_of(scope, send)}
         if isinstance(body, int):
             environ = environ_of(scope, b"") | {"chats.began": began}
             await refuse(environ, body, send)
             return
+        offer = Offer(self.places)
         try:
             await self.exchange(scope, body, offer, send)
             if offer.accepted is not None:

@@ -69,6 +69,14 @@ def generators() -> Path:
     pytest.skip(reason)
 
 
+def with_node_modules(directory: Path) -> Path:
+    """Let a directory use the generators' packages; return their folder."""
+    folder = generators()
+    (directory / "node_modules").symlink_to(folder / "node_modules")
+    (directory / "package.json").write_text('{"type": "module"}')
+    return folder
+
+
 def run(command: str, directory: Path, folder: Path) -> str:
     """Run a block of the page with the generators; return everything it said."""
     path = f"{folder / 'venv/bin'}:{folder / 'node_modules/.bin'}:{os.environ['PATH']}"
@@ -97,9 +105,7 @@ def shown(block: str) -> str:
 
 
 def test_typescript_from_the_schema_compiles_and_talks(tmp_path):
-    folder = generators()
-    (tmp_path / "node_modules").symlink_to(folder / "node_modules")
-    (tmp_path / "package.json").write_text('{"type": "module"}')
+    folder = with_node_modules(tmp_path)
     with serving(tmp_path) as server:
         [program] = fenced("TypeScript", "ts", server)
         (tmp_path / "talk.ts").write_text(program)
@@ -110,9 +116,7 @@ def test_typescript_from_the_schema_compiles_and_talks(tmp_path):
 
 
 def test_typescript_refuses_what_the_schema_does_not_have(tmp_path):
-    folder = generators()
-    (tmp_path / "node_modules").symlink_to(folder / "node_modules")
-    (tmp_path / "package.json").write_text('{"type": "module"}')
+    folder = with_node_modules(tmp_path)
     with serving(tmp_path) as server:
         [program] = fenced("TypeScript", "ts", server)
         generate, talk = fenced("TypeScript", "bash", server)

@@ -7,13 +7,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.db import connection
-from django.utils import timezone
 
 from chats import pages
-from chats.models import Conversation, Message, Participant
+from chats.models import Conversation, Participant
 from chats.rows.previews import PREVIEW_SIZE, previews, previews_for
 from tests.factories import start
 from tests.test_conversations import crowd
+from tests.test_pagination import fill
 from tests.test_services import send
 
 
@@ -95,16 +95,7 @@ def test_page_of_a_large_conversation_among_small_ones_gathers_no_more(
     for place in (start(alice, *crowd(60)), *(start(alice) for _ in range(99))):
         send(alice, place)
     large = start(alice, bob)
-    Message.objects.bulk_create(
-        Message(
-            conversation=large,
-            seq=seq,
-            sender=bob,
-            message_body="Hello",
-            sent_at=timezone.now(),
-        )
-        for seq in range(1, 400)
-    )
+    fill(large, bob, 399)
     number = count(1)
     sql = re.sub("%s", lambda _: f"${next(number)}", statement._compile().sql)
     with connection.cursor() as cursor:

@@ -3,6 +3,7 @@
 import base64
 import json
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from urllib.parse import parse_qs, urlsplit
@@ -26,14 +27,21 @@ def tied(number: int) -> datetime:
     return NOON + timedelta(seconds=number * 31 % 7)
 
 
-def fill(conversation: Conversation, sender: User, count: int, first: int = 1) -> None:
+def fill(
+    conversation: Conversation,
+    sender: User,
+    count: int,
+    first: int = 1,
+    *,
+    body: Callable[[int], str] = "Message {}".format,
+) -> None:
     """Store messages in bulk, of which many share a time."""
     *_, last = Message.objects.bulk_create(
         Message(
             conversation=conversation,
             seq=number,
             sender=sender,
-            message_body=f"Message {number}",
+            message_body=body(number),
             sent_at=tied(number),
         )
         for number in range(first, first + count)

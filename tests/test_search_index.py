@@ -22,7 +22,7 @@ from chats.models.search_index import (
     places_of,
 )
 from tests.factories import UserFactory, start
-from tests.test_pagination import tied
+from tests.test_pagination import fill
 from tests.test_searching import MESSAGES, USERS, bodies, pages
 from tests.test_services import send
 
@@ -63,19 +63,13 @@ def without_index(db):
 
 
 def talk(place: Conversation, sender: User, draw: random.Random, count: int) -> None:
-    """Store messages in bulk, of which many share a time."""
-    *_, last = Message.objects.bulk_create(
-        Message(
-            conversation=place,
-            seq=seq,
-            sender=sender,
-            message_body=" ".join(draw.choices(WORDS, k=draw.randint(1, 3))),
-            sent_at=tied(seq),
-        )
-        for seq in range(1, count + 1)
+    """Have random words said."""
+    fill(
+        place,
+        sender,
+        count,
+        body=lambda _: " ".join(draw.choices(WORDS, k=draw.randint(1, 3))),
     )
-    place.last_message, place.last_seq = last, last.seq
-    place.save(update_fields=["last_message", "last_seq"])
 
 
 @SEEDS

@@ -14,15 +14,13 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from chats import metrics
-from chats.admin.charts import Chart, Value
+from chats.admin.charts import DAY, LAST_DAYS, LAST_HOURS, Chart, Steps
 from chats.admin.links import link_to, link_to_conversation, link_to_list
 from chats.admin.tallies import Tallies
 from chats.models import Conversation, Event, Message, SignInAttempts, User
 from chats.models.users import ONLINE_FOR
 from chats.services.sign_in import WINDOW
 
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-HOURS, DAYS = 24, 30
 MOST_COUNTED = 10_000  # people, counters
 LOOKED_AT = 10_000  # of the newest events, for the busiest conversations
 BUSIEST = 5
@@ -98,39 +96,19 @@ def _failed_sign_ins(now: datetime) -> Fact:
 
 def _charts(now: datetime) -> list[Chart]:
     tallies = Tallies(now)
+
+    def draw(steps: Steps, newest: datetime) -> Chart:
+        def counted(start: datetime) -> tuple[int, bool]:
+            tally = tallies.count((start, start + steps.length))
+            return tally.count, tally.until >= start + steps.length
+
+        rest = "Older ones are still being counted."
+        return steps.chart(newest, counted, rest=rest)
+
     this_hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    today = this_hour.replace(hour=0)
-    hours = _values(tallies, this_hour, HOUR, HOURS, "j F, H:i", "H:i", every=3)
-    days = _values(tallies, today, DAY, DAYS, "j F", "j M", every=5)
+    charts = [draw(LAST_HOURS, this_hour), draw(LAST_DAYS, this_hour.replace(hour=0))]
     tallies.remember()
-    per_hour = f"Messages per hour, last {HOURS} hours (UTC)"
-    per_day = f"Messages per day, last {DAYS} days (UTC)"
-    rest = "Older ones are still being counted."
-    return [
-        Chart("hours", per_hour, hours, rest=rest),
-        Chart("days", per_day, days, rest=rest),
-    ]
-
-
-def _values(
-    tallies: Tallies,
-    last: datetime,
-    step: timedelta,
-    count: int,
-    name: str,
-    label: str,
-    *,
-    every: int,
-) -> list[Value]:
-    """Return ``count`` values in order; the newest is counted first."""
-    values = []
-    for back in range(count):
-        start = last - back * step
-        tally = tallies.count((start, start + step))
-        shown = date_format(start, label) if back % every == 0 else ""
-        is_whole = tally.until >= start + step
-        values.append(Value(date_format(start, name), shown, tally.count, is_whole))
-    return values[::-1]
+    return charts
 
 
 def _busiest(now: datetime) -> list[tuple[str, str]]:

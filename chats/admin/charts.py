@@ -1,7 +1,10 @@
 """Bar charts as the numbers that ``admin/chats/chart.html`` draws as SVG."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from typing import NamedTuple
+
+from django.utils.formats import date_format
 
 WIDTH, HEIGHT = 720, 120  # of the bars' field; labels are beside and below it
 GAP = 0.2  # of a bar's place
@@ -68,6 +71,59 @@ class Chart:
         """The axis: where each line is, and what it says."""
         numbers = (self.top, self.top // 2) if self.top > 1 else (self.top,)
         return [(f"{HEIGHT * (1 - n / self.top):.1f}", f"{n:,}") for n in numbers]
+
+
+class Steps(NamedTuple):
+    """Equal steps of time up to now, a bar for each."""
+
+    key: str
+    title: str
+    length: timedelta
+    number: int
+    name: str  # the formats of when a step begins
+    label: str
+    every: int  # how many steps have one label
+
+    def starts(self, newest: datetime) -> list[datetime]:
+        """Return when each begins, the oldest first."""
+        return [newest - back * self.length for back in reversed(range(self.number))]
+
+    def chart(
+        self,
+        newest: datetime,
+        counted: Callable[[datetime], tuple[int, bool]],
+        *,
+        rest: str,
+    ) -> Chart:
+        """Draw them. ``counted`` gives the number of a step that begins then, and
+        whether that is all of it; it is asked for the newest first."""
+        values = []
+        for back, start in enumerate(reversed(self.starts(newest))):
+            number, is_whole = counted(start)
+            label = date_format(start, self.label) if back % self.every == 0 else ""
+            values.append(Value(date_format(start, self.name), label, number, is_whole))
+        return Chart(self.key, self.title, values[::-1], rest=rest)
+
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+LAST_HOURS = Steps(
+    "hours",
+    "Messages per hour, last 24 hours (UTC)",
+    HOUR,
+    24,
+    name="j F, H:i",
+    label="H:i",
+    every=3,
+)
+LAST_DAYS = Steps(
+    "days",
+    "Messages per day, last 30 days (UTC)",
+    DAY,
+    30,
+    name="j F",
+    label="j M",
+    every=5,
+)
 
 
 def round_up(number: int) -> int:

@@ -1,18 +1,16 @@
 """What one conversation or one person said in the last hours: a chart on their page."""
 
 from collections import Counter
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 
 from django.db.models import F, OuterRef, Subquery
 from django.template.loader import render_to_string
 from django.utils import timezone
-from django.utils.formats import date_format
 
-from chats.admin.charts import Chart, Value
+from chats.admin.charts import LAST_HOURS
 from chats.models import Conversation, Message, User
 
-HOUR = timedelta(hours=1)
-HOURS = 24
 MOST_COUNTED = 10_000  # messages of a person
 
 
@@ -32,13 +30,13 @@ def hours_of_conversation(conversation: Conversation) -> str:
         **firsts, last=F("last_seq")
     )
     found = row.get()
-    counts: list[int] = []
+    counts: dict[datetime, int] = {}
     following = found["last"] + 1
-    for number in reversed(range(HOURS)):
+    for number, start in reversed(list(enumerate(starts))):
         first = found[f"first_{number}"] or following
-        counts.append(following - first)
+        counts[start] = following - first
         following = first
-    return _draw(starts, counts[::-1], starts[0])
+    return _draw(counts, starts[-1], whole_since=starts[0])
 
 
 def hours_of_person(person: User) -> str:
@@ -48,28 +46,27 @@ def hours_of_person(person: User) -> str:
     newest = Message.objects.filter(sender=person, sent_at__gte=starts[0])
     times = newest.order_by("-sent_at").values_list("sent_at", flat=True)
     found = list(times[:MOST_COUNTED])
-    counts = Counter(time.replace(minute=0, second=0, microsecond=0) for time in found)
+    counts = Counter(map(_hour_of, found))
     since = found[-1] if len(found) == MOST_COUNTED else starts[0]
-    return _draw(starts, [counts[start] for start in starts], since)
+    return _draw(counts, starts[-1], whole_since=since)
 
 
 def _starts(now: datetime) -> list[datetime]:
     """Return when the last hours began, the present one included."""
-    this_hour = now.replace(minute=0, second=0, microsecond=0)
-    return [this_hour - back * HOUR for back in reversed(range(HOURS))]
+    return LAST_HOURS.starts(_hour_of(now))
 
 
-def _draw(starts: list[datetime], counts: list[int], since: datetime) -> str:
-    """Draw the hours; those that begin before ``since`` are not counted to the end."""
-    values = [
-        Value(
-            date_format(start, "j F, H:i"),
-            date_format(start, "H:i") if number % 3 == 2 else "",
-            count,
-            is_whole=start >= since,
-        )
-        for number, (start, count) in enumerate(zip(starts, counts, strict=True))
-    ]
-    title = f"Messages per hour, last {HOURS} hours (UTC)"
-    chart = Chart("hours", title, values, rest=f"Only the last {MOST_COUNTED:,} count.")
+def _hour_of(time: datetime) -> datetime:
+    return time.replace(minute=0, second=0, microsecond=0)
+
+
+def _draw(
+    counts: Mapping[datetime, int], newest: datetime, *, whole_since: datetime
+) -> str:
+    """Draw the hours; those that begin earlier are not counted to the end."""
+    chart = LAST_HOURS.chart(
+        newest,
+        lambda start: (counts[start], start >= whole_since),
+        rest=f"Only the last {MOST_COUNTED:,} count.",
+    )
     return render_to_string("admin/chats/chart_field.html", {"chart": chart})

@@ -12,7 +12,7 @@ KEY = "admin:tallies"
 REMEMBERED = timedelta(days=31)
 # Past this, all that is sent has been committed: a send waits 5 seconds at most.
 SETTLED = timedelta(minutes=1)
-BUDGET = 20_000  # rows of an index that one page counts: some 10 ms
+BUDGET = 20_000  # rows of an index that one page counts: a few ms
 
 Span = tuple[datetime, datetime]
 
