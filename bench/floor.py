@@ -309,11 +309,12 @@ def note_sent(db, own: int, active_hour: int, seq: int, sent_at, place) -> None:
 
 
 PAGE = statement(
-    f"SELECT {MESSAGE}, p.last_read_seq FROM chats_message m"
+    f"SELECT {MESSAGE}, p.last_read_seq FROM (SELECT * FROM chats_message"
+    " WHERE conversation_id = %s ORDER BY seq DESC LIMIT %s) m"
     " JOIN chats_conversation c ON m.conversation_id = c.conversation_id"
     " JOIN chats_participant p ON c.conversation_id = p.conversation_id"
     " JOIN chats_user s ON m.sender_id = s.user_id"
-    " WHERE p.user_id = %s AND m.conversation_id = %s ORDER BY m.seq DESC LIMIT %s"
+    " WHERE p.user_id = %s ORDER BY m.seq DESC"
 )
 
 
@@ -323,7 +324,7 @@ def page(environ: dict, db: Sqlite | Postgres) -> Answer:
     query = parse_qs(environ["QUERY_STRING"])
     size = int(query["page_size"][0])
     conversation_id = query["conversation_id"][0]
-    params = [db.key(caller.user_id), db.key(conversation_id), size + 1]
+    params = [db.key(conversation_id), size + 1, db.key(caller.user_id)]
     found = db.execute(PAGE, params).fetchall()
     reader_id, since = caller.user_id, online_since(db)
     items = [message(row, reader_id, row[-1], since) for row in found[:size]]
@@ -403,6 +404,12 @@ ONE = statement(
     " JOIN chats_conversation c ON m.conversation_id = c.conversation_id"
     " JOIN chats_participant p ON c.conversation_id = p.conversation_id"
     " JOIN chats_user s ON m.sender_id = s.user_id"
+    " WHERE p.user_id = %s AND m.message_id = %s"
+)
+PLACE_LOCKED = statement(
+    "SELECT c.conversation_id FROM chats_conversation c"
+    " JOIN chats_message m ON m.conversation_id = c.conversation_id"
+    " JOIN chats_participant p ON p.conversation_id = c.conversation_id"
     " WHERE p.user_id = %s AND m.message_id = %s FOR NO KEY UPDATE OF c"
 )
 
@@ -412,9 +419,10 @@ def mark_as_read(environ: dict, db: Sqlite | Postgres) -> Answer:
     caller = caller_of(environ, db)
     message_id, me = environ["PATH_INFO"].split("/")[3], db.key(caller.user_id)
     with db.transaction():
-        row = db.execute(ONE, [me, db.key(message_id)]).fetchone()
-        if row is None:
+        asked = [me, db.key(message_id)]
+        if db.execute(PLACE_LOCKED, asked).fetchone() is None:
             raise Refused("404 Not Found")
+        row = db.execute(ONE, asked).fetchone()
         place, seq = db.key(row[7]), row[8]
         has_unread = max(row[-2], seq) < row[-1]
         if db.execute(MOVE, [seq, has_unread, place, seq, me]).rowcount:
