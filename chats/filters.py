@@ -218,16 +218,18 @@ class MessageFilter(LeanFilterSet):
         narrow = super().filter_queryset
         if in_one or asked.get("search"):
             if stretch and not stretch.is_public:
-                mine = Message.objects.scanned_by(self.request.user)
-                queryset = mine.values(*rows.MESSAGE, "last_read_seq")
+                queryset = Message.objects.scanned_by(self.request.user)
             elif by_time:
                 queryset = queryset.by_conversation()
             queryset = narrow(queryset).order_by(*order)
+            queryset = queryset.values(*rows.MESSAGE, "last_read_seq")
             queryset.stretch = stretch
             return queryset
         return Inbox(
             self.request.user,
-            rows=narrow(queryset.by_conversation()).order_by(*order),
+            rows=narrow(queryset.by_conversation())
+            .order_by(*order)
+            .values(*rows.MESSAGE, "last_read_seq"),
             probe=narrow(Message.objects.of_opened()),
             is_unread=asked.get("unread") == "true",
             since=asked.get("sent_after") or EVER,

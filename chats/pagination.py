@@ -87,46 +87,39 @@ class SearchedPages(SlicedPages):
     def read(self, edge: list | None, *, backward: bool, size: int) -> Read:
         """Read a page, which ends with the stretch, full or not.
 
-        An index is asked where the first few rows do not promise a page in all.
+        An index is asked where the first few rows do not promise a page in all. If
+        it does not tell, the first page ends with those few, which costs the same
+        in a list of any length; who wants more is led on by long stretches.
         """
         stretch = self.queryset.stretch
         found = self.past(self.queryset, edge, backward=backward)
-        is_common = False
-        if stretch.few:
-            first = self._first_few(edge, backward=backward)
-            rows = list(found.filter(first or Q())[: size + 1])
-            if len(rows) > size or first is None:
-                return Read(rows[:size], has_more=len(rows) > size)
-            is_common = len(rows) * stretch.most >= size * stretch.few
-        ids = None if is_common else stretch.find()
+        first = None
+        ids = stretch.find() if stretch.finds_first else None
+        if stretch.few and ids is None:
+            stop = self._stop(stretch.few, edge, backward=backward)
+            first = self._up_to(stop, found, backward=backward, size=size)
+            if first.has_more or stop is None:
+                return first
+            is_common = len(first.rows) * stretch.most >= size * stretch.few
+            if not is_common and not stretch.finds_first:
+                ids = stretch.find()
         if ids is not None:
             return self._of(ids, found, backward=backward, size=size)
-        stop = stretch.most and self._stop(edge, backward=backward)
+        if first and not edge:
+            return first
+        stop = stretch.most and self._stop(stretch.most, edge, backward=backward)
         return self._up_to(stop, found, backward=backward, size=size)
 
-    def _looked_through(self, edge: list | None, *, backward: bool) -> QuerySet:
-        rows = self.queryset.stretch.rows.order_by(*self.sorting)
-        return self.past(rows, edge, backward=backward)
-
-    def _first_few(self, edge: list | None, *, backward: bool) -> Q | None:
-        """Return the condition for the first few rows, or None if there are no more.
+    def _stop(self, size: int, edge: list | None, *, backward: bool) -> list | None:
+        """Return where so many rows past the edge end; None is the end of the list.
 
         By its value: with a subquery, PostgreSQL would plan for a third of the table.
         """
-        name, few = self.names[0], self.queryset.stretch.few
-        rows = self._looked_through(edge, backward=backward)
-        last = rows.values_list(name, flat=True)[few - 1 : few]
-        side = "gte" if self.is_lower(backward=backward) else "lte"
-        for value in last:
-            return Q(**{f"{name}__{side}": value})
-        return None
-
-    def _stop(self, edge: list | None, *, backward: bool) -> list | None:
-        """Return where the stretch ends; None is the end of the list."""
         lower = self.is_lower(backward=backward)
         order = [f"-{name}" if lower else name for name in self.names]
-        rows = self._looked_through(edge, backward=backward)
-        return self.queryset.stretch.edge(order, rows)
+        rows = self.queryset.stretch.rows.order_by(*self.sorting)
+        rows = self.past(rows, edge, backward=backward)
+        return self.queryset.stretch.edge(order, rows, size)
 
     def _up_to(
         self, stop: list | None, found: QuerySet, *, backward: bool, size: int
@@ -147,6 +140,8 @@ class SearchedPages(SlicedPages):
         Those of the page are told first, and without a limit: to sort them, the
         database might else go through all of the list in its order.
         """
+        if not ids:
+            return Read([], has_more=False)
         if len(ids) > size:
             in_order = found.filter(pk__in=ids).values_list("pk", flat=True)
             ids = list(in_order)[: size + 1]

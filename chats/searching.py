@@ -2,8 +2,8 @@
 
 A search looks through the rows of its list in the list's order, first a few of them:
 what is common fills the page there. What is rare an index finds, where the database
-has one. Else a page goes on to look through a stretch and ends with it, full or not;
-from there the next page goes on (docs/search.md).
+has one. Else the first page ends with those few, full or not, and each that follows
+with a longer stretch (docs/search.md).
 """
 
 from collections.abc import Callable, Sequence
@@ -25,9 +25,8 @@ from chats.models.search_index import (
 )
 
 # How many rows a page looks through: first a few, then no more than this.
-MESSAGES = (1_000, 20_000)
-EVERYBODYS = (4_000, 20_000)  # messages, of which only the person's are read
-PEOPLE = (1_000, 20_000)
+FEW, MOST = 500, 20_000
+INDEXED = 4_000  # of one's messages; of no more, to read all costs less than the index
 CONVERSATIONS = 1_000
 PARTICIPANTS = 20_000  # in the conversations of one page
 SECOND = timedelta(seconds=1)
@@ -43,7 +42,8 @@ class Stretch:
     """The first of ``rows``: a few, then ``most``, or as many as weigh ``load``.
 
     0 are none to begin with, None is all. ``find`` gives the ids of all that is to be
-    found anywhere, and maybe of more; or None.
+    found anywhere, and maybe of more; or None. ``finds_first`` where that costs less
+    than the first few rows do.
 
     Where the rows are not only the reader's own, ``is_public`` is off: the edge then
     names a time and no row.
@@ -53,17 +53,18 @@ class Stretch:
     few: int
     most: int | None
     find: Callable[[], list[UUID] | None] = nowhere
+    finds_first: bool = False
     weight: str = ""
     load: int = 0
     is_public: bool = True
 
-    def edge(self, order: Sequence[str], rows: QuerySet) -> list | None:
-        """Return the values of ``order`` at the last row of the stretch.
+    def edge(self, order: Sequence[str], rows: QuerySet, size: int) -> list | None:
+        """Return the values of ``order`` at the last of so many rows.
 
         None, where the rows end before. ``rows`` are this stretch's, as the page
         sorts and begins them.
         """
-        found = self._last([key.lstrip("-") for key in order], rows, self.most)
+        found = self._last([key.lstrip("-") for key in order], rows, size)
         if found is not None and not self.is_public:
             found = _without_row(*found, descending=order[0].startswith("-"))
         return found and list(found)
@@ -96,19 +97,20 @@ def among_messages(user: User, conversation_id: UUID | None, text: str) -> Stret
     person's own are read: to find the newest of one's own the database would have
     to gather and sort all of them.
     """
-    mine = Message.objects.visible_to(user).order_by()
-    few, most = MESSAGES
+    mine = Message.objects.filter(conversation__participations__user=user).order_by()
     if conversation_id:
         find = partial(messages_with, text, user, conversation_id)
-        return Stretch(mine.filter(conversation_id=conversation_id), few, most, find)
+        return Stretch(mine.filter(conversation_id=conversation_id), FEW, MOST, find)
     places = places_of(user)
     find = partial(messages_in, text, places)
     depth = sum(last_seq for _, last_seq in places)
     if len(places) > CHAPTERS:
-        depth = mine.values("seq")[: most + 1].count()
-    if depth <= most:
-        return Stretch(mine, 0, None, find if depth > EVERYBODYS[0] else nowhere)
-    return Stretch(Message.objects.all(), *EVERYBODYS, find, is_public=False)
+        depth = mine.values("seq")[: MOST + 1].count()
+    if depth <= INDEXED:
+        return Stretch(mine, 0, None)
+    if depth <= MOST:
+        return Stretch(mine, 0, None, find, finds_first=True)
+    return Stretch(Message.objects.all(), FEW, MOST, find, is_public=False)
 
 
 def among_conversations(user: User) -> Stretch:
@@ -122,4 +124,4 @@ def among_conversations(user: User) -> Stretch:
 def among_people(text: str, *, with_email: bool) -> Stretch:
     """Return what a page looks through; with the e-mail where that is searched, too."""
     find = partial(people_with, text, with_email=with_email)
-    return Stretch(User.objects.active(), *PEOPLE, find)
+    return Stretch(User.objects.active(), FEW, MOST, find, finds_first=True)

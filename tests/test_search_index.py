@@ -11,7 +11,6 @@ import pytest
 from django.conf import settings
 from django.db import connection, transaction
 
-from chats import searching
 from chats.checks import check_search_index
 from chats.models import Conversation, Message, User, search_index
 from chats.models.search_index import (
@@ -23,7 +22,7 @@ from chats.models.search_index import (
 )
 from tests.factories import UserFactory, start
 from tests.test_pagination import fill
-from tests.test_searching import MESSAGES, USERS, bodies, pages
+from tests.test_searching import MESSAGES, USERS, bodies, look, pages
 from tests.test_services import send
 
 SEEDS = pytest.mark.parametrize("seed", range(2))
@@ -82,8 +81,7 @@ def test_search_finds_what_a_plain_query_does(
     draw = random.Random(seed)
     for place in zoo:
         talk(place, bob, draw, 20)
-    monkeypatch.setattr(searching, "MESSAGES", (2, 7))
-    monkeypatch.setattr(searching, "EVERYBODYS", (3, 7))
+    look(monkeypatch, 3, 7)
     monkeypatch.setattr(search_index, "FOUND", found)
     for text in TEXTS:
         url = f"{MESSAGES}?search={quote(text)}&ordering={ordering}"
@@ -110,7 +108,7 @@ def test_search_of_people_finds_what_a_plain_query_does(
             last_name=draw.choice(["Nanni", "Zebra"]),
             is_active=number % 5 > 0,
         )
-    monkeypatch.setattr(searching, "PEOPLE", (2, 7))
+    look(monkeypatch, 2, 7)
     monkeypatch.setattr(search_index, "FOUND", found)
     for client, with_email in ((as_alice, False), (as_admin, True)):
         for text in ("ann", "ZOË", "o'h", "nna1", "a nan", "zoe3", "example", "29@"):
@@ -126,8 +124,7 @@ def test_rare_word_far_back_is_found_on_the_first_page(as_alice, bob, monkeypatc
     talk(zoo[2], bob, random.Random(1), 30)
     for number in range(20):
         send(bob, zoo[1], f"Hay {number}")
-    monkeypatch.setattr(searching, "MESSAGES", (2, 5))
-    monkeypatch.setattr(searching, "EVERYBODYS", (2, 5))
+    look(monkeypatch, 2, 5)
     answer = as_alice.get(f"{MESSAGES}?search=needle").json()
     assert (bodies([answer["results"]]), answer["next"]) == (["A needle"], None)
     answer = as_alice.get(f"{MESSAGES}?search=nowhere").json()
@@ -220,8 +217,7 @@ def test_index_is_taken_for_no_other_query(db):
 def test_search_without_index_goes_by_stretches(as_alice, bob, zoo, monkeypatch):
     send(bob, zoo[0], "A needle")
     talk(zoo[1], bob, random.Random(1), 20)
-    monkeypatch.setattr(searching, "MESSAGES", (2, 5))
-    monkeypatch.setattr(searching, "EVERYBODYS", (2, 5))
+    look(monkeypatch, 2, 5)
     found = pages(as_alice, f"{MESSAGES}?search=needle")
     assert bodies(found) == ["A needle"]
     assert len(found) > 1
@@ -261,8 +257,7 @@ def test_search_by_index_takes_few_queries(
     for number in range(hits):
         send(bob, zoo[0], f"Needle {number}")
     talk(zoo[1], bob, random.Random(1), 20)
-    monkeypatch.setattr(searching, "MESSAGES", (2, 5))
-    monkeypatch.setattr(searching, "EVERYBODYS", (2, 5))
+    look(monkeypatch, 2, 5)
     # My conversations; how far the first few go, and what is found there; the index,
     # between a savepoint and a rollback to it; the page.
     has_index("message_search")  # which a process asks once
@@ -317,7 +312,7 @@ def test_people_found_by_the_index_are_in_the_order_of_the_database(
             "ALTER TABLE chats_user"
             ' ALTER COLUMN username TYPE varchar(150) COLLATE "en-x-icu"'
         )
-    monkeypatch.setattr(searching, "PEOPLE", (1, 2))
+    look(monkeypatch, 1, 2)
     found = pages(as_alice, f"{USERS}?search=okapi&page_size=1")
     names = [person["username"] for page in found for person in page]
     assert names == ["ant-okapi", "bee-okapi", "Yak-okapi", "Zoo-okapi"]

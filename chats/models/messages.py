@@ -86,7 +86,7 @@ class MessageQuerySet(models.QuerySet):
         Written so that a database tests each message it comes by, and does not
         gather all of the person's first, as it may for a join.
         """
-        mine = Participant.objects.filter(
+        mine = Participant.objects.order_by().filter(
             user=user, conversation_id=OuterRef("conversation_id")
         )
         return self.filter(Exists(mine)).annotate(

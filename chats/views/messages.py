@@ -47,7 +47,7 @@ class MessageViewSet(ChatsViewSet):
         reader_id = request.user.pk
         pages = message_pages(reader_id, request.query_params)
         if pages is None or self.action == "by_conversation":  # 404 to outsiders
-            pages = self.filter_queryset(self.get_queryset())
+            pages = self.filter_queryset(Message.objects.visible_to(request.user))
         page = self.paginate_queryset(pages)
         return self.get_paginated_response(rows.messages_for(reader_id, page))
 
