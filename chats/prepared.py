@@ -136,8 +136,10 @@ class PreparedSQL(Prepared):
     ``fields`` by the names of the columns it returns, in their order.
     """
 
-    def __init__(self, sql: dict[str, str], params: list, fields: dict[str, Field]):
-        self._sql, self._params, self._fields = sql, tuple(params), fields
+    def __init__(
+        self, sql: dict[str, str], params: list, fields: dict[str, Field] | None = None
+    ):
+        self._sql, self._params, self._fields = sql, tuple(params), fields or {}
         self._compiled = None
 
     def _compile(self) -> Compiled:

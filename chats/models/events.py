@@ -7,7 +7,7 @@ from django.db import connection, models
 from django.utils import timezone
 
 from chats.doorbell import PROCESS_ID
-from chats.prepared import Prepared, insert
+from chats.prepared import Prepared, PreparedSQL, insert
 
 LOG_LOCK = 0x6C6F67  # "log": the key of PostgreSQL's advisory lock
 # PostgreSQL's LISTEN/NOTIFY channels. The payload begins with the writer's process.
@@ -29,11 +29,7 @@ class EventQuerySet(models.QuerySet):
         statement asks for the other processes to be woken at the commit.
         """
         if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    "SELECT pg_advisory_xact_lock(%s), pg_notify(%s, %s)",
-                    [LOG_LOCK, WAKE_CHANNEL, PROCESS_ID],
-                )
+            _LOCK_LOG.run()
         if len(events) == 1:
             _INSERT.store(events[0])
         else:
@@ -88,6 +84,10 @@ class Event(models.Model):
         return f"{self.event_id} {self.type}"
 
 
+_LOCK_LOG = PreparedSQL(
+    {"postgresql": "SELECT pg_advisory_xact_lock(%s), pg_notify(%s, %s)"},
+    params=[LOG_LOCK, WAKE_CHANNEL, PROCESS_ID],
+)
 _INSERT = Prepared(lambda: insert(Event))
 
 

@@ -1,6 +1,7 @@
 """What the viewsets share."""
 
 from collections.abc import Callable
+from functools import cache
 
 from django.db.models import QuerySet
 from rest_framework import viewsets
@@ -34,12 +35,17 @@ class ChatsViewSet(viewsets.ModelViewSet):
         good one the service asks the same, under the lock.
         """
         try:
-            serializer = serializer_class(data=self.request.data, partial=partial)
-            serializer.is_valid(raise_exception=True)
+            fields = _blank(serializer_class, partial).run_validation(self.request.data)
         except APIException:
             if check:
                 check()
             raise
-        if check and not serializer.validated_data:
+        if check and not fields:
             check()
-        return serializer.validated_data
+        return fields
+
+
+@cache
+def _blank(serializer_class: type[Serializer], partial: bool) -> Serializer:
+    """Return a serializer of no instance, made once: each copies all its fields."""
+    return serializer_class(partial=partial)
