@@ -98,9 +98,6 @@ class Sqlite:
     def at(self, moment: datetime) -> str:
         return iso(moment)
 
-    def lock_log(self) -> None:
-        pass
-
 
 class Postgres:
     """A connection of psycopg; values are what it makes of them."""
@@ -115,10 +112,6 @@ class Postgres:
         return value
 
     stored = at = key
-
-    def lock_log(self) -> None:
-        query = "SELECT pg_advisory_xact_lock(%s), pg_notify(%s, %s)"
-        self.execute(query, [LOG_LOCK, "chats_events", "the floor"])
 
 
 local = threading.local()
@@ -260,6 +253,12 @@ MOVE = statement(
 EVENT = statement(
     "INSERT INTO chats_event (type, conversation_id, message_id, user_id, actor_id,"
     " created_at) VALUES (%s, %s, %s, %s, %s, %s) RETURNING event_id"
+    if IS_SQLITE
+    else "WITH held AS MATERIALIZED (SELECT"
+    f" pg_advisory_xact_lock({LOG_LOCK}), pg_notify('chats_events', 'the floor'))"
+    " INSERT INTO chats_event (type, conversation_id, message_id, user_id, actor_id,"
+    " created_at) SELECT %s, %s::uuid, %s::uuid, %s::uuid, %s::uuid, %s::timestamptz"
+    " FROM held RETURNING event_id"
 )
 
 
@@ -291,7 +290,6 @@ def store(db: Sqlite | Postgres, body: str, key: Any, place: Any, me: Any) -> tu
         db.execute(NOTE, [seq, key, at, place])
         db.execute(INSERT, [key, place, seq, me, body, at])
         note_sent(db, *part, seq, sent_at, place)
-        db.lock_log()
         event = ["message.created", place, key, None, me, at]
         db.execute(EVENT, event).fetchone()
     return seq, sent_at
@@ -426,7 +424,6 @@ def mark_as_read(environ: dict, db: Sqlite | Postgres) -> Answer:
         place, seq = db.key(row[7]), row[8]
         has_unread = max(row[-2], seq) < row[-1]
         if db.execute(MOVE, [seq, has_unread, place, seq, me]).rowcount:
-            db.lock_log()
             at = db.stored(db.at(datetime.now(UTC)))
             event = ["read.updated", place, None, me, me, at]
             db.execute(EVENT, event).fetchone()

@@ -7,7 +7,7 @@ from django.db import connection, models
 from django.utils import timezone
 
 from chats.doorbell import PROCESS_ID
-from chats.prepared import Prepared, PreparedSQL, insert
+from chats.prepared import Param, Prepared, PreparedSQL, insert
 
 LOG_LOCK = 0x6C6F67  # "log": the key of PostgreSQL's advisory lock
 # PostgreSQL's LISTEN/NOTIFY channels. The payload begins with the writer's process.
@@ -28,12 +28,9 @@ class EventQuerySet(models.QuerySet):
         drawn; on SQLite the write transaction is that lock already. The same
         statement asks for the other processes to be woken at the commit.
         """
-        if connection.vendor == "postgresql":
-            _LOCK_LOG.run()
-        if len(events) == 1:
-            _INSERT.store(events[0])
-        else:
-            self.bulk_create(events)
+        statement = _APPEND if connection.vendor == "postgresql" else _INSERT
+        for event in events:
+            statement.store(event)
 
     def last_id(self) -> int:
         """Return the id of the newest event, 0 if there never was one."""
@@ -84,11 +81,29 @@ class Event(models.Model):
         return f"{self.event_id} {self.type}"
 
 
-_LOCK_LOG = PreparedSQL(
-    {"postgresql": "SELECT pg_advisory_xact_lock(%s), pg_notify(%s, %s)"},
-    params=[LOG_LOCK, WAKE_CHANNEL, PROCESS_ID],
-)
 _INSERT = Prepared(lambda: insert(Event))
+# The id is drawn for a row that is there once the lock is held.
+_APPEND = PreparedSQL(
+    {
+        "postgresql": """
+WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock(%s), pg_notify(%s, %s))
+INSERT INTO chats_event
+    (type, conversation_id, message_id, user_id, actor_id, created_at)
+SELECT %s, %s::uuid, %s::uuid, %s::uuid, %s::uuid, %s::timestamptz FROM held
+RETURNING event_id
+"""
+    },
+    params=[
+        LOG_LOCK,
+        WAKE_CHANNEL,
+        PROCESS_ID,
+        *(
+            Param(field.attname, field)
+            for field in Event._meta.concrete_fields
+            if not field.primary_key
+        ),
+    ],
+)
 
 
 class EventLog(models.Model):
