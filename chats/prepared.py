@@ -45,6 +45,7 @@ class Compiled(NamedTuple):
     params: tuple
     converters: dict[int, tuple[list[Callable], Expression]]
     names: tuple[str, ...]
+    is_native: bool  # psycopg takes values as they are, as Django would hand them to it
     build: Callable[[Sequence], Model] | None = None  # an instance of a row
 
 
@@ -125,7 +126,10 @@ class Prepared:
             names = (*query.values_select, *query.annotation_select)
             names = names or tuple(f.attname for f in query.model._meta.concrete_fields)
             build = compiler.klass_info and _builder(compiler)
-        self._compiled = Compiled(sql, tuple(params), converters, names, build)
+        is_native = connection.vendor == "postgresql"
+        self._compiled = Compiled(
+            sql, tuple(params), converters, names, is_native, build
+        )
         return self._compiled
 
 
@@ -150,6 +154,7 @@ class PreparedSQL(Prepared):
             params=self._params,
             converters=compiler.get_converters(columns),
             names=tuple(self._fields),
+            is_native=connection.vendor == "postgresql",
         )
         return self._compiled
 
@@ -205,13 +210,14 @@ def _execute(sql: str, params: list, read: Callable[[Any], Any]) -> Any:
         with wrapper.cursor() as cursor:
             cursor.execute(sql, params)
             return read(cursor)
-    wrapper.ensure_connection()
+    if wrapper.connection is None:
+        wrapper.ensure_connection()
     wrapper.validate_no_broken_transaction()
     with wrapper.wrap_database_errors:
         if wrapper.vendor == "sqlite":
             sql = sql.replace("%s", "?").replace("%%", "%")
             return read(wrapper.connection.execute(sql, params))
-        return read(wrapper.connection.execute(sql, params, prepare=True))
+        return read(wrapper.kept_cursor.execute(sql, params, prepare=True))
 
 
 def _returned(cursor: Any) -> tuple | None:
@@ -219,11 +225,9 @@ def _returned(cursor: Any) -> tuple | None:
 
 
 def _bind(compiled: Compiled, values: dict[str, Any]) -> list:
-    # psycopg takes Python's values as they are, as Django would hand them to it.
-    is_native = connections[DEFAULT_DB_ALIAS].vendor == "postgresql"
     bound = []
     for param in compiled.params:
-        if is_native and type(param) is Param:
+        if compiled.is_native and type(param) is Param:
             bound.append(values[param.name])
         elif isinstance(param, Param):
             bound.append(param.adapt(values[param.name]))
