@@ -338,6 +338,17 @@ def test_front_page_costs_the_same_for_one_conversation_and_three(boss, alice):
     assert once <= 14
 
 
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite's planner")
+@pytest.mark.parametrize("column", ["conversation_id", "actor_id"])
+def test_busiest_are_found_among_the_newest_events_alone(db, column):
+    with CaptureQueriesContext(connection) as queries:
+        activity._most_named(timezone.now(), column)
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {queries[-1]['sql']}")
+        first, *_ = (row[-1] for row in cursor.fetchall())
+    assert first.startswith("SEARCH chats_event USING INTEGER PRIMARY KEY")
+
+
 # --- Links ---------------------------------------------------------------------
 
 
