@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from itertools import cycle, islice
+from itertools import cycle, islice, product
 from multiprocessing import get_context
 
 import psycopg
@@ -25,7 +25,8 @@ from bench.load import Load, Plan, request, run_load
 from bench.report import add_usual, finish, makers
 from bench.servers import Server, call
 
-ROUNDS = 2  # slices of a measurement; ours and the floor take turns
+ROUNDS = 4  # slices of a measurement
+PROCESSES = (1, 2)
 WARM_UP = 0.4  # seconds
 WARM_CONNECTIONS = 4
 
@@ -97,17 +98,22 @@ class Bench:
                 if not ours.status == floor.status < 300 or not alike:
                     raise SystemExit(f"{name}: the floor differs.\n{ours}\n{floor}")
 
-    def measure(self, case: Case, seconds: float) -> dict[str, Figures]:
-        """Measure both sides in turn."""
-        slices: dict[str, list[Figures]] = {side: [] for side in SIDES}
-        plans = plans_of(case.call, self.cast, case.connections)
+    def measure(self, name: str, connections: int, seconds: float) -> Results:
+        """Measure both sides with one process and with two, all four in turn: so what
+        the machine does meanwhile falls on all alike."""
+        cases = [Case(name, connections, count) for count in PROCESSES]
+        slices = {case: {side: [] for side in SIDES} for case in cases}
+        plans = plans_of(name, self.cast, connections)
         for side in SIDES:
-            self._load(side, case, plans[:WARM_CONNECTIONS], WARM_UP)
+            self._load(side, cases[-1], plans[:WARM_CONNECTIONS], WARM_UP)
         for _ in range(ROUNDS):
-            for side in SIDES:
-                figures = self._slice(side, case, plans, seconds / ROUNDS)
-                slices[side].append(figures)
-        return {side: pooled(parts) for side, parts in slices.items()}
+            for case, sides in slices.items():
+                for side, parts in sides.items():
+                    parts.append(self._slice(side, case, plans, seconds / ROUNDS))
+        return {
+            case: {side: pooled(parts) for side, parts in sides.items()}
+            for case, sides in slices.items()
+        }
 
     def _slice(self, side: str, case: Case, plans: list, seconds: float) -> Figures:
         meter = self._meters[side]
@@ -143,27 +149,18 @@ def measure(
     name: str, database: Callable, options: argparse.Namespace, bar: tqdm
 ) -> Results:
     """Measure all cases on one new database."""
-    results = {}
+    results: Results = {}
     context = get_context("spawn")
     bar.set_description(f"{name}: filling")
     with ExitStack() as stack:
         pool = stack.enter_context(ProcessPoolExecutor(1, mp_context=context))
         bench = Bench(stack.enter_context(database()), pool, stack)
         bench.compare(options.only)
-        for case in cases(options):
-            bar.set_description(f"{name}: {CALLS[case.call]}, {case.connections}")
-            results[case] = bench.measure(case, options.seconds)
+        for asked, connections in product(options.only, options.connections):
+            bar.set_description(f"{name}: {CALLS[asked]}, {connections}")
+            results |= bench.measure(asked, connections, options.seconds)
             bar.update()
     return results
-
-
-def cases(options: argparse.Namespace) -> list[Case]:
-    return [
-        Case(name, connections, processes)
-        for name in options.only
-        for connections in options.connections
-        for processes in (1, 2)
-    ]
 
 
 def arguments() -> argparse.Namespace:
@@ -184,7 +181,8 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     options = arguments()
     measured = {}
-    with tqdm(total=len(cases(options)) * len(options.database), unit="case") as bar:
+    total = len(options.only) * len(options.connections) * len(options.database)
+    with tqdm(total=total, unit="case") as bar:
         for name, maker in makers(options).items():
             measured[name] = measure(name, maker, options, bar)
     for name, results in measured.items():
