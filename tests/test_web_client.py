@@ -376,7 +376,7 @@ def test_ten_thousand_messages_are_scrolled_through_by_a_bounded_page(stage):
         scroll(nina.page, "number 10000", up=False)
         for middle, up in ((5000, True), (300, True), (7000, False)):
             nina.page.goto(f"{nina.url}#/c/{there}/{middle}")
-            nina.page.locator(f".message:focus[data-seq='{middle}']").wait_for()
+            nina.page.locator(f".message:focus[data-key='{middle}']").wait_for()
             end = middle - 299 if up else middle + 300
             scroll(nina.page, f"number {end}", up=up)
             if end == 1:
@@ -384,20 +384,59 @@ def test_ten_thousand_messages_are_scrolled_through_by_a_bounded_page(stage):
 
         # Somebody who reads history is not moved by what comes; one at the end is.
         omar.write("new")
-        jump = nina.page.get_by_role("button", name="newest messages, 1 new")
+        jump = nina.page.get_by_role("button", name="newest messages 1 new")
         jump.click()
         nina.message("new").wait_for()
         omar.page.get_by_text("Read", exact=True).wait_for()
+
+
+def test_what_is_read_stays_when_older_messages_come_late(stage):
+    with talking(stage, history=400) as (nina, _omar, _there):
+        page = nina.page
+        nina.message("number 400").wait_for()
+        scroll(page, "number 210", up=True)  # by now the page lets go what is newest
+
+        def scroll_away(route: Any) -> None:
+            page.evaluate("scroller.scrollTop = scroller.scrollHeight")
+            page.evaluate("window.read = messages.lastElementChild")
+            route.continue_()
+
+        page.route(re.compile("before_seq"), scroll_away)
+        page.evaluate("scroller.scrollTop = 0")
+        nina.message("number 400").wait_for()
+        assert page.evaluate("read.isConnected")
+
+
+def test_who_writes_while_reading_history_is_led_to_the_end(stage):
+    with talking(stage, history=500) as (nina, omar, there):
+        nina.page.goto(f"{nina.url}#/c/{there}/100")
+        nina.page.locator(".message:focus[data-key='100']").wait_for()
+        nina.write("at the end")
+        omar.message("at the end").wait_for()
+        nina.message("at the end").get_by_text("Read").wait_for()
+        assert nina.bodies()[-2:] == ["number 500", "at the end"]
+        assert named(nina.page.locator(":focus")) == "Message"
+
+
+def test_history_is_scrolled_by_keyboard(stage):
+    with talking(stage, history=200) as (nina, _omar, _there):
+        nina.message("number 200").wait_for()
+        nina.page.keyboard.press("Shift+Tab")
+        assert "number 200" in named(nina.page.locator(":focus"))
+        for _ in range(200):
+            if nina.message("number 100").count():
+                return
+            nina.page.keyboard.press("ArrowUp")
+        raise AssertionError("arrow keys do not lead back")
 
 
 def test_search_leads_to_a_message_far_back(stage):
     with talking(stage, "needle", history=250) as (nina, omar, there):
         nina.message("needle").wait_for()
         stage.server.send(omar.token, there, "the last")
-        nina.page.keyboard.press("Control+k")
-        nina.page.keyboard.type("number 99")
+        nina.page.get_by_role("searchbox").fill("number 99")
         nina.page.locator(".entry", has_text="number 99").last.click()
-        nina.page.locator(".message:focus[data-seq='99']").wait_for()
+        nina.page.locator(".message:focus[data-key='99']").wait_for()
 
 
 def test_conversations_past_the_first_page_are_shown_on_demand(stage):
@@ -431,7 +470,6 @@ def test_people_are_found_added_and_removed(stage):
         dialog.get_by_label(f"@{pia}").check()
         dialog.get_by_role("button", name="Add", exact=True).click()
         dialog.get_by_role("heading", name="3 people").wait_for()
-        omar.page.keyboard.press("Escape")
         nina.page.get_by_text("3 people").wait_for()
 
         nina.page.get_by_role("button", name="People and settings").click()
@@ -441,9 +479,24 @@ def test_people_are_found_added_and_removed(stage):
         question.get_by_role("button", name="Remove").click()
 
         omar.page.get_by_text("You are no longer in “Plans”.").wait_for()
+        assert dialog.count() == 0
         assert omar.page.locator(".entry").count() == 0
         assert omar.page.locator(".message").count() == 0
         nina.page.get_by_role("heading", name="2 people").wait_for()
+
+
+def test_what_fails_in_a_dialog_is_said_in_it(stage):
+    with talking(stage) as (nina, _omar, there):
+        refuse = {"status": 503, "json": {"detail": "Not now."}}
+        nina.page.route(f"**/conversations/{there}/", lambda r: r.fulfill(**refuse))
+        nina.page.get_by_role("button", name="People and settings").click()
+        dialog = nina.page.get_by_role("dialog")
+        dialog.get_by_role("button", name="Rename").click()
+        dialog.get_by_role("alert").get_by_text("Not now.").wait_for()
+        nina.page.unroute_all()
+        dialog.get_by_label("Title").fill(f"{TITLE} anew")
+        dialog.get_by_role("button", name="Rename").click()
+        nina.page.get_by_role("link", name=f"{TITLE} anew").wait_for()
 
 
 def test_sign_out_ends_every_tab_and_leaves_nothing(stage):
@@ -490,12 +543,14 @@ def test_newcomer_signs_up_and_starts_a_conversation_by_keyboard_alone(stage):
 
         tab_to("Make an account")
         press("Enter")
+        tab_to("First name")
         for text in ("Pia", "Example", pia.name, f"{pia.name}@example.org", "short"):
             type_(text)
             press("Tab")
         press("Enter")
-        pia.page.get_by_text("Password: This password is too short").wait_for()
+        pia.page.get_by_text("This password is too short").wait_for()
         assert named(focused) == "Password"
+        assert focused.get_attribute("aria-invalid") == "true"
         press("Control+a")
         type_(PASSWORD)
         press("Enter")
@@ -516,7 +571,11 @@ def test_newcomer_signs_up_and_starts_a_conversation_by_keyboard_alone(stage):
         pia.message("Hello Nina").get_by_text("Sent").wait_for()
         announcer = nina.page.locator("#announcer", has_text="Hello Nina")
         announcer.wait_for(state="attached")
-        press("ArrowUp")  # to edit what one wrote last
+        press("Shift+Tab")
+        assert "Hello Nina" in named(focused)
+        press("Tab")
+        assert named(focused) == "Edit message"
+        press("Enter")
         press("End")
         type_("!")
         press("Enter")
@@ -638,6 +697,8 @@ def test_phone_shows_the_list_or_a_conversation(stage):
         assert not page.locator("#conversation").is_visible()
         page.go_back()
         nina.message("hello").wait_for()
+        field = page.get_by_role("textbox", name="Message")
+        assert field.bounding_box()["height"] >= 44
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 

@@ -1,5 +1,9 @@
 /** Talks to the server: calls of its API with the session's cookie, and the stream of its events. */
 
+/** What one part of the page tells the others: see each `notify`. */
+export const notices = new EventTarget();
+export const notify = (type, detail) => notices.dispatchEvent(new CustomEvent(type, { detail }));
+
 /** The server said no, or nothing (status 0). `fields` are the messages of a form's fields, by name. */
 export class ApiError extends Error {
   constructor(status, body, retryAfter) {
@@ -18,33 +22,23 @@ export class ApiError extends Error {
   }
 }
 
-let signedOut = () => {};
-/** Say what to do when the session has ended. */
-export function onSignedOut(action) {
-  signedOut = action;
-}
-
-export function csrfToken() {
-  return document.cookie.match(/(?:^|; )csrftoken=(\w+)/)?.[1] ?? "";
-}
+export const csrfToken = () => document.cookie.match(/(?:^|; )csrftoken=(\w+)/)?.[1] ?? "";
 
 /** Call `/api/PATH`; return what it answers, or raise an ApiError. */
 export async function call(method, path, body) {
-  const response = await fetch(`/api/${path}`, {
+  const request = fetch(`/api/${path}`, {
     method,
     headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": csrfToken() },
     body: JSON.stringify(body),
     signal: AbortSignal.timeout(20_000),
-  }).catch(() => {
-    throw new ApiError(0);
   });
+  const response = await request.catch(() => null);
+  if (!response) throw new ApiError(0);
   if (response.status === 204) return null;
-  const answer = await response.json().catch(() => {
-    throw new ApiError(response.ok ? 0 : response.status); // cut short, or a proxy's page
-  });
-  if (response.ok) return answer;
-  if (response.status === 401 && path !== "auth/login/") signedOut();
-  throw new ApiError(response.status, answer, Number(response.headers.get("Retry-After")));
+  const answer = await response.json().catch(() => null); // null: cut short, or a proxy's page
+  if (response.ok && answer) return answer;
+  if (response.status === 401 && path !== "auth/login/") notify("signed out");
+  throw new ApiError(response.ok ? 0 : response.status, answer, Number(response.headers.get("Retry-After")));
 }
 
 /** Read a list or a thing: `get("messages/", {search: "tea"})`. */
@@ -54,8 +48,17 @@ let work = Promise.resolve();
 /** Do one thing after the other: what is loaded and what has happened never mix. */
 export function inOrder(task) {
   const done = work.then(task);
-  work = done.catch(() => {});
+  work = done.catch(() => {}).finally(changed);
   return done;
+}
+
+let due = null;
+/** Have what is shown drawn again: once, for many changes. */
+export function changed() {
+  due ??= setTimeout(() => {
+    due = null;
+    notify("change");
+  });
 }
 
 export const pause = (milliseconds) => new Promise((later) => setTimeout(later, milliseconds));
@@ -145,14 +148,12 @@ export class Stream {
 
   /** Load until it works. What happens meanwhile comes as events, handled after it. */
   async loadAll() {
-    for (;;) {
-      try {
-        await this.load();
-        this.isLoaded = true;
-        return;
-      } catch (error) {
-        await pause(error.retryAfter * 1000 || PAUSE);
-      }
+    try {
+      await this.load();
+      this.isLoaded = true;
+    } catch (error) {
+      await pause(error.retryAfter * 1000 || PAUSE);
+      await this.loadAll();
     }
   }
 }

@@ -1,46 +1,52 @@
 /** What is seen: elements, whose text is always text; the list of conversations; the open one. */
-import { call } from "./api.js";
+import { call, changed, pause } from "./api.js";
 import * as s from "./state.js";
-import { isMe, nameOf, othersOf, shortNameOf, state, titleOf, unreadOf } from "./state.js";
+import { countOf, isMe, nameOf, othersOf, partnerOf, shortNameOf, state, titleOf, unreadOf } from "./state.js";
 
 export const $ = (id) => document.getElementById(id);
 
 // --- Elements --------------------------------------------------------------------
 
-/** Make an element: `h("a", {href, onclick}, "text", anotherElement)`. Nothing parses HTML. */
-export function h(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (value || value === 0) element.setAttribute(name, value === true ? "" : value);
+/** Let parts of an element, by their selectors, have a text, nodes or properties; what is so already is left alone. */
+export function set(element, parts) {
+  for (const [selector, value] of Object.entries(parts)) {
+    const part = selector === ":scope" ? element : element.querySelector(selector);
+    if (Array.isArray(value)) {
+      const text = value.map((node) => node.textContent ?? node).join("");
+      if (part.textContent !== text) part.replaceChildren(...value);
+      continue;
+    }
+    const properties = typeof value === "string" ? { textContent: value } : value;
+    for (const [name, wanted] of Object.entries(properties)) if (part[name] !== wanted) part[name] = wanted;
   }
-  element.append(...children.flat().filter((child) => child || child === 0));
-  return element;
 }
 
-/** One of the pictures at the end of the page. */
-function icon(name) {
-  const [svg, use] = ["svg", "use"].map((tag) => document.createElementNS("http://www.w3.org/2000/svg", tag));
-  svg.setAttribute("aria-hidden", "true");
-  use.setAttribute("href", `#${name}`);
-  svg.append(use);
-  return svg;
+/**
+ * Let `parent` have one child for each of `items`: {key, template, parts}. The element of
+ * a key is made once and then only changed; so focus, selection and what a screen reader
+ * is at stay, too.
+ */
+export function show(parent, items) {
+  const focused = document.activeElement;
+  const keys = new Set(items.map(({ key }) => key));
+  for (const element of [...parent.children]) if (!keys.has(element.dataset.key)) element.remove();
+  const elements = new Map([...parent.children].map((element) => [element.dataset.key, element]));
+  items.forEach(({ key, template, parts }, index) => {
+    const element = elements.get(key) ?? $(template).content.firstElementChild.cloneNode(true);
+    element.dataset.key = key;
+    set(element, parts);
+    if (parent.children[index] !== element) parent.insertBefore(element, parent.children[index] ?? null);
+  });
+  if (focused !== document.activeElement) focused.focus({ preventScroll: true }); // it was moved
 }
-export const iconButton = (name, label, onclick) =>
-  h("button", { type: "button", class: "icon", "aria-label": label, title: label, onclick }, icon(name));
-export const textButton = (kind, label, onclick) => h("button", { type: "button", class: kind, onclick }, label);
 
-/** A name or a title, whose direction says nothing to the text around it. */
-export const bdi = (text) => h("bdi", {}, text);
-
-/** A disc with initials, or for a group a square; the colour is always the same for the same id. */
-export function avatar(id, name, { isOnline, isGroup } = {}) {
+/** What a disc with initials has: the colour is always the same for the same id. */
+export function avatar(id, name, kind = "") {
+  const initials = [...name.matchAll(/([\p{L}\p{N}])\S*/gu)].map(([, letter]) => letter).slice(0, 2).join("");
   const tint = Number.parseInt(id.slice(-1), 16) % 8;
-  const letters = name.split(/\s+/).map((word) => word.match(/[\p{L}\p{N}]/u)?.[0]).filter(Boolean);
-  const initials = [letters[0], letters.length > 1 && letters.at(-1)].filter(Boolean).join("");
-  const kind = `avatar tint-${tint}${isGroup ? " group" : ""}${isOnline ? " online" : ""}`;
-  return h("span", { class: kind, "aria-hidden": "true" }, initials.toUpperCase() || "?");
+  return { className: `avatar tint-${tint} ${kind}`, textContent: initials.toUpperCase() };
 }
+export const avatarOf = (person) => avatar(person.user_id, nameOf(person), person.is_online ? "online" : "");
 
 // Neither blanks nor marks that turn the direction, which could show another address.
 const ADDRESS = /https?:\/\/[^\s<>"'`\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gi;
@@ -52,197 +58,127 @@ function linked(text) {
   for (const { 0: match, index } of text.matchAll(ADDRESS)) {
     const shown = match.replace(/[.,;:!?)\]}…]+$/u, "");
     if (!URL.canParse(shown)) continue;
-    const link = h("a", { href: new URL(shown).href, target: "_blank", rel: "noopener noreferrer nofollow" }, shown);
+    const link = document.createElement("a");
+    Object.assign(link, { href: shown, target: "_blank", rel: "noopener noreferrer nofollow", textContent: shown });
     nodes.push(text.slice(end, index), link);
     end = index + shown.length;
   }
   return [...nodes, text.slice(end)];
 }
 
-const formatter = (options) => new Intl.DateTimeFormat(undefined, options);
-const CLOCK = formatter({ timeStyle: "short" });
-const SHORT = formatter({ day: "numeric", month: "short" });
-const DAY = formatter({ dateStyle: "full" });
-const EXACT = formatter({ dateStyle: "full", timeStyle: "medium" });
-const clock = (time) => CLOCK.format(new Date(time));
-const dayOf = (time) => DAY.format(new Date(time));
-const shortly = (time) => (dayOf(time) === dayOf(Date.now()) ? clock(time) : SHORT.format(new Date(time)));
+const formatter = (options) => {
+  const format = new Intl.DateTimeFormat(undefined, options);
+  return (time) => format.format(new Date(time));
+};
+const clock = formatter({ timeStyle: "short" });
+const dayAndMonth = formatter({ day: "numeric", month: "short" });
+const dayOf = formatter({ dateStyle: "full" });
+const exactly = formatter({ dateStyle: "full", timeStyle: "medium" });
+const isSameDay = (time, other) => new Date(time).toDateString() === new Date(other).toDateString();
+const shortly = (time) => (isSameDay(time, Date.now()) ? clock(time) : dayAndMonth(time));
 /** A time, short to the eye, exact when pointed at. */
-const timeTag = (time, text) => h("time", { datetime: time, title: EXACT.format(new Date(time)) }, text);
+const timed = (time, text) => ({ dateTime: time, title: exactly(time), textContent: text });
 
-const made = new WeakMap(); // element -> {key, from}
-/**
- * Make the children of `parent` those of `items`: [{key, from, build}], `from` being all
- * that `build` looks at. An element whose `from` is the same stays; so focus, selection
- * and what a screen reader is at stay, too.
- */
-export function reconcile(parent, items) {
-  const focused = document.activeElement;
-  const before = new Map([...parent.children].map((element) => [made.get(element).key, element]));
-  const after = items.map(({ key, from, build }) => {
-    const old = before.get(key);
-    if (old && from.every((value, index) => value === made.get(old).from[index])) return old;
-    const element = build();
-    made.set(element, { key, from });
-    return element;
-  });
-  const kept = new Set(after);
-  const key = [...before].find(([, element]) => element.contains(focused))?.[0];
-  for (const element of before.values()) if (!kept.has(element)) element.remove();
-  after.forEach((element, index) => {
-    if (parent.children[index] !== element) parent.insertBefore(element, parent.children[index] ?? null);
-  });
-  if (key === undefined || focused === document.activeElement) return;
-  // It was moved, or made anew.
-  const place = focused.isConnected ? focused : after.find((element) => made.get(element).key === key);
-  (place?.matches("[tabindex], a, button") ? place : place?.querySelector("a, button"))?.focus();
-}
-
-/** Let the arrow keys move the focus from one of the list's elements to the next. */
-function walk(list, selector) {
-  list.addEventListener("keydown", (event) => {
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (!step || !event.target.matches(selector)) return;
-    const all = [...list.querySelectorAll(selector)];
-    all[all.indexOf(event.target) + step]?.focus();
-    event.preventDefault();
-  });
-}
-
-/** Have a screen reader say it. */
-export const announce = (text) => $("announcer").replaceChildren(h("p", {}, text));
-/** Show a message that goes by itself. */
+/** Show a message, which the style sheet lets go; in the dialog on top, outside of which nothing is seen or heard. */
 export function toast(text) {
-  const close = iconButton("close", "Close this message", () => card.remove());
-  const card = h("div", { class: "toast" }, h("p", { dir: "auto" }, text), close);
-  $("toasts").append(card);
-  setTimeout(() => card.remove(), 8_000);
-}
-/** Do it; when it fails, say why and go on. Whether it worked. */
-export async function attempt(action) {
-  try {
-    await action();
-    return true;
-  } catch (error) {
-    toast(error.message);
-    return false;
-  }
+  const top = [...document.querySelectorAll("dialog[open]")].at(-1) ?? document.body;
+  top.append($("toast"));
+  $("toast").textContent = text;
 }
 
-/**
- * Do it with the dialogs, which few visits need: `use(module)`. A server that has been
- * updated since this page was loaded may have them otherwise.
- */
-const withDialogs = (use) =>
-  attempt(async () => {
-    const dialogs = await import("./dialogs.js").catch(() => {
-      throw new Error("This cannot be loaded. Please try again, or load the page anew.");
-    });
-    await use(dialogs);
-  });
+/** Do it; when it fails, say why and go on. True if it worked. */
+export const attempt = (action) => action().then(() => true, ({ message }) => toast(message));
 
 /** Do it a moment after the last call. */
-export function soon(action, milliseconds = 250) {
+export function soon(action) {
   let timer;
   return () => {
     clearTimeout(timer);
-    timer = setTimeout(() => attempt(action), milliseconds);
+    timer = setTimeout(() => attempt(action), 250);
   };
 }
 
+/** Ask; whether the answer was yes. */
+export function ask(question, yes) {
+  const dialog = $("question");
+  set(dialog, { h2: question, ".danger": yes });
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((answer) => {
+    dialog.onclose = () => answer(dialog.returnValue === "yes");
+  });
+}
+
+/** Open one of the dialogs, which are loaded when needed: few visits need them. */
+const openDialog = (name, ...of) => attempt(async () => (await import("./dialogs.js"))[name](...of));
+
 // --- The list of conversations ------------------------------------------------------
 
-let found = null; // by the search
+let found = null; // by the search: {text, ids, messages}
 
-$("new").onclick = () => withDialogs((dialogs) => dialogs.startConversation());
-$("more").onclick = () => attempt(s.loadMoreConversations);
-$("search").oninput = soon(searchNow);
-addEventListener("keydown", (event) => {
-  if (event.key !== "k" || !(event.ctrlKey || event.metaKey)) return;
-  event.preventDefault();
-  $("search").focus();
-});
-walk($("list"), "a");
-
-async function searchNow() {
+$("new").onclick = () => openDialog("startConversation");
+$("more").onclick = () => attempt(() => s.loadConversations(state.nextConversations));
+$("search").oninput = soon(async () => {
   const text = $("search").value.trim();
   const answer = text ? await s.search(text) : null;
-  if (text !== $("search").value.trim()) return; // something else is searched by now
-  found = answer;
-  drawList();
-}
-
-const currentEntry = () => $("list").querySelector("[aria-current]") ?? $("list").querySelector("a");
-export const focusList = () => currentEntry()?.focus();
+  if (text === $("search").value.trim()) found = answer; // else something else is searched by now
+  changed();
+});
 
 export function drawList() {
-  const items = found ? results(found) : s.byActivity().map(entry);
-  reconcile($("list"), items);
-  const stop = currentEntry(); // the only one Tab stops at; the arrow keys lead to the others
-  for (const link of $("list").querySelectorAll("a")) link.tabIndex = link === stop ? 0 : -1;
+  const conversations = s.byActivity().filter(
+    ({ conversation_id }) => !found || found.ids.includes(conversation_id));
+  const hits = found?.messages ?? [];
+  show($("list"), conversations.map(entry));
+  show($("hits"), hits.map(hit));
   $("more").hidden = Boolean(found) || !state.nextConversations;
   const nothing = found ? `Nothing found for “${found.text}”.` : state.isLoaded ? "No conversations yet." : "Loading…";
-  $("nothing").textContent = items.length ? "" : nothing;
-}
-
-function results({ conversations, messages }) {
-  const heading = (text) => ({ key: text, from: [], build: () => h("li", { class: "heading" }, h("h2", {}, text)) });
-  const entries = conversations.map((id) => state.conversations.get(id)).filter(Boolean).map(entry);
-  return [
-    ...(entries.length ? [heading("Conversations"), ...entries] : []),
-    ...(messages.length ? [heading("Messages"), ...messages.map(hit)] : []),
-  ];
-}
-
-function hit(message) {
-  const { message_id, conversation, seq, sender, sent_at, message_body } = message;
-  const name = nameOf(sender);
-  const build = () =>
-    listed(`#/c/${conversation}/${seq}`, {
-      picture: avatar(sender.user_id, name), title: bdi(name), time: sent_at, preview: bdi(message_body.slice(0, 200)),
-    });
-  return { key: message_id, from: [message], build };
-}
-
-/** How a conversation is shown: by its title, or the other one of two. */
-function looksOf(conversation) {
-  const isGroup = conversation.participant_count !== 2;
-  const other = isGroup ? null : othersOf(conversation)[0];
-  const title = titleOf(conversation);
-  const isOnline = Boolean(other?.is_online);
-  const picture = () => avatar(other?.user_id ?? conversation.conversation_id, title, { isOnline, isGroup });
-  return { isGroup, other, title, isOnline, picture };
+  $("nothing").textContent = conversations.length || hits.length ? "" : nothing;
 }
 
 function entry(conversation) {
-  const { conversation_id: id, last_message: last, updated_at: time } = conversation;
-  const { isGroup, title, isOnline, picture } = looksOf(conversation);
+  const { conversation_id: id, updated_at: time, typing } = conversation;
   const unread = unreadOf(conversation);
-  const isCurrent = id === state.wanted;
-  const isTyping = Boolean(state.typing.get(id)?.size);
-  const build = () =>
-    listed(`#/c/${id}`, {
-      picture: picture(), time, unread, isCurrent,
-      title: [bdi(title), isOnline && h("span", { class: "unseen" }, ", online")],
-      preview: isTyping ? h("span", { class: "typing" }, "typing…") : previewOf(last, isGroup),
-    });
-  return { key: id, from: [unread, title, shortly(time), last, isOnline, isCurrent, isTyping], build };
+  const parts = {
+    a: { href: `#/c/${id}`, ariaCurrent: id === state.wanted ? "page" : null },
+    ".avatar": pictureOf(conversation),
+    ".title bdi": titleOf(conversation),
+    ".status": partnerOf(conversation)?.is_online ? ", online" : "",
+    time: timed(time, shortly(time)),
+    ".preview": { className: typing.size ? "preview typing" : "preview" },
+    ...previewOf(conversation),
+    ".badge": { hidden: !unread },
+    ".badge b": String(unread),
+  };
+  return { key: id, template: "entry", parts };
 }
 
-function listed(href, { picture, title, time, preview, unread, isCurrent }) {
-  const badge = unread > 0 && h("span", { class: "badge" }, unread, h("span", { class: "unseen" }, " unread"));
-  return h("li", {},
-    h("a", { class: unread ? "entry unread" : "entry", href, "aria-current": isCurrent && "page" },
-      picture, h("span", { class: "title" }, title), timeTag(time, shortly(time)),
-      h("span", { class: "preview" }, preview), badge));
+function previewOf({ last_message: last, participant_count, typing }) {
+  if (typing.size) return { ".author": "", ".excerpt": "typing…" };
+  if (!last) return { ".author": "", ".excerpt": "No messages yet" };
+  const author = isMe(last.sender.user_id) ? "You" : participant_count === 2 ? "" : shortNameOf(last.sender);
+  return { ".author": author, ".excerpt": textOf(last).slice(0, 200) };
 }
 
-function previewOf(message, isGroup) {
-  if (!message) return "No messages yet";
-  const { sender, deleted_at, message_body } = message;
-  const who = isMe(sender.user_id) ? "You: " : isGroup && [bdi(shortNameOf(sender)), ": "];
-  return [who, deleted_at ? h("i", {}, "Message deleted") : bdi(message_body.slice(0, 200))].flat();
+function hit(message) {
+  const { message_id, conversation, seq, sender, sent_at } = message;
+  const parts = {
+    a: { href: `#/c/${conversation}/${seq}` },
+    ".avatar": avatarOf(sender),
+    ".title bdi": nameOf(sender),
+    time: timed(sent_at, shortly(sent_at)),
+    ".excerpt": textOf(message).slice(0, 200),
+  };
+  return { key: message_id, template: "entry", parts };
 }
+
+/** A conversation looks like the other one of two, or like a group. */
+function pictureOf(conversation) {
+  const other = partnerOf(conversation);
+  return other ? avatarOf(other) : avatar(conversation.conversation_id, titleOf(conversation), "group");
+}
+
+const textOf = ({ deleted_at, message_body }) => (deleted_at ? "Message deleted" : message_body);
 
 // --- The open conversation ------------------------------------------------------------
 
@@ -252,14 +188,23 @@ let shown = null; // the room
 let isExtending = false;
 let marked = ""; // the last message told to the server as read
 
+const above = () => $("scroller").scrollTop;
 const below = () => $("scroller").scrollHeight - $("scroller").scrollTop - $("scroller").clientHeight;
 const toBottom = () => ($("scroller").scrollTop = $("scroller").scrollHeight);
-const elementOf = (seq) => $("messages").querySelector(`[data-seq="${seq}"]`);
+const elementOf = (seq) => $("messages").querySelector(`[data-key="${seq}"]`);
 const hasMouse = () => matchMedia("(pointer: fine)").matches; // else a keyboard would cover half of the page
 
 $("scroller").addEventListener("scroll", scrolled, { passive: true });
 $("jump").onclick = () => attempt(goToEnd);
-walk($("messages"), "li[data-seq]");
+$("manage").onclick = () => openDialog("manageConversation", shown.id);
+// Tab stops at the last message only; the arrow keys lead to the others.
+$("messages").onkeydown = (event) => {
+  const { previousElementSibling: ArrowUp, nextElementSibling: ArrowDown } = event.target;
+  const next = { ArrowUp, ArrowDown }[event.key];
+  if (!next?.matches("li")) return;
+  next.focus();
+  event.preventDefault();
+};
 // The composer grows, a phone's keyboard opens: the bottom stays the bottom.
 new ResizeObserver(() => shown?.isAtBottom && toBottom()).observe($("scroller"));
 addEventListener("focus", markRead);
@@ -267,109 +212,80 @@ document.addEventListener("visibilitychange", markRead);
 
 export function drawConversation() {
   const conversation = s.openConversation();
-  $("conversation").classList.toggle("is-empty", !conversation);
-  if (!conversation) {
-    shown = null;
-    for (const part of [$("head"), $("messages")]) part.replaceChildren(); // one may not see it any more
-    $("hint").textContent = state.wanted ? "Loading…" : "Choose a conversation, or start a new one.";
-  } else if (shown === state.room) {
-    draw(conversation);
+  if (conversation) {
+    if (shown === state.room) draw(conversation);
+    else enter(conversation);
+    scrolled();
   } else {
-    enter(conversation);
+    shown = null;
+    $("messages").replaceChildren(); // one may not see them any more; where there are none, the hint is shown
+    $("hint").textContent = state.wanted ? "Loading…" : "Choose a conversation, or start a new one.";
   }
-  markRead();
 }
 
 function enter(conversation) {
+  const isAnother = shown?.id !== state.room.id;
   shown = state.room;
-  if (there !== shown.id) takeUp(shown.id);
-  $("messages").replaceChildren();
   draw(conversation);
-  const place = elementOf(shown.target) ?? $("messages").querySelector(".divider");
-  if (!place) toBottom();
-  else place.scrollIntoView({ block: shown.target ? "center" : "start" });
-  if (shown.target) place?.classList.add("found");
-  // Where one wants to be: writing, or with the message found.
-  const focused = elementOf(shown.target) ?? (hasMouse() ? $("text") : $("head").querySelector("h2"));
+  if (isAnother) takeUp();
+  const target = elementOf(shown.target);
+  const place = target ?? $("messages").querySelector(".divider");
+  if (place) place.scrollIntoView({ block: target ? "center" : "start" });
+  else toBottom();
+  // Where one wants to be: with the message found, or writing.
+  const focused = target ?? (hasMouse() ? $("text") : $("title"));
   if (!document.querySelector("dialog[open]")) focused.focus({ preventScroll: true });
-  scrolled();
 }
 
 /** Draw what has changed; what one looks at stays where it is. */
 function draw(conversation) {
   const wasAtBottom = shown.isAtBottom && below() < NEAR; // the event of scrolling may be yet to come
   const edge = $("scroller").getBoundingClientRect().top;
-  const messages = [...$("messages").querySelectorAll("li[data-seq]")];
+  const messages = [...$("messages").querySelectorAll(".message")];
   const anchor = messages.find((element) => element.getBoundingClientRect().bottom > edge);
   const top = anchor?.getBoundingClientRect().top;
-  drawHead(conversation);
-  reconcile($("messages"), messageItems(conversation));
-  drawEnd(conversation);
-  if (wasAtBottom) return toBottom();
-  const now = anchor?.isConnected ? anchor : anchor && elementOf(anchor.dataset.seq);
-  if (now) $("scroller").scrollTop += now.getBoundingClientRect().top - top;
+  set($("head"), { ".avatar": pictureOf(conversation), "h2 bdi": titleOf(conversation), p: aboutPeople(conversation) });
+  show($("messages"), messageItems(conversation));
+  const typing = [...conversation.typing.keys()].map((id) => `${nameOf(state.people.get(id))} is typing…`);
+  $("typing").textContent = typing.join(" ");
+  if (wasAtBottom) toBottom();
+  else if (anchor?.isConnected) $("scroller").scrollTop += anchor.getBoundingClientRect().top - top;
 }
 
 function scrolled() {
   const conversation = s.openConversation();
   if (!shown || !conversation) return;
   shown.isAtBottom = below() < NEAR && s.isAtEnd(shown);
-  drawEnd(conversation);
-  if ($("scroller").scrollTop < EDGE && s.firstOf(shown) > 1) extend(true);
-  else if (below() < EDGE && !s.isAtEnd(shown)) extend(false);
+  const unread = unreadOf(conversation);
+  $("jump").hidden = shown.isAtBottom;
+  $("jump").lastElementChild.textContent = unread ? `${unread} new` : "";
+  if (above() < EDGE && s.firstOf(shown) > 1) extend(true, () => above() < EDGE);
+  else if (below() < EDGE && !s.isAtEnd(shown)) extend(false, () => below() < EDGE);
   markRead();
 }
 
-async function extend(isOlder) {
+/** Load more, unless one has scrolled away until it is there: perhaps to what would be let go. */
+async function extend(isOlder, isNear) {
   if (isExtending) return;
   isExtending = true;
-  const room = shown;
-  const hasMore = await s.extend(room, isOlder).catch(() => false); // more scrolling tries again
+  await s.extend(shown, isOlder, isNear).catch(() => pause(2_000)); // then more scrolling tries again
   isExtending = false;
-  if (!hasMore || room !== state.room || room !== shown) return;
-  draw(s.openConversation());
-  scrolled();
 }
 
 async function goToEnd() {
-  if (!s.isAtEnd(state.room)) await s.open(state.room.id, s.openConversation().last_seq);
+  if (!s.isAtEnd(shown)) await s.open(shown.id, Infinity);
   drawConversation();
   toBottom();
   scrolled();
 }
 
-function drawHead(conversation) {
-  const { conversation_id: id } = conversation;
-  const { title, isOnline, picture } = looksOf(conversation);
-  const about = aboutPeople(conversation);
-  const build = () =>
-    h("div", { class: "head" },
-      h("a", { class: "icon back", href: "#/", "aria-label": "Back to all conversations" }, icon("back")),
-      picture(),
-      h("div", { class: "names" }, h("h2", { tabindex: "-1" }, bdi(title)), h("p", {}, about)),
-      iconButton("people", "People and settings", () => withDialogs((dialogs) => dialogs.manageConversation(id))));
-  reconcile($("head"), [{ key: id, from: [title, about, isOnline], build }]);
-}
-
 function aboutPeople(conversation) {
-  const { other, isOnline } = looksOf(conversation);
-  if (isOnline) return "Online";
-  if (other) return other.last_seen_at ? `Last seen ${shortly(other.last_seen_at)}` : "Offline";
-  const count = conversation.participant_count;
-  const online = othersOf(conversation).filter((person) => person.is_online).length;
-  return (count === 1 ? "Only you" : `${count} people`) + (online ? `, ${online} online` : "");
+  const other = partnerOf(conversation);
+  if (!other) return countOf(conversation);
+  if (other.is_online) return "Online";
+  return other.last_seen_at ? `Last seen ${shortly(other.last_seen_at)}` : "Offline";
 }
 
-/** Who is typing, and the button that leads to what is new. */
-function drawEnd(conversation) {
-  const names = [...(state.typing.get(conversation.conversation_id)?.keys() ?? [])].map((id) => nameOf(state.people.get(id)));
-  const one = names.length === 1 && `${names[0]} is typing…`;
-  $("typing").textContent = one || (names.length ? "Several people are typing…" : "");
-  const unread = unreadOf(conversation);
-  $("jump").hidden = shown.isAtBottom;
-  $("jump").lastElementChild.textContent = unread ? `${unread} new` : "";
-  $("jump").setAttribute("aria-label", `Go to the newest messages${unread ? `, ${unread} new` : ""}`);
-}
 
 /** Tell the server how far I have read: to the end, if that is what I am looking at. */
 function markRead() {
@@ -387,107 +303,86 @@ function markRead() {
 const TOGETHER = 5 * 60_000; // messages of one person so close in time are one group
 
 function messageItems(conversation) {
-  const { messages, newAfter } = shown;
-  const receipted = s.myLast(shown);
+  const { messages, firstNew } = shown;
+  const receipted = messages.findLast(({ sender, deleted_at }) => isMe(sender.user_id) && !deleted_at);
   const items = s.firstOf(shown) === 1 ? [line("beginning", "This is the beginning of the conversation.")] : [];
   messages.forEach((message, index) => {
     const before = messages[index - 1];
-    const day = dayOf(message.sent_at);
-    const isNewDay = !before || dayOf(before.sent_at) !== day;
-    const isNew = newAfter !== null && message.seq === newAfter + 1;
-    if (isNewDay) items.push(line("day", day, message));
-    if (isNew) items.push(line("divider", "New messages", message));
+    const isNewDay = !before || !isSameDay(before.sent_at, message.sent_at);
+    const isNew = message.seq === firstNew;
+    if (isNewDay) items.push(line("day", dayOf(message.sent_at), message.seq));
+    if (isNew) items.push(line("divider", "New messages", message.seq));
     const isGrouped = !isNewDay && !isNew && before.sender.user_id === message.sender.user_id &&
       new Date(message.sent_at) - new Date(before.sent_at) < TOGETHER;
-    const receipt = message === receipted ? receiptOf(conversation, message.seq) : "";
-    const mayDelete = !message.deleted_at && (isMe(message.sender.user_id) || isMe(conversation.owner));
-    items.push(messageItem(message, { isGrouped, receipt, mayDelete, isStop: index === messages.length - 1 }));
+    const note = message === receipted ? receiptOf(conversation, message.seq) : "";
+    items.push(messageItem(conversation, message, note, isGrouped));
   });
-  return s.isAtEnd(shown) ? [...items, ...s.waitingIn(conversation).map(waitingItem)] : items;
+  const waiting = s.isAtEnd(shown) ? s.waitingIn(conversation) : [];
+  return [...items, ...waiting.map((item) => messageItem(conversation, item, noteOf(item)))];
 }
 
-function line(kind, text, message) {
-  const build = () => h("li", { class: kind }, h("span", {}, text));
-  return { key: `${kind} ${message?.message_id}`, from: [text], build };
-}
+const line = (className, text, seq) =>
+  ({ key: `${className} ${seq}`, template: "line", parts: { ":scope": { className }, span: text } });
 
 function receiptOf(conversation, seq) {
   const readers = othersOf(conversation).filter(({ user_id }) => conversation.read.get(user_id) >= seq);
   if (!readers.length) return "Sent";
   if (conversation.participant_count === 2) return "Read";
-  if (readers.length === conversation.participant_count - 1) return "Read by everybody";
   return `Read by ${readers.length > 3 ? `${readers.length} people` : readers.map(shortNameOf).join(", ")}`;
 }
 
-/** What was said. By whom is told always, but shown only where it is not plain to see. */
-function bubble(name, isNameShown, body, ...meta) {
-  return h("div", { class: "bubble" },
-    h("p", { class: isNameShown ? "who" : "who unseen" }, name),
-    h("p", { class: "body", dir: "auto" }, body),
-    h("p", { class: "meta" }, meta));
+function noteOf({ reason }) {
+  if (reason) return `Not sent: ${reason}`;
+  return state.isLive ? "Sending…" : "Waiting for a connection…";
 }
 
-function messageItem(message, { isGrouped, receipt, mayDelete, isStop }) {
-  const { message_id, client_id, seq, sender, deleted_at, edited_at, sent_at, message_body } = message;
+/** A message, or one on its way, which has no `seq` yet. */
+function messageItem({ owner }, message, note, isGrouped = false) {
+  const { client_id, seq, sender, deleted_at, edited_at, sent_at, reason } = message;
   const isMine = isMe(sender.user_id);
-  const name = nameOf(sender);
-  const kind = `message${isMine ? " mine" : ""}${isGrouped ? " grouped" : ""}${deleted_at ? " deleted" : ""}`;
-  const build = () =>
-    h("li", { class: kind, tabindex: isStop ? 0 : "-1", "data-seq": seq },
-      !isMine && avatar(sender.user_id, name),
-      bubble(isMine ? "You" : bdi(name), !isMine && !isGrouped, deleted_at ? "Message deleted" : linked(message_body),
-        edited_at && !deleted_at && "edited ", timeTag(sent_at, clock(sent_at))),
-      h("div", { class: "actions" },
-        isMine && !deleted_at && iconButton("pen", "Edit message", () => edit(message)),
-        mayDelete && iconButton("bin", "Delete message", () => remove(message_id))),
-      receipt && h("p", { class: "receipt" }, receipt));
-  return { key: isMine && client_id ? client_id : message_id, from: [message, isGrouped, receipt, mayDelete, isStop], build };
+  const kinds = ["message", isMine && "mine", isGrouped && "grouped", deleted_at && "deleted"];
+  if (!seq) kinds.push(reason ? "failed" : "waiting");
+  else if (seq === shown.target) kinds.push("found");
+  const parts = {
+    ":scope": { className: kinds.filter(Boolean).join(" "), tabIndex: message === shown.messages.at(-1) ? 0 : -1 },
+    ".avatar": avatar(sender.user_id, nameOf(sender)),
+    ".who bdi": isMine ? "You" : nameOf(sender),
+    ".body": linked(textOf(message)),
+    ".edited": { hidden: !edited_at },
+    time: timed(sent_at, clock(sent_at)),
+    ".edit": { onclick: () => edit(message) },
+    ".delete": { hidden: !isMine && !isMe(owner), onclick: () => remove(message) },
+    ".note": note,
+    ".retry": { onclick: () => s.retry(message) },
+    ".discard": { onclick: () => s.discard(message) },
+  };
+  return { key: String(seq ?? client_id), template: "message", parts };
 }
 
-function waitingItem(item) {
-  const { client_id, body, status, reason, written_at } = item;
-  const hasFailed = status === "failed";
-  const note = hasFailed ? `Not sent: ${reason}` : state.isLive ? "Sending…" : "Waiting for a connection…";
-  const build = () =>
-    h("li", { class: hasFailed ? "message mine failed" : "message mine waiting" },
-      bubble("You", false, linked(body), timeTag(written_at, clock(written_at))),
-      h("p", { class: "receipt" }, note,
-        hasFailed && textButton("link", "Retry", () => s.retry(item)),
-        hasFailed && textButton("link", "Discard", () => s.discard(item))));
-  return { key: client_id, from: [item, note], build };
+async function remove({ message_id }) {
+  const isSure = await ask("Delete this message for everybody?", "Delete");
+  if (isSure) attempt(() => call("DELETE", `messages/${message_id}/`));
 }
-
-const remove = (messageId) =>
-  withDialogs(async ({ confirm }) => {
-    if (await confirm("Delete this message for everybody?", "Delete")) await call("DELETE", `messages/${messageId}/`);
-  });
 
 // --- Where one writes ----------------------------------------------------------------------
 
 const LONGEST = 10_000; // characters, as the server counts them
 const TYPING_EVERY = 3_000;
 const drafts = new Map(); // conversation_id -> text
-let there = ""; // the conversation_id
 let edited = null; // the message being edited
 let told = 0; // when the others were last told that I type
 
-$("composer").onsubmit = submit;
-$("stop").onclick = () => edit(null);
-$("text").oninput = typed;
-$("text").onkeydown = pressed;
-
-/** Take up what was being written in a conversation, or a message to word it anew. */
-function takeUp(id, message = null) {
-  there = id;
+/** Take up what was being written in the conversation, or a message to word it anew. */
+function takeUp(message = null) {
   edited = message;
-  $("text").value = message?.message_body ?? drafts.get(id) ?? "";
+  $("text").value = message?.message_body ?? drafts.get(shown.id) ?? "";
   $("editing").hidden = !message;
   measure();
 }
 
 /** Edit a message; with null, none any more. */
 function edit(message) {
-  takeUp(there, message);
+  takeUp(message);
   $("text").focus();
 }
 
@@ -501,39 +396,38 @@ function measure() {
   $("send").disabled = rest < 0 || !text.value.trim();
 }
 
-function typed() {
+$("stop").onclick = () => edit(null);
+
+$("text").oninput = () => {
   measure();
   if (edited) return;
-  drafts.set(there, $("text").value);
-  if (!$("text").value || Date.now() - told < TYPING_EVERY) return;
+  drafts.set(shown.id, $("text").value);
+  if (Date.now() - told < TYPING_EVERY) return;
   told = Date.now();
-  call("POST", `conversations/${there}/typing/`).catch(() => {}); // not worth a word
-}
+  call("POST", `conversations/${shown.id}/typing/`).catch(() => {}); // not worth a word
+};
 
-function pressed(event) {
+$("text").onkeydown = (event) => {
+  if (event.key === "Escape" && edited) edit(null);
   // On a phone Enter makes a new line: there is a button to send.
-  const sends = event.key === "Enter" && !event.shiftKey && !event.isComposing && hasMouse();
-  const mine = event.key === "ArrowUp" && !event.target.value && s.myLast(state.room);
-  if (sends) $("composer").requestSubmit();
-  else if (mine) edit(mine);
-  else if (event.key === "Escape" && edited) edit(null);
-  else return;
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing || !hasMouse()) return;
   event.preventDefault();
-}
+  $("send").click();
+};
 
-function submit(event) {
+$("composer").onsubmit = (event) => {
   event.preventDefault();
-  if ($("send").disabled) return;
   const message_body = $("text").value;
-  if (edited) {
-    const save = () => call("PATCH", `messages/${edited.message_id}/`, { message_body });
-    attempt(save).then((hasWorked) => hasWorked && edit(null));
-    return;
-  }
-  drafts.delete(there);
+  if (edited) return save(edited, message_body);
+  drafts.delete(shown.id);
   told = 0;
-  takeUp(there);
-  state.room.newAfter = null;
-  s.send(there, message_body);
+  takeUp();
+  shown.firstNew = undefined;
+  s.send(shown.id, message_body);
   attempt(goToEnd);
+};
+
+async function save(message, message_body) {
+  const hasWorked = await attempt(() => call("PATCH", `messages/${message.message_id}/`, { message_body }));
+  if (hasWorked && edited === message) edit(null);
 }
