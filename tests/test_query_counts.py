@@ -6,6 +6,7 @@ Sign-in is not among them: the clients are signed in without a session.
 from collections.abc import Callable
 
 import pytest
+from django.db import connection
 
 from chats.models import Conversation, Message, User
 from tests.factories import start
@@ -331,8 +332,10 @@ def test_remove_participant(busy, signed_in, bob, django_assert_num_queries):
 def test_leave_as_owner(busy, signed_in, alice, django_assert_num_queries):
     url = f"/api/conversations/{busy.pk}/remove_participant/"
 
-    # As a removal, and the next owner, with an event of its own; no answer.
-    with django_assert_num_queries(ATOMIC + 11):
+    # As a removal, and the next owner; no answer. Before two events, PostgreSQL takes
+    # the lock of the log by a statement of its own.
+    lock = 1 if connection.vendor == "postgresql" else 0
+    with django_assert_num_queries(ATOMIC + 10 + lock):
         response = signed_in.post(url, {"user_id": str(alice.pk)})
 
     assert response.status_code == 204

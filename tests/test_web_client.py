@@ -439,6 +439,26 @@ def test_search_leads_to_a_message_far_back(stage):
         nina.page.locator(".message:focus[data-key='99']").wait_for()
 
 
+@pytest.mark.parametrize("place", ["messages", "users"])
+def test_search_goes_on_after_pages_with_nothing(stage, place):
+    """As the first page of a search is, where there is much to look through."""
+
+    def nothing_yet(route):
+        further = route.request.url.replace("page_size=20", "page_size=19")
+        route.fulfill(json={"results": [], "next": further, "previous": None})
+
+    with talking(stage, "needle") as (nina, _omar, _there):
+        nina.message("needle").wait_for()
+        nina.page.route(f"**/api/{place}/?search=*&page_size=20", nothing_yet)
+        if place == "messages":
+            nina.page.get_by_role("searchbox").fill("needle")
+            nina.page.locator("#hits .entry", has_text="needle").wait_for()
+        else:
+            nina.page.get_by_role("button", name="New conversation").click()
+            nina.page.get_by_role("searchbox", name="Search people").fill("omar")
+            nina.page.locator("#chooser .people li").first.wait_for()
+
+
 def test_conversations_past_the_first_page_are_shown_on_demand(stage):
     with talking(stage) as (nina, omar, _there):
         me = stage.server.call("GET", "users/me/", token=nina.token)["user_id"]

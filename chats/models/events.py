@@ -28,9 +28,13 @@ class EventQuerySet(models.QuerySet):
         drawn; on SQLite the write transaction is that lock already. The same
         statement asks for the other processes to be woken at the commit.
         """
-        statement = _APPEND if connection.vendor == "postgresql" else _INSERT
-        for event in events:
-            statement.store(event)
+        is_postgresql = connection.vendor == "postgresql"
+        if len(events) == 1:
+            (_APPEND if is_postgresql else _INSERT).store(events[0])
+            return
+        if is_postgresql:
+            _LOCK_LOG.run()
+        self.bulk_create(events)
 
     def last_id(self) -> int:
         """Return the id of the newest event, 0 if there never was one."""
@@ -82,7 +86,11 @@ class Event(models.Model):
 
 
 _INSERT = Prepared(lambda: insert(Event))
-# The id is drawn for a row that is there once the lock is held.
+_LOCK_LOG = PreparedSQL(
+    {"postgresql": "SELECT pg_advisory_xact_lock(%s), pg_notify(%s, %s)"},
+    params=[LOG_LOCK, WAKE_CHANNEL, PROCESS_ID],
+)
+# The same for one event: the id is drawn for a row that is there once the lock is held.
 _APPEND = PreparedSQL(
     {
         "postgresql": """

@@ -44,6 +44,20 @@ export async function call(method, path, body) {
 /** Read a list or a thing: `get("messages/", {search: "tea"})`. */
 export const get = (path, parameters = {}) => call("GET", `${path}?${new URLSearchParams(parameters)}`);
 
+const ENOUGH = 20; // results
+const FAR_ENOUGH = 20; // pages
+
+/** Search a list. A page may have few results or none, and yet a next one: then there is much to look through. */
+export async function search(path, text) {
+  let page = await get(path, { search: text, page_size: ENOUGH });
+  const results = page.results;
+  for (let pages = 1; page.next && results.length < ENOUGH && pages < FAR_ENOUGH; pages += 1) {
+    page = await call("GET", page.next.slice(page.next.indexOf(path)));
+    results.push(...page.results);
+  }
+  return results;
+}
+
 let work = Promise.resolve();
 /** Do one thing after the other: what is loaded and what has happened never mix. */
 export function inOrder(task) {

@@ -1,5 +1,5 @@
 /** Windows above the page: starting a conversation, its people. Loaded when needed. */
-import { call, get, notices } from "./api.js";
+import { call, notices, search } from "./api.js";
 import { countOf, isMe, nameOf, state, titleOf } from "./state.js";
 import { $, ask, attempt, avatarOf, set, show, soon } from "./views.js";
 
@@ -9,14 +9,14 @@ import { $, ask, attempt, avatarOf, set, show, soon } from "./views.js";
 function choosePeople(heading, verb, without, act) {
   const dialog = $("chooser");
   const form = dialog.querySelector(".choice");
-  const { search, title } = form.elements;
+  const { search: field, title } = form.elements;
   const button = form.querySelector(".primary");
   const chosen = new Set();
   form.reset();
   set(dialog, { h2: heading, ".people": "", ".naming": { hidden: verb !== "Start" } });
   Object.assign(button, { textContent: verb, disabled: true });
   dialog.showModal();
-  search.oninput = soon(find);
+  field.oninput = soon(find);
   attempt(find);
   form.onsubmit = async (event) => {
     event.preventDefault();
@@ -24,10 +24,10 @@ function choosePeople(heading, verb, without, act) {
   };
 
   async function find() {
-    const text = search.value;
-    const { results } = await get("users/", { search: text.trim(), page_size: 20 });
-    if (text !== search.value) return; // something else is searched by now
-    const people = results.filter(({ user_id }) => !without.has(user_id));
+    const text = field.value;
+    const found = await search("users/", text.trim());
+    if (text !== field.value) return; // something else is searched by now
+    const people = found.filter(({ user_id }) => !without.has(user_id));
     set(dialog, { ".hint": people.length ? "" : "Nobody found." });
     show(dialog.querySelector(".people"), people.map(choice));
   }

@@ -5,7 +5,7 @@
  * event carries its object as it was when it was sent, so it is put in place of the older
  * one. Should that step back for a moment, the events that follow step forward again.
  */
-import { call, changed, get, inOrder, notify, pause } from "./api.js";
+import { call, changed, get, inOrder, notify, pause, search } from "./api.js";
 
 const PAGE = 60; // messages loaded at once
 const MOST = 200; // messages of the open conversation that are kept, and in the page
@@ -125,10 +125,10 @@ export async function load() {
 }
 
 /** Search everything: the ids of conversations, and messages. */
-export const search = (text) =>
+export const searchAll = (text) =>
   inOrder(async () => {
-    const lists = ["conversations/", "messages/"].map((path) => get(path, { search: text }));
-    const [conversations, messages] = (await Promise.all(lists)).map(({ results }) => results);
+    const lists = ["conversations/", "messages/"].map((path) => search(path, text));
+    const [conversations, messages] = await Promise.all(lists);
     return { text, ids: conversations.map((item) => put(item).conversation_id), messages };
   });
 

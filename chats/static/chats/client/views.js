@@ -120,7 +120,7 @@ $("new").onclick = () => openDialog("startConversation");
 $("more").onclick = () => attempt(() => s.loadConversations(state.nextConversations));
 $("search").oninput = soon(async () => {
   const text = $("search").value.trim();
-  const answer = text ? await s.search(text) : null;
+  const answer = text ? await s.searchAll(text) : null;
   if (text === $("search").value.trim()) found = answer; // else something else is searched by now
   changed();
 });
@@ -285,7 +285,6 @@ function aboutPeople(conversation) {
   if (other.is_online) return "Online";
   return other.last_seen_at ? `Last seen ${shortly(other.last_seen_at)}` : "Offline";
 }
-
 
 /** Tell the server how far I have read: to the end, if that is what I am looking at. */
 function markRead() {
