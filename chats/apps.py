@@ -1,6 +1,7 @@
 """Registration of the app with Django."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class ChatsConfig(AppConfig):
@@ -9,3 +10,6 @@ class ChatsConfig(AppConfig):
 
     def ready(self) -> None:
         from chats import checks  # noqa: F401  (registers the system checks)
+        from chats.models import people_index
+
+        post_migrate.connect(people_index.make, sender=self)

@@ -1,6 +1,7 @@
-"""What a search finds by PostgreSQL's indexes of trigrams, where the database has them.
+"""What a search finds by indexes of trigrams, where the database has them.
 
-Migration 0012 makes them if it can. They are of expressions that no other query has:
+On PostgreSQL migration 0012 makes them if it can; SQLite has one of people, in
+``people_index``. PostgreSQL's are of expressions that no other query has:
 so the planner, which may not know the term, takes them for these statements only.
 """
 
@@ -12,6 +13,7 @@ from uuid import UUID
 
 from django.db import OperationalError, connection, models, transaction
 
+from chats.models import people_index
 from chats.models.brief import tell
 from chats.models.conversations import Conversation
 from chats.models.users import User
@@ -60,7 +62,7 @@ LIMIT %s
 def has_index(name: str) -> bool:
     """Tell whether the database has the index, whole; a process asks once."""
     if connection.vendor != "postgresql":
-        return False
+        return name == "user_search" and people_index.is_whole()
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT FROM pg_index WHERE indexrelid = to_regclass(%s) AND indisvalid",
@@ -104,8 +106,13 @@ def messages_in(text: str, places: Iterable[Place]) -> list[UUID] | None:
 def people_with(text: str, *, with_email: bool) -> list[UUID] | None:
     """Return the people, also inactive, with ``text`` in what a search looks at.
 
-    And maybe others: the names are looked at as one. None as above.
+    And maybe others: the names are looked at as one, or other letters as the same.
+    None as above.
     """
+    if connection.vendor == "sqlite":
+        if not people_index.is_indexed(text) or not has_index("user_search"):
+            return None
+        return people_index.find(text, FOUND, with_email=with_email)
     if not _is_indexed(text) or not has_index("user_search"):
         return None
     if with_email:
