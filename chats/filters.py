@@ -245,7 +245,10 @@ class MessageFilter(LeanFilterSet):
         )
         for name in SPAN:
             if name in self.filters:
-                span = self.filters[name].filter(stretch.rows, data[name])
+                end = data[name]
+                if not stretch.is_public:  # then it can only be a time
+                    end = searching.whole_second(end, up=name == "sent_before")
+                span = self.filters[name].filter(stretch.rows, end)
                 stretch = replace(stretch, rows=span)
         return stretch
 

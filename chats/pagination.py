@@ -115,11 +115,11 @@ class SearchedPages(SlicedPages):
 
         By its value: with a subquery, PostgreSQL would plan for a third of the table.
         """
-        lower = self.is_lower(backward=backward)
+        lower, stretch = self.is_lower(backward=backward), self.queryset.stretch
         order = [f"-{name}" if lower else name for name in self.names]
-        rows = self.queryset.stretch.rows.order_by(*self.sorting)
-        rows = self.past(rows, edge, backward=backward)
-        return self.queryset.stretch.edge(order, rows, size)
+        edge = stretch.beginning(edge, descending=lower)
+        rows = self.past(stretch.rows.order_by(*self.sorting), edge, backward=backward)
+        return stretch.edge(order, rows, size)
 
     def _up_to(
         self, stop: list | None, found: QuerySet, *, backward: bool, size: int

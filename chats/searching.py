@@ -8,7 +8,7 @@ with a longer stretch (docs/search.md).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -30,6 +30,7 @@ INDEXED = 4_000  # of one's messages; of no more, to read all costs less than th
 CONVERSATIONS = 1_000
 PARTICIPANTS = 20_000  # in the conversations of one page
 SECOND = timedelta(seconds=1)
+LAST_SECOND = datetime.max.replace(microsecond=0, tzinfo=UTC) - SECOND
 FIRST_ID, LAST_ID = UUID(int=0), UUID(int=2**128 - 1)  # nobody's
 
 
@@ -45,8 +46,8 @@ class Stretch:
     found anywhere, and maybe of more; or None. ``finds_first`` where that costs less
     than the first few rows do.
 
-    Where the rows are not only the reader's own, ``is_public`` is off: the edge then
-    names a time and no row.
+    Where the rows are not only the reader's own, ``is_public`` is off: it then begins
+    and ends with whole seconds, so that it tells of no row when it was sent.
     """
 
     rows: QuerySet
@@ -57,6 +58,12 @@ class Stretch:
     weight: str = ""
     load: int = 0
     is_public: bool = True
+
+    def beginning(self, edge: list | None, *, descending: bool) -> list | None:
+        """Return where to begin, for a page that begins past the edge: no later."""
+        if self.is_public or not edge or not edge[0].microsecond:
+            return edge
+        return _without_row(*edge, descending=not descending)
 
     def edge(self, order: Sequence[str], rows: QuerySet, size: int) -> list | None:
         """Return the values of ``order`` at the last of so many rows.
@@ -84,10 +91,14 @@ class Stretch:
 
 def _without_row(sent_at: datetime, _: UUID, *, descending: bool) -> list[Any]:
     """Return the far end of the second: all of it is looked through."""
-    second = sent_at.replace(microsecond=0)
-    if descending:
-        return [second, FIRST_ID]
-    return [second + SECOND if second < sent_at else second, LAST_ID]
+    whole = whole_second(sent_at, up=not descending)
+    return [whole, FIRST_ID if descending else LAST_ID]
+
+
+def whole_second(moment: datetime, *, up: bool) -> datetime:
+    """Round a time down, or up, but not beyond the calendar."""
+    second = moment.replace(microsecond=0)
+    return min(second, LAST_SECOND) + SECOND if up and second < moment else second
 
 
 def among_messages(user: User, conversation_id: UUID | None, text: str) -> Stretch:

@@ -320,6 +320,7 @@ def test_staff_see_what_their_permissions_allow(
     assert ('id="activity"' in page) == bool(names or charts)
 
 
+@time_machine.travel(NOON, tick=False)
 def test_front_page_costs_the_same_for_one_conversation_and_three(boss, alice):
     def cost() -> int:
         with CaptureQueriesContext(

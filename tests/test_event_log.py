@@ -1,5 +1,6 @@
 """The log: what each change appends to it, whom that reaches, and in which order."""
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -390,12 +391,13 @@ def test_reader_sees_every_event_of_many_writers_in_order(alice, bob):
 # --- Locks ---------------------------------------------------------------------
 
 
+INTO_THE_LOG = re.compile(r"INTO chats_event\b")
+
+
 def statements_after_the_log_was_locked(queries: Iterable[dict]) -> list[str]:
     """Return the beginnings of the statements that follow the first event's."""
     texts = [query["sql"].replace('"', "") for query in queries]
-    first = next(
-        place for place, text in enumerate(texts) if "INTO chats_event" in text
-    )
+    first = next(place for place, text in enumerate(texts) if INTO_THE_LOG.search(text))
     texts = [text.lstrip() for text in texts[first:]]
     return [text for text in texts if not text.startswith(("RELEASE", "SAVE"))]
 

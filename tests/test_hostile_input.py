@@ -249,6 +249,7 @@ BODIES = [
     ("POST", f"{FOREIGN}typing/", {}, 404, DETAIL),
     ("PUT", TYPING, {}, 405, DETAIL),
     # Messages
+    ("POST", MESSAGES, None, 400, "non_field_errors"),
     ("POST", MESSAGES, SEND | {"message_body": ""}, 400, "message_body"),
     ("POST", MESSAGES, SEND | {"message_body": " \n\t\u2003"}, 400, "message_body"),
     ("POST", MESSAGES, SEND | {"message_body": None}, 400, "message_body"),

@@ -1,6 +1,7 @@
 """Searches whose pages look through a stretch of rows: they miss nothing, and end."""
 
 from itertools import chain
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -8,11 +9,12 @@ from django.test.utils import CaptureQueriesContext
 
 from chats import searching
 from chats.models import Conversation, Message, Participant, search_index
-from chats.pagination import decode_cursor
+from chats.pagination import decode_cursor, encode_cursor
 from tests.factories import UserFactory, start
 from tests.test_pagination import fill
 from tests.test_services import send
 
+NEWEST = ["-sent_at", "-message_id"]
 MESSAGES, CONVERSATIONS, USERS = "/api/messages/", "/api/conversations/", "/api/users/"
 
 
@@ -126,6 +128,36 @@ def test_edge_among_everybodys_messages_names_none_of_them(as_alice, history, or
         _, (sent_at, message_id) = decode_cursor(cursor, Message, order)
         assert sent_at.microsecond == 0
         assert message_id.int == (2**128 - 1 if ordering == "seq" else 0)
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("order", ["-seq", "seq"])
+def test_others_messages_are_counted_by_whole_seconds(as_alice, history, order):
+    """Else a span that is made smaller and smaller tells when one was sent."""
+    second = "2029-01-01T12:00:00"
+    others = Message.objects.exclude(conversation=history)
+    others.update(sent_at=f"{second}.400000Z")
+    url = f"{MESSAGES}?search=nothing&ordering={order}"
+
+    def leads_on(since: str, until: str) -> bool:
+        span = f"sent_after={second}.{since}Z&sent_before={second}.{until}Z"
+        return as_alice.get(f"{url}&{span}").json()["next"] is not None
+
+    assert leads_on("3", "5") == leads_on("5", "6") == leads_on("1", "2")
+
+    def leads_where(moment: str) -> str:
+        names = ["sent_at", "message_id"] if order == "seq" else NEWEST
+        cursor = encode_cursor(False, names, [f"{second}.{moment}+00:00", UUID(int=7)])
+        return as_alice.get(f"{url}&cursor={cursor}").json()["next"]
+
+    assert leads_where("3") == leads_where("5")
+
+
+@pytest.mark.parametrize("edge", ["sent_after", "sent_before"])
+@pytest.mark.usefixtures("short")
+def test_search_at_the_end_of_the_calendar(as_alice, history, edge):
+    end = "9999-12-31T23:59:59.999999Z"
+    assert as_alice.get(f"{MESSAGES}?search=x&{edge}={end}").status_code == 200
 
 
 @pytest.mark.usefixtures("short")

@@ -81,8 +81,10 @@ def is_whole(using: str = DEFAULT_DB_ALIAS) -> bool:
             return False
         try:
             cursor.execute("SELECT rowid FROM user_search LIMIT 1")
-        except OperationalError:  # another SQLite made it, one with FTS5
-            return False
+        except OperationalError as error:
+            if not _is_missing(error):
+                raise
+            return False  # another SQLite made it, one with FTS5
     return True
 
 
@@ -103,9 +105,13 @@ def make(using: str, **_: Any) -> None:
                 for statement in (NUMBERS, NAMES, EMAILS, *FILL, *TRIGGERS.values()):
                     cursor.execute(statement)
         except OperationalError as error:
-            # No such module, tokenizer, or table of people: chats.W005 tells of it.
-            if not str(error).startswith("no such"):
+            if not _is_missing(error):  # chats.W005 tells of it
                 raise
+
+
+def _is_missing(error: OperationalError) -> bool:
+    """Tell whether it is about a module, a tokenizer or a table that is not there."""
+    return str(error).startswith("no such")
 
 
 def is_indexed(text: str) -> bool:

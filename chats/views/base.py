@@ -5,7 +5,7 @@ from functools import cache
 
 from django.db.models import QuerySet
 from rest_framework import viewsets
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.serializers import Serializer
 
@@ -35,6 +35,8 @@ class ChatsViewSet(viewsets.ModelViewSet):
         good one the service asks the same, under the lock.
         """
         try:
+            if self.request.data is None:
+                raise ValidationError({"non_field_errors": ["No data provided"]})
             fields = _blank(serializer_class, partial).run_validation(self.request.data)
         except APIException:
             if check:
