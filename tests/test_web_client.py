@@ -459,6 +459,37 @@ def test_search_goes_on_after_pages_with_nothing(stage, place):
             nina.page.locator("#chooser .people li").first.wait_for()
 
 
+def test_search_that_takes_long_holds_nothing_up(stage):
+    with talking(stage, "needle") as (nina, omar, _there):
+        held: list[Any] = []
+        nina.page.route("**/api/messages/?search=*", lambda route: held.append(route))
+        with nina.page.expect_request("**/api/messages/?search=*"):
+            nina.page.get_by_role("searchbox").fill("needle")
+        omar.write("meanwhile")
+        nina.message("meanwhile").wait_for()
+
+        held[0].continue_()
+        nina.page.locator("#hits .entry", has_text="needle").wait_for()
+
+
+def test_search_for_what_is_no_longer_wanted_ends(stage):
+    with talking(stage, "needle", "thread") as (nina, _omar, _there):
+        held: list[Any] = []
+        needle = "**/api/messages/?search=needle*"
+        nina.page.route(needle, lambda route: held.append(route))
+        field = nina.page.get_by_role("searchbox")
+        with nina.page.expect_request(needle):
+            field.fill("needle")
+        field.fill("thread")
+        nina.page.locator("#hits .entry", has_text="thread").wait_for()
+        with nina.page.expect_response(needle):
+            further = held[0].request.url
+            held[0].fulfill(json={"results": [], "next": further, "previous": None})
+        nina.page.locator("#hits .entry", has_text="thread").click()
+        nina.page.locator(".message:focus", has_text="thread").wait_for()
+        assert len(held) == 1
+
+
 def test_conversations_past_the_first_page_are_shown_on_demand(stage):
     with talking(stage) as (nina, omar, _there):
         me = stage.server.call("GET", "users/me/", token=nina.token)["user_id"]

@@ -47,11 +47,14 @@ export const get = (path, parameters = {}) => call("GET", `${path}?${new URLSear
 const ENOUGH = 20; // results
 const FAR_ENOUGH = 20; // pages
 
-/** Search a list. A page may have few results or none, and yet a next one: then there is much to look through. */
-export async function search(path, text) {
+/**
+ * Search a list, as long as that is wanted. A page may have few results or none, and yet
+ * a next one: then there is much to look through.
+ */
+export async function search(path, text, isWanted) {
   let page = await get(path, { search: text, page_size: ENOUGH });
   const results = page.results;
-  for (let pages = 1; page.next && results.length < ENOUGH && pages < FAR_ENOUGH; pages += 1) {
+  for (let pages = 1; page.next && results.length < ENOUGH && pages < FAR_ENOUGH && isWanted(); pages += 1) {
     page = await call("GET", page.next.slice(page.next.indexOf(path)));
     results.push(...page.results);
   }

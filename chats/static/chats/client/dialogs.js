@@ -25,8 +25,9 @@ function choosePeople(heading, verb, without, act) {
 
   async function find() {
     const text = field.value;
-    const found = await search("users/", text.trim());
-    if (text !== field.value) return; // something else is searched by now
+    const isWanted = () => text === field.value; // else something else is searched by now
+    const found = await search("users/", text.trim(), isWanted);
+    if (!isWanted()) return;
     const people = found.filter(({ user_id }) => !without.has(user_id));
     set(dialog, { ".hint": people.length ? "" : "Nobody found." });
     show(dialog.querySelector(".people"), people.map(choice));

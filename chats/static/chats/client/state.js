@@ -124,13 +124,15 @@ export async function load() {
   if (state.wanted) await fillRoom();
 }
 
-/** Search everything: the ids of conversations, and messages. */
-export const searchAll = (text) =>
-  inOrder(async () => {
-    const lists = ["conversations/", "messages/"].map((path) => search(path, text));
-    const [conversations, messages] = await Promise.all(lists);
-    return { text, ids: conversations.map((item) => put(item).conversation_id), messages };
-  });
+/** Search everything: the ids of conversations, and messages. It may take long: only what was found is put in order. */
+export async function searchAll(text, isWanted) {
+  const lists = ["conversations/", "messages/"].map((path) => search(path, text, isWanted));
+  const [conversations, messages] = await Promise.all(lists);
+  const ids = conversations.map(({ conversation_id }) => conversation_id);
+  // What is known already is newer: events have changed it meanwhile.
+  await inOrder(() => conversations.forEach((item) => state.conversations.has(item.conversation_id) || put(item)));
+  return { text, ids, messages };
+}
 
 /** Open a conversation, or none: where reading stopped, or around the message `seq`. */
 export function open(id, seq = null) {

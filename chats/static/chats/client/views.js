@@ -120,8 +120,9 @@ $("new").onclick = () => openDialog("startConversation");
 $("more").onclick = () => attempt(() => s.loadConversations(state.nextConversations));
 $("search").oninput = soon(async () => {
   const text = $("search").value.trim();
-  const answer = text ? await s.searchAll(text) : null;
-  if (text === $("search").value.trim()) found = answer; // else something else is searched by now
+  const isWanted = () => text === $("search").value.trim(); // else something else is searched by now
+  const answer = text ? await s.searchAll(text, isWanted) : null;
+  if (isWanted()) found = answer;
   changed();
 });
 
