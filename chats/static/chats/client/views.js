@@ -7,15 +7,11 @@ export const $ = (id) => document.getElementById(id);
 
 // --- Elements --------------------------------------------------------------------
 
-/** Let parts of an element, by their selectors, have a text, nodes or properties; what is so already is left alone. */
+/** Let parts of an element, by their selectors, have a text or properties, or do something; what is so already is left alone. */
 export function set(element, parts) {
   for (const [selector, value] of Object.entries(parts)) {
     const part = selector === ":scope" ? element : element.querySelector(selector);
-    if (Array.isArray(value)) {
-      const text = value.map((node) => node.textContent ?? node).join("");
-      if (part.textContent !== text) part.replaceChildren(...value);
-      continue;
-    }
+    if (typeof value === "function") value(part);
     const properties = typeof value === "string" ? { textContent: value } : value;
     for (const [name, wanted] of Object.entries(properties)) if (part[name] !== wanted) part[name] = wanted;
   }
@@ -51,19 +47,22 @@ export const avatarOf = (person) => avatar(person.user_id, nameOf(person), perso
 // Neither blanks nor marks that turn the direction, which could show another address.
 const ADDRESS = /https?:\/\/[^\s<>"'`\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gi;
 
-/** Text as nodes, with links where it has web addresses, and no other. */
-function linked(text) {
+/** Let an element have a text, with links where that has web addresses, and no other. */
+function write(element, text) {
+  if (element.textContent === text) return;
   const nodes = [];
   let end = 0;
   for (const { 0: match, index } of text.matchAll(ADDRESS)) {
-    const shown = match.replace(/[.,;:!?)\]}…]+$/u, "");
+    let length = match.length;
+    while (".,;:!?)]}…".includes(match[length - 1])) length -= 1; // they end the sentence, not the address
+    const shown = match.slice(0, length);
     if (!URL.canParse(shown)) continue;
     const link = document.createElement("a");
     Object.assign(link, { href: shown, target: "_blank", rel: "noopener noreferrer nofollow", textContent: shown });
     nodes.push(text.slice(end, index), link);
-    end = index + shown.length;
+    end = index + length;
   }
-  return [...nodes, text.slice(end)];
+  element.replaceChildren(...nodes, text.slice(end));
 }
 
 const formatter = (options) => {
@@ -347,7 +346,7 @@ function messageItem({ owner }, message, note, isGrouped = false) {
     ":scope": { className: kinds.filter(Boolean).join(" "), tabIndex: message === shown.messages.at(-1) ? 0 : -1 },
     ".avatar": avatar(sender.user_id, nameOf(sender)),
     ".who bdi": isMine ? "You" : nameOf(sender),
-    ".body": linked(textOf(message)),
+    ".body": (body) => write(body, textOf(message)),
     ".edited": { hidden: !edited_at },
     time: timed(sent_at, clock(sent_at)),
     ".edit": { onclick: () => edit(message) },
