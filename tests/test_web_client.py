@@ -536,6 +536,27 @@ def test_people_are_found_added_and_removed(stage):
         nina.page.get_by_role("heading", name="2 people").wait_for()
 
 
+def test_people_chosen_in_a_dialog_opened_anew_are_asked_once(stage):
+    with talking(stage) as (nina, omar, _there):
+        page, held, starts = nina.page, [], []
+        page.route("**/api/users/?*", lambda route: held.append(route), times=1)
+        with page.expect_request("**/api/users/?*"):
+            page.get_by_role("button", name="New conversation").dblclick()
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="New conversation").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_text(f"@{omar.name}").wait_for()
+        with page.expect_response("**/api/users/?*"):
+            held[0].continue_()  # what was searched before comes late
+
+        dialog.get_by_label(f"@{omar.name}").check()
+        dialog.get_by_label("Title").fill(f"{TITLE} anew")
+        page.on("request", lambda call: starts.append(call.method))
+        dialog.get_by_role("button", name="Start").dblclick()
+        page.get_by_role("heading", name=f"{TITLE} anew").wait_for()
+        assert starts.count("POST") == 1
+
+
 def test_what_fails_in_a_dialog_is_said_in_it(stage):
     with talking(stage) as (nina, _omar, there):
         refuse = {"status": 503, "json": {"detail": "Not now."}}

@@ -5,13 +5,16 @@ import { $, ask, attempt, avatarOf, set, show, soon } from "./views.js";
 
 // --- Choosing people --------------------------------------------------------------
 
+let opening; // the latest one's choice: what is found or done for an earlier one is too late
+
 /** Let people be searched and chosen, but those of `without`; then `act(ids, title)`, called by `verb`, and close. */
 function choosePeople(heading, verb, without, act) {
   const dialog = $("chooser");
+  if (dialog.open) return; // a button was pressed twice
   const form = dialog.querySelector(".choice");
   const { search: field, title } = form.elements;
   const button = form.querySelector(".primary");
-  const chosen = new Set();
+  const chosen = (opening = new Set());
   form.reset();
   set(dialog, { h2: heading, ".people": "", ".naming": { hidden: verb !== "Start" } });
   Object.assign(button, { textContent: verb, disabled: true });
@@ -20,12 +23,16 @@ function choosePeople(heading, verb, without, act) {
   attempt(find);
   form.onsubmit = async (event) => {
     event.preventDefault();
-    if (await attempt(() => act([...chosen], title.value))) dialog.close();
+    button.disabled = true;
+    const hasWorked = await attempt(() => act([...chosen], title.value));
+    if (opening !== chosen) return;
+    if (hasWorked) dialog.close();
+    button.disabled = !chosen.size;
   };
 
   async function find() {
     const text = field.value;
-    const isWanted = () => text === field.value; // else something else is searched by now
+    const isWanted = () => text === field.value && opening === chosen; // else something else is searched by now
     const found = await search("users/", text.trim(), isWanted);
     if (!isWanted()) return;
     const people = found.filter(({ user_id }) => !without.has(user_id));
