@@ -774,6 +774,24 @@ def test_phone_shows_the_list_or_a_conversation(stage):
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+def test_conversation_that_could_not_be_opened_is_opened_later(stage):
+    with talking(stage, "hello") as (nina, _omar, there):
+        page = nina.page
+        page.set_viewport_size({"width": 360, "height": 640})
+        page.get_by_role("link", name="Back to all conversations").click()
+        page.locator(".entry:focus", has_text=TITLE).wait_for()
+        page.clock.install()
+        refuse = {"status": 503, "json": {"detail": "Not now."}}
+        address = f"**/conversations/{there}/"
+        page.route(address, lambda route: route.fulfill(**refuse), times=1)
+        page.locator(".entry").click()
+        page.get_by_role("alert").get_by_text("Not now.").wait_for()
+        assert page.locator("#hint").text_content() == "Loading…"
+        assert page.locator("#hint").is_visible()
+        page.clock.fast_forward(5_000)
+        nina.message("hello").wait_for()
+
+
 def test_first_load_is_small(stage):
     """Uncompressed, the stream and the calls of the API included."""
     with talking(stage) as (nina, _omar, _there):

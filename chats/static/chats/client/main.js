@@ -101,8 +101,17 @@ function draw() {
 /** Open what the address says: #/c/CONVERSATION_ID and, for one message, /SEQ. */
 function follow() {
   const [, id, seq] = location.hash.match(/^#\/c\/([\da-f-]{36})(?:\/(\d{1,9}))?$/) ?? [];
-  if (!id) $("list").querySelector("[aria-current]")?.focus(); // where one comes back from
-  attempt(() => open(id, seq && Number(seq)));
+  attempt(() => open(id, seq && Number(seq))).then(reopenLater);
+}
+
+let later;
+function reopenLater() {
+  clearTimeout(later);
+  later = setTimeout(reopen, 5_000);
+}
+/** Open what could not be opened once more, until it is there. */
+function reopen() {
+  if (state.wanted && !state.room) open(state.wanted, state.target).catch(() => {}).then(reopenLater);
 }
 
 notices.addEventListener("closed", ({ detail: reason }) => {
@@ -124,7 +133,10 @@ function status(isLive) {
   const text = isLive ? "" : "No connection. What you write is sent as soon as there is one.";
   clearTimeout(warning);
   warning = setTimeout(() => ($("offline").textContent = text), isLive ? 0 : PATIENCE);
-  if (isLive) loadConversations().catch(() => {}); // who is online is told live only, and was missed
+  if (isLive) {
+    loadConversations().catch(() => {}); // who is online is told live only, and was missed
+    reopen();
+  }
   changed();
 }
 

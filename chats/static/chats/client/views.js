@@ -212,11 +212,13 @@ document.addEventListener("visibilitychange", markRead);
 
 export function drawConversation() {
   const conversation = s.openConversation();
+  $("app").classList.toggle("open", Boolean(state.wanted)); // on a phone: instead of the list
   if (conversation) {
     if (shown === state.room) draw(conversation);
     else enter(conversation);
     scrolled();
-  } else {
+  } else if (!state.room) {
+    if (shown && !state.wanted) $("list").querySelector(`[href="#/c/${shown.id}"]`)?.focus(); // where one comes back from
     shown = null;
     $("messages").replaceChildren(); // one may not see them any more; where there are none, the hint is shown
     $("hint").textContent = state.wanted ? "Loading…" : "Choose a conversation, or start a new one.";
