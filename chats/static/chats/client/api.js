@@ -119,7 +119,7 @@ export class Stream {
     }, TICK);
     addEventListener("online", () => this.open());
     // Where no stream gets through, there is a page all the same.
-    setTimeout(() => this.isLoaded || this.receive({ type: "ready" }), PAUSE);
+    setTimeout(() => inOrder(() => this.isLoaded || this.loadAll()), PAUSE);
     this.open();
   }
 

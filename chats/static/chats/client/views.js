@@ -226,17 +226,20 @@ export function drawConversation() {
 }
 
 function enter(conversation) {
-  const isAnother = shown?.id !== state.room.id;
+  const before = shown;
   shown = state.room;
   draw(conversation);
+  const isAnother = before?.id !== shown.id;
+  const isElsewhere = isAnother || before.target !== shown.target;
   if (isAnother) takeUp();
+  if (!isElsewhere && !before.isAtBottom) return; // loaded anew: one stays where one is
   const target = elementOf(shown.target);
   const place = target ?? $("messages").querySelector(".divider");
   if (place) place.scrollIntoView({ block: target ? "center" : "start" });
   else toBottom();
   // Where one wants to be: with the message found, or writing.
   const focused = target ?? (hasMouse() ? $("text") : $("title"));
-  if (!document.querySelector("dialog[open]")) focused.focus({ preventScroll: true });
+  if (isElsewhere && !document.querySelector("dialog[open]")) focused.focus({ preventScroll: true });
 }
 
 /** Draw what has changed; what one looks at stays where it is. */
