@@ -49,16 +49,16 @@ const FAR_ENOUGH = 20; // pages
 
 /**
  * Search a list, as long as that is wanted. A page may have few results or none, and yet
- * a next one: then there is much to look through.
+ * a next one: then there is much to look through. With `next` not all of it was.
  */
 export async function search(path, text, isWanted) {
   let page = await get(path, { search: text, page_size: ENOUGH });
   const results = page.results;
   for (let pages = 1; page.next && results.length < ENOUGH && pages < FAR_ENOUGH && isWanted(); pages += 1) {
-    page = await call("GET", page.next.slice(page.next.indexOf(path)));
+    page = await call("GET", page.next.slice(page.next.lastIndexOf(path)));
     results.push(...page.results);
   }
-  return results;
+  return { results, next: page.next };
 }
 
 let work = Promise.resolve();

@@ -33,10 +33,10 @@ function choosePeople(heading, verb, without, act) {
   async function find() {
     const text = field.value;
     const isWanted = () => text === field.value && opening === chosen; // else something else is searched by now
-    const found = await search("users/", text.trim(), isWanted);
+    const { results, next } = await search("users/", text.trim(), isWanted);
     if (!isWanted()) return;
-    const people = found.filter(({ user_id }) => !without.has(user_id));
-    set(dialog, { ".hint": people.length ? "" : "Nobody found." });
+    const people = results.filter(({ user_id }) => !without.has(user_id));
+    set(dialog, { ".hint": people.length ? "" : next ? "Nobody found so far." : "Nobody found." });
     show(dialog.querySelector(".people"), people.map(choice));
   }
 

@@ -86,7 +86,7 @@ function drop(id) {
 
 function putPage({ results, next }) {
   results.forEach(put);
-  state.nextConversations = next && next.slice(next.indexOf("conversations/"));
+  state.nextConversations = next && next.slice(next.lastIndexOf("conversations/"));
 }
 
 /** Load conversations: the first, or those at an address. */
@@ -128,10 +128,10 @@ export async function load() {
 export async function searchAll(text, isWanted) {
   const lists = ["conversations/", "messages/"].map((path) => search(path, text, isWanted));
   const [conversations, messages] = await Promise.all(lists);
-  const ids = conversations.map(({ conversation_id }) => conversation_id);
+  const ids = conversations.results.map(({ conversation_id }) => conversation_id);
   // What is known already is newer: events have changed it meanwhile.
-  await inOrder(() => conversations.forEach((item) => state.conversations.has(item.conversation_id) || put(item)));
-  return { text, ids, messages };
+  await inOrder(() => conversations.results.forEach((item) => state.conversations.has(item.conversation_id) || put(item)));
+  return { text, ids, messages: messages.results, isAll: !conversations.next && !messages.next };
 }
 
 /** Open a conversation, or none: where reading stopped, or around the message `seq`. */

@@ -132,8 +132,9 @@ export function drawList() {
   show($("list"), conversations.map(entry));
   show($("hits"), hits.map(hit));
   $("more").hidden = Boolean(found) || !state.nextConversations;
-  const nothing = found ? `Nothing found for “${found.text}”.` : state.isLoaded ? "No conversations yet." : "Loading…";
-  $("nothing").textContent = conversations.length || hits.length ? "" : nothing;
+  let nothing = state.isLoaded ? "No conversations yet." : "Loading…";
+  if (found) nothing = `Nothing found for “${found.text}”${found.isAll ? "." : " so far: there is too much to look through."}`;
+  set($("conversations"), { "#nothing": conversations.length || hits.length ? "" : nothing });
 }
 
 function entry(conversation) {
