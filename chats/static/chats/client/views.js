@@ -148,7 +148,7 @@ function entry(conversation) {
     time: timed(time, shortly(time)),
     ".preview": { className: typing.size ? "preview typing" : "preview" },
     ...previewOf(conversation),
-    ".badge": { hidden: !unread },
+    ".badge": { hidden: unread < 1 }, // what is read may be told before it is known
     ".badge b": String(unread),
   };
   return { key: id, template: "entry", parts };
@@ -264,7 +264,7 @@ function scrolled() {
   shown.isAtBottom = below() < NEAR && s.isAtEnd(shown);
   const unread = unreadOf(conversation);
   $("jump").hidden = shown.isAtBottom;
-  $("jump").lastElementChild.textContent = unread ? `${unread} new` : "";
+  $("jump").lastElementChild.textContent = unread > 0 ? `${unread} new` : "";
   if (above() < EDGE && s.firstOf(shown) > 1) extend(true, () => above() < EDGE);
   else if (below() < EDGE && !s.isAtEnd(shown)) extend(false, () => below() < EDGE);
   markRead();
