@@ -185,6 +185,7 @@ def test_two_people_talk_over_a_restart_of_the_server(stage):
         omar.page.get_by_role("button", name="Delete message").click()
         omar.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
         nina.message("Message deleted").wait_for()
+        omar.page.locator(".message:focus", has_text="Message deleted").wait_for()
         assert nina.bodies() == ["Sunday at noon?", "Message deleted"]
 
 
@@ -435,8 +436,11 @@ def test_search_leads_to_a_message_far_back(stage):
         nina.message("needle").wait_for()
         stage.server.send(omar.token, there, "the last")
         nina.page.get_by_role("searchbox").fill("number 99")
-        nina.page.locator(".entry", has_text="number 99").last.click()
-        nina.page.locator(".message:focus[data-key='99']").wait_for()
+        for _ in range(2):
+            nina.page.locator(".entry", has_text="number 99").last.click()
+            nina.page.locator(".message:focus[data-key='99']").wait_for()
+            nina.page.get_by_role("button", name="newest messages").click()
+            nina.page.locator("textarea:focus").wait_for()
 
 
 @pytest.mark.parametrize("place", ["messages", "users"])
@@ -737,6 +741,7 @@ def test_page_is_accessible_in_both_themes(stage, scheme):
         form.get_by_label("Password").fill("wrong")
         form.get_by_role("button", name="Sign in").click()
         form.locator(".error:not(:empty)").wait_for()
+        assert named(page.locator(":focus")) == "Password"
         assert page.evaluate(FAULTS) == []
 
 

@@ -81,7 +81,7 @@ for (const form of $("welcome").querySelectorAll("form")) {
 function showErrors(form, { fields, message }) {
   for (const input of form.querySelectorAll("input")) input.ariaInvalid = String(input.name in fields);
   form.querySelector(".error").textContent = Object.values(fields).flat().join("\n") || message;
-  form.querySelector("[aria-invalid=true]")?.focus();
+  (form.querySelector("[aria-invalid=true]") ?? form.elements.password).focus();
 }
 
 $("welcome").onclick = ({ target: { dataset } }) => {

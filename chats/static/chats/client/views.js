@@ -279,6 +279,8 @@ async function extend(isOlder, isNear) {
 }
 
 async function goToEnd() {
+  history.replaceState(null, "", `#/c/${shown.id}`); // the message found may be opened again
+  state.target = shown.target = null;
   if (!s.isAtEnd(shown)) await s.open(shown.id, Infinity);
   drawConversation();
   toBottom();
@@ -364,9 +366,11 @@ function messageItem({ owner }, message, note, isGrouped = false) {
   return { key: String(seq ?? client_id), template: "message", parts };
 }
 
-async function remove({ message_id }) {
+async function remove({ message_id, seq }) {
   const isSure = await ask("Delete this message for everybody?", "Delete");
-  if (isSure) attempt(() => call("DELETE", `messages/${message_id}/`));
+  if (!isSure) return;
+  elementOf(seq)?.focus({ preventScroll: true }); // the button, where one is, will go
+  attempt(() => call("DELETE", `messages/${message_id}/`));
 }
 
 // --- Where one writes ----------------------------------------------------------------------
