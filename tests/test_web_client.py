@@ -581,6 +581,11 @@ def test_sign_out_ends_every_tab_and_leaves_nothing(stage):
         nina.open(second, there)
         second.locator(".message", has_text="secret").wait_for()
 
+        for page in (nina.page, second):
+            page.route("**/api/messages/", lambda route: route.abort())
+            page.get_by_role("textbox", name="Message").fill("secret, too")
+            page.get_by_role("button", name="Send").click()
+            page.locator(".waiting", has_text="secret, too").wait_for()
         nina.page.get_by_role("button", name="Sign out").click()
         for page in (nina.page, second):
             page.get_by_role("heading", name="Sign in").wait_for()
@@ -601,6 +606,22 @@ def test_session_that_ends_elsewhere_closes_the_page(stage):
         stage.server.call("POST", "auth/password/change/", change, nina.token)
         nina.page.get_by_role("heading", name="Sign in").wait_for()
         assert "secret" not in nina.page.content()
+
+
+def test_message_that_waits_is_sent_when_its_sender_is_back(stage):
+    with talking(stage) as (nina, omar, _there):
+        nina.page.route("**/api/messages/", lambda route: route.abort())
+        nina.write("patience")
+        nina.message("patience").get_by_text("Sending").wait_for()
+        change = {"old_password": PASSWORD, "new_password": "another-Meadow-43"}
+        stage.server.call("POST", "auth/password/change/", change, nina.token)
+        form = nina.page.locator("#sign-in")
+        form.get_by_label("Username or e-mail").fill(nina.name)
+        form.get_by_label("Password").fill("another-Meadow-43")
+        nina.page.unroute_all()
+        form.get_by_role("button", name="Sign in").click()
+        omar.message("patience").wait_for()
+        assert omar.bodies() == ["patience"]
 
 
 def test_newcomer_signs_up_and_starts_a_conversation_by_keyboard_alone(stage):

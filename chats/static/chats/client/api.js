@@ -18,7 +18,7 @@ export class ApiError extends Error {
    * server did it: only what is harmless to do twice is called again.
    */
   get isTemporary() {
-    return [0, 429, 502, 503, 504].includes(this.status);
+    return [0, 401, 429, 502, 503, 504].includes(this.status); // 401: once one has signed in again
   }
 }
 

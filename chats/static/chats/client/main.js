@@ -34,21 +34,24 @@ function showApp(me) {
   new Stream(me.user_id, { load, types, handle, status }).start();
 }
 
-/** Forget everything of the person, in the simplest way. */
-function leave() {
+/** Forget everything in the simplest way, but for messages that wait until the person is back. */
+const leave = () => location.replace(location.pathname);
+
+/** Forget these, too: the person signed out. */
+function forget() {
   state.outbox = []; // what is being sent may fail yet, and would be kept
   sessionStorage.clear();
-  location.replace(location.pathname);
+  leave();
 }
 
 $("sign-out").onclick = () =>
   attempt(async () => {
     await call("POST", "auth/logout/");
     others.postMessage("signed out");
-    leave();
+    forget();
   });
 notices.addEventListener("signed out", () => state.me && leave());
-others.onmessage = leave; // somebody signed in or out in another tab
+others.onmessage = ({ data }) => (data === "signed out" ? forget() : leave()); // in another tab
 
 // --- The forms ------------------------------------------------------------------
 

@@ -227,14 +227,15 @@ function stopTyping({ typing }, userId) {
 
 // --- Own messages on their way -----------------------------------------------------
 // Each has a client_id, so it can be sent again as often as it takes and is stored
-// once. They outlive a reload of the tab.
+// once. They outlive a reload of the tab, and a session that ends by itself.
 
 export const waitingIn = ({ conversation_id: id }) => state.outbox.filter((item) => item.conversation === id);
 
 const place = () => `outbox of ${state.me.user_id}`;
 function keep(outbox) {
   state.outbox = outbox;
-  sessionStorage.setItem(place(), JSON.stringify(outbox));
+  if (outbox.length) sessionStorage.setItem(place(), JSON.stringify(outbox));
+  else sessionStorage.removeItem(place());
   changed();
 }
 
