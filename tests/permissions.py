@@ -287,7 +287,8 @@ class World:
 
 # --- The database, before and after -------------------------------------------
 
-VOLATILE = {"last_seen_at", "last_used_at"}  # written because somebody calls at all
+# Written because somebody calls at all, or because another hour has begun.
+VOLATILE = {"last_seen_at", "last_used_at", "active_hour"}
 UNWATCHED = {"typing signal", "sign in attempts", "content type", "permission"}
 
 
