@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection, connections, transaction
@@ -239,6 +239,20 @@ def test_service_that_changes_no_conversation_appends_nothing(service, cast):
     SILENT[service](cast)
 
     assert cast.appended() == []
+
+
+def test_every_column_of_an_event_is_stored(db):
+    ids = {
+        f"{name}_id": uuid4() for name in ("conversation", "message", "user", "actor")
+    }
+    event = Event(type=Event.Type.READ_UPDATED, **ids)
+
+    Event.objects.append(event)
+
+    names = [field.attname for field in Event._meta.concrete_fields]
+    stored = Event.objects.values(*names).get(pk=event.pk)
+    assert stored == {name: getattr(event, name) for name in names}
+    assert None not in stored.values()
 
 
 def test_event_keeps_the_moment_and_the_conversation(cast):

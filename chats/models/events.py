@@ -86,11 +86,19 @@ class Event(models.Model):
 
 
 _INSERT = Prepared(lambda: insert(Event))
+_HOLD = [LOG_LOCK, WAKE_CHANNEL, PROCESS_ID]
 _LOCK_LOG = PreparedSQL(
-    {"postgresql": "SELECT pg_advisory_xact_lock(%s), pg_notify(%s, %s)"},
-    params=[LOG_LOCK, WAKE_CHANNEL, PROCESS_ID],
+    {"postgresql": "SELECT pg_advisory_xact_lock(%s), pg_notify(%s, %s)"}, params=_HOLD
 )
 # The same for one event: the id is drawn for a row that is there once the lock is held.
+_COLUMNS = (
+    "type",
+    "conversation_id",
+    "message_id",
+    "user_id",
+    "actor_id",
+    "created_at",
+)
 _APPEND = PreparedSQL(
     {
         "postgresql": """
@@ -101,16 +109,7 @@ SELECT %s, %s::uuid, %s::uuid, %s::uuid, %s::uuid, %s::timestamptz FROM held
 RETURNING event_id
 """
     },
-    params=[
-        LOG_LOCK,
-        WAKE_CHANNEL,
-        PROCESS_ID,
-        *(
-            Param(field.attname, field)
-            for field in Event._meta.concrete_fields
-            if not field.primary_key
-        ),
-    ],
+    params=[*_HOLD, *(Param(name, Event._meta.get_field(name)) for name in _COLUMNS)],
 )
 
 

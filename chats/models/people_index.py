@@ -61,14 +61,9 @@ FILL = (
 TABLES = ("user_search", "user_search_email", "user_search_number")
 
 PEOPLE = """
-SELECT user_id FROM user_search
-CROSS JOIN user_search_number ON number = user_search.rowid
-WHERE user_search MATCH %s LIMIT %s
-"""
-PEOPLE_BY_EMAIL = """
-SELECT user_id FROM user_search_email
-CROSS JOIN user_search_number ON number = user_search_email.rowid
-WHERE user_search_email MATCH %s LIMIT %s
+SELECT user_id FROM {index}
+CROSS JOIN user_search_number ON number = {index}.rowid
+WHERE {index} MATCH %s LIMIT %s
 """
 
 
@@ -126,9 +121,10 @@ def find(text: str, most: int, *, with_email: bool) -> list[UUID] | None:
     """Return the people with the text, and maybe others; None if more than ``most``."""
     phrase = '"' + text.replace('"', '""') + '"'
     keys = set()
+    indexes = ("user_search", "user_search_email") if with_email else ("user_search",)
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
-        for statement in (PEOPLE, PEOPLE_BY_EMAIL) if with_email else (PEOPLE,):
-            cursor.execute(statement, [phrase, most + 1])
+        for index in indexes:
+            cursor.execute(PEOPLE.format(index=index), [phrase, most + 1])
             keys.update(cursor.fetchall())
             if len(keys) > most:
                 return None

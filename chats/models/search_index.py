@@ -109,12 +109,12 @@ def people_with(text: str, *, with_email: bool) -> list[UUID] | None:
     And maybe others: the names are looked at as one, or other letters as the same.
     None as above.
     """
-    if connection.vendor == "sqlite":
-        if not people_index.is_indexed(text) or not has_index("user_search"):
-            return None
-        return people_index.find(text, FOUND, with_email=with_email)
-    if not _is_indexed(text) or not has_index("user_search"):
+    is_sqlite = connection.vendor == "sqlite"
+    is_indexed = people_index.is_indexed if is_sqlite else _is_indexed
+    if not is_indexed(text) or not has_index("user_search"):
         return None
+    if is_sqlite:
+        return people_index.find(text, FOUND, with_email=with_email)
     if with_email:
         return _ids(PEOPLE_BY_EMAIL_TOO, _pattern(text), _pattern(text))
     return _ids(PEOPLE, _pattern(text))
