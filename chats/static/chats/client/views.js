@@ -108,8 +108,13 @@ export function ask(question, yes) {
   });
 }
 
+let loading = null; // by one or more presses of a button, which are then answered together
 /** Open one of the dialogs, which are loaded when needed: few visits need them. */
-const openDialog = (name, ...of) => attempt(async () => (await import("./dialogs.js"))[name](...of));
+const openDialog = (name, ...of) =>
+  attempt(async () => {
+    loading ??= import("./dialogs.js").finally(() => (loading = null));
+    (await loading)[name](...of);
+  });
 
 // --- The list of conversations ------------------------------------------------------
 
