@@ -16,10 +16,12 @@ from chats import rows, searching
 from chats.models import Conversation, Message, Participant, User
 from chats.models.inbox import Inbox
 from chats.models.messages import EVER
+from chats.rows.messages import messages_of
 
 MAX_BIGINT = 2**63 - 1
 MAX_SEARCH_LENGTH = 200  # SQLite fails on patterns of 50,000 bytes
 TIMES = ("sent_after", "sent_before")
+PLAIN = {"search", "ordering", "conversation_id"}  # which an index goes by, too
 SPAN = (*TIMES, "after_seq", "before_seq")
 FLAGS = (("true", "true"), ("false", "false"))
 
@@ -240,8 +242,12 @@ class MessageFilter(LeanFilterSet):
         data = self.form.cleaned_data
         if not data.get("search"):
             return None
+        is_plain = self.filters.keys() <= PLAIN
         stretch = searching.among_messages(
-            self.request.user, data.get("conversation_id"), data["search"]
+            self.request.user,
+            data.get("conversation_id"),
+            data["search"],
+            read=partial(messages_of, self.request.user.pk) if is_plain else None,
         )
         for name in SPAN:
             if name in self.filters:

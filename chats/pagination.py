@@ -3,6 +3,7 @@
 import base64
 import json
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -43,8 +44,7 @@ class Pages:
 
     def read(self, edge: list | None, *, backward: bool, size: int) -> Read:
         """Read a page of this size past the edge."""
-        rows = self.page(edge, backward=backward, limit=size + 1)
-        return Read(rows[:size], has_more=len(rows) > size)
+        return _cut(self.page(edge, backward=backward, limit=size + 1), size)
 
 
 class SlicedPages(Pages):
@@ -91,24 +91,28 @@ class SearchedPages(SlicedPages):
         it does not tell, the first page ends with those few, which costs the same
         in a list of any length; who wants more is led on by long stretches.
         """
-        stretch = self.queryset.stretch
+        stretch, lower = self.queryset.stretch, self.is_lower(backward=backward)
         found = self.past(self.queryset, edge, backward=backward)
-        first = None
         ids = stretch.find() if stretch.finds_first else None
+        first = None
         if stretch.few and ids is None:
             stop = self._stop(stretch.few, edge, backward=backward)
-            first = self._up_to(stop, found, backward=backward, size=size)
+            first = self._up_to(stop, found, lower=lower, size=size)
             if first.has_more or stop is None:
                 return first
             is_common = len(first.rows) * stretch.most >= size * stretch.few
             if not is_common and not stretch.finds_first:
                 ids = stretch.find()
         if ids is not None:
-            return self._of(ids, found, backward=backward, size=size)
+            # Told in order without a limit: to sort them, the database might else go
+            # through all of the list in its order.
+            if edge or len(ids) > size:
+                ids = _keys(found.filter(pk__in=ids))[: size + 1]
+            return self._of(ids, found, lower=lower, size=size)
         if first and not edge:
             return first
         stop = stretch.most and self._stop(stretch.most, edge, backward=backward)
-        return self._up_to(stop, found, backward=backward, size=size)
+        return self._up_to(stop, found, lower=lower, size=size)
 
     def _stop(self, size: int, edge: list | None, *, backward: bool) -> list | None:
         """Return where so many rows past the edge end; None is the end of the list.
@@ -122,30 +126,34 @@ class SearchedPages(SlicedPages):
         return stretch.edge(order, rows, size)
 
     def _up_to(
-        self, stop: list | None, found: QuerySet, *, backward: bool, size: int
+        self, stop: list | None, found: QuerySet, *, lower: bool, size: int
     ) -> Read:
+        """Read from the rows up to where to stop."""
         if stop:
-            lower = self.is_lower(backward=backward)
             found = found.filter(beyond(self.names, stop, lower=not lower, or_at=True))
-        rows = list(found[: size + 1])
-        if len(rows) > size:
-            return Read(rows[:size], has_more=True)
-        return Read(rows, has_more=False, stop=stop)
+        if self.queryset.stretch.read:
+            ids = _keys(found[: size + 1])
+            read = self._of(ids, found, lower=lower, size=size)
+        else:
+            read = _cut(list(found[: size + 1]), size)
+        return read if read.has_more else read._replace(stop=stop)
 
-    def _of(
-        self, ids: list[UUID], found: QuerySet, *, backward: bool, size: int
-    ) -> Read:
-        """Read from the rows of these ids.
-
-        Those of the page are told first, and without a limit: to sort them, the
-        database might else go through all of the list in its order.
-        """
+    def _of(self, ids: list[UUID], found: QuerySet, *, lower: bool, size: int) -> Read:
+        """Read the rows of these ids, which are those of the page."""
+        read = self.queryset.stretch.read
         if not ids:
             return Read([], has_more=False)
-        if len(ids) > size:
-            in_order = found.filter(pk__in=ids).values_list("pk", flat=True)
-            ids = list(in_order)[: size + 1]
-        return self._up_to(None, found.filter(pk__in=ids), backward=backward, size=size)
+        if not read:
+            return _cut(list(found.filter(pk__in=ids)), size)
+        return _cut(sorted(read(ids), key=itemgetter(*self.names), reverse=lower), size)
+
+
+def _keys(found: QuerySet) -> list[UUID]:
+    return list(found.values_list("pk", flat=True))
+
+
+def _cut(rows: list, size: int) -> Read:
+    return Read(rows[:size], has_more=len(rows) > size)
 
 
 def pages_of(queryset: QuerySet | Inbox) -> SlicedPages:

@@ -33,7 +33,14 @@ class Param(Expression):
 
 class Keys(Param):
     """Primary keys to come, for SQL that takes them as one value: PostgreSQL an
-    array, SQLite a list in JSON."""
+    array, SQLite a list in JSON. A queryset takes them by ``pk__in``."""
+
+    def as_sql(self, compiler, connection) -> tuple[str, list]:
+        if connection.vendor == "postgresql":
+            # In a subquery it does not tell how many they are: for each new number of
+            # them PostgreSQL would plan anew, which costs more than to run it does.
+            return "(SELECT unnest((SELECT %s)))", [self]
+        return "(SELECT value FROM json_each(%s))", [self]
 
     def adapt(self, value: Iterable[Any]) -> Any:
         keys = [super(Keys, self).adapt(key) for key in value]
@@ -89,21 +96,21 @@ class Prepared:
         """Run an update; return how many rows it touched."""
         compiled = self._compiled or self._compile()
         params = _bind(compiled, values)
-        return _execute(compiled.sql, params, lambda cursor: cursor.rowcount)
+        return execute(compiled.sql, params, lambda cursor: cursor.rowcount)
 
     def store(self, instance: Model) -> None:
         """Run an insert with the values of an instance, which is saved then: what
         ``save(force_insert=True)`` does, but for fields that set themselves."""
         compiled = self._compiled or self._compile()
         params = _bind(compiled, columns(instance))
-        given = _execute(compiled.sql, params, _returned)
+        given = execute(compiled.sql, params, _returned)
         if given:  # the database gave the id
             instance.pk = given[0]
         instance._state.adding = False
         instance._state.db = connection.alias
 
     def _fetch(self, compiled: Compiled, sql: str, params: list) -> list[Sequence]:
-        found = _execute(sql, params, lambda cursor: cursor.fetchall())
+        found = execute(sql, params, lambda cursor: cursor.fetchall())
         if compiled.converters:
             return [_convert(row, compiled.converters) for row in found]
         return found
@@ -199,8 +206,8 @@ def _narrowed(sql: str, params: Sequence, rows: QuerySet) -> tuple[str, list]:
     )
 
 
-def _execute(sql: str, params: list, read: Callable[[Any], Any]) -> Any:
-    """Run a statement; return what ``read`` makes of the cursor.
+def execute(sql: str, params: list, read: Callable[[Any], Any]) -> Any:
+    """Run a statement as prepared; return what ``read`` makes of the cursor.
 
     By the driver's own cursor, since to make Django's costs as much as a small query
     does; by Django's where somebody wants to see the queries.

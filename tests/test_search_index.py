@@ -266,6 +266,19 @@ def test_search_by_index_takes_few_queries(
 
 
 @on_postgresql
+def test_search_by_index_leaves_statements_prepared(
+    transactional_db, as_alice, bob, zoo, monkeypatch
+):
+    talk(zoo[0], bob, random.Random(1), 20)
+    look(monkeypatch, 2, 5)
+    as_alice.get(f"{MESSAGES}?search=needle")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
+        prepared = [statement for (statement,) in cursor.fetchall()]
+    assert [text for text in prepared if "AS chapter" in text]
+
+
+@on_postgresql
 def test_migration_goes_on_without_the_extensions(db, monkeypatch, capsys):
     monkeypatch.setattr(migration, "EXTENSIONS", ("pg_not_there",))
     with connection.schema_editor(atomic=False) as editor:

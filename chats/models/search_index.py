@@ -17,7 +17,7 @@ from chats.models import people_index
 from chats.models.brief import tell
 from chats.models.conversations import Conversation
 from chats.models.users import User
-from chats.prepared import Param, Prepared
+from chats.prepared import Param, Prepared, execute
 
 Place = tuple[UUID, int]  # a conversation, and its last seq
 
@@ -36,7 +36,7 @@ SIGMA = re.compile("[Σσς]")
 # term said all the time is known for that from the first of them.
 MESSAGES = """
 SELECT found.message_id
-FROM unnest(%s::text[]) AS chapter
+FROM unnest((SELECT %s::text[])) AS chapter
 CROSS JOIN LATERAL (
     SELECT message_id FROM chats_message
     WHERE conversation_id::text || (seq >> 16)::text = chapter
@@ -134,12 +134,15 @@ def _pattern(text: str) -> str:
 
 def _ids(statement: str, *values: Any) -> list[UUID] | None:
     """Return the ids that the statement finds; None if too many, or not in time."""
+    is_within = connection.in_atomic_block
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
+        with transaction.atomic():
             tell(f"SET LOCAL statement_timeout = {PATIENCE}")
-            cursor.execute(statement, [*values, FOUND + 1])
-            ids = [key for (key,) in cursor.fetchall()]
-            transaction.set_rollback(True)  # so nothing later has that timeout
+            found = execute(statement, [*values, FOUND + 1], lambda c: c.fetchall())
+            ids = [key for (key,) in found]
+            # Nothing later may have that timeout. Else than a commit, a rollback has
+            # psycopg forget what it has prepared, which costs the following calls.
+            transaction.set_rollback(is_within)
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", "") != QUERY_CANCELED:
             raise
