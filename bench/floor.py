@@ -447,42 +447,66 @@ COUNTED = statement(
 COUNT = statement(
     "UPDATE chats_signinattempts SET attempts = %s, window_ends_at = %s WHERE key = %s"
 )
-SESSION_KNOWN = statement("SELECT 1 FROM django_session WHERE session_key = %s")
+REMEMBERED = statement("SELECT key FROM chats_signinattempts WHERE key = %s FOR UPDATE")
+REMEMBER = statement(
+    "UPDATE chats_signinattempts SET window_ends_at = %s WHERE key = %s"
+)
+SESSION_KNOWN = statement("SELECT 1 FROM chats_usersession WHERE session_key = %s")
 SESSION = statement(
-    "INSERT INTO django_session (session_key, session_data, expire_date)"
-    " VALUES (%s, %s, %s)"
+    "INSERT INTO chats_usersession (session_data, expire_date, session_id, user_id,"
+    " user_agent, address, created_at, last_used_at, session_key)"
+    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
 )
 SESSION_DATA = statement(
-    "UPDATE django_session SET session_data = %s, expire_date = %s"
+    "UPDATE chats_usersession SET session_data = %s, expire_date = %s, session_id = %s,"
+    " user_id = %s, user_agent = %s, address = %s, created_at = %s, last_used_at = %s"
     " WHERE session_key = %s"
+)
+SESSIONS_BEYOND = statement(
+    "SELECT session_key FROM chats_usersession WHERE user_id = %s"
+    " AND session_key <> %s ORDER BY last_used_at DESC, session_id DESC"
+    " LIMIT 1000 OFFSET 99"
 )
 SIGNED_IN = statement("UPDATE chats_user SET last_login = %s WHERE user_id = %s")
 verify = argon2.PasswordHasher().verify
 
 
 def count_attempt(db: Sqlite | Postgres, keys: list[str], step: int) -> None:
-    """Change the counters of attempts, in a transaction, each under its lock."""
+    """Change the counters of attempts, each under its lock, in a transaction of the
+    caller's."""
     ends = db.at(datetime.now(UTC) + timedelta(minutes=15))
     counted = []
-    with db.transaction():
-        for key in keys:
-            db.execute(COUNTER, [key, db.stored(ends)])
-            counted.append((key, *db.execute(COUNTED, [key]).fetchone()))
-        for key, attempts, until in counted:
-            db.execute(COUNT, [max(0, attempts + step), db.stored(until), key])
+    for key in keys:
+        db.execute(COUNTER, [key, db.stored(ends)])
+        counted.append((key, *db.execute(COUNTED, [key]).fetchone()))
+    for key, attempts, until in counted:
+        db.execute(COUNT, [max(0, attempts + step), db.stored(until), key])
 
 
-def start_session(db: Sqlite | Postgres, user_id: Any) -> str:
+def remember(db: Sqlite | Postgres, key: str) -> None:
+    """Note that the account has signed in from the address."""
+    ends = db.stored(db.at(datetime.now(UTC) + timedelta(days=30)))
+    if db.execute(REMEMBERED, [key]).fetchone() is None:
+        db.execute(COUNTER, [key, ends])
+    else:
+        db.execute(REMEMBER, [ends, key])
+
+
+def start_session(db: Sqlite | Postgres, environ: dict, user_id: Any) -> str:
     """Store a session for the person; return its key."""
     key, data = secrets.token_urlsafe(24), secrets.token_urlsafe(150)
-    moment = datetime.now(UTC)
-    ends = db.stored(db.at(moment + timedelta(days=14)))
-    db.execute(SESSION_KNOWN, [key]).fetchone()
+    digest, me = hashlib.sha256(key.encode()).hexdigest(), db.key(user_id)
+    now = datetime.now(UTC)
+    at, ends = db.stored(db.at(now)), db.stored(db.at(now + timedelta(days=14)))
+    agent, address = environ.get("HTTP_USER_AGENT", ""), environ["REMOTE_ADDR"]
+    rest = [ends, db.key(uuid7()), me, agent, address, at, at, digest]
+    db.execute(SESSION_KNOWN, [digest]).fetchone()
     with db.transaction():
-        db.execute(SESSION, [key, "", ends])
-    db.execute(SIGNED_IN, [db.stored(db.at(moment)), db.key(user_id)])
+        db.execute(SESSION, [data[:50], *rest])
+    db.execute(SIGNED_IN, [at, me])
     with db.transaction():
-        db.execute(SESSION_DATA, [data, ends, key])
+        db.execute(SESSION_DATA, [data, *rest])
+    db.execute(SESSIONS_BEYOND, [me, digest]).fetchall()
     return key
 
 
@@ -493,10 +517,13 @@ def sign_in(environ: dict, db: Sqlite | Postgres) -> Answer:
     parts = (str(row[0]), environ["REMOTE_ADDR"])
     named = [f"floor {name} {parts}" for name in COUNTERS]
     keys = sorted(hashlib.sha256(name.encode()).hexdigest() for name in named)
-    count_attempt(db, keys, 1)
+    with db.transaction():
+        count_attempt(db, keys, 1)
     verify(row[10].removeprefix("argon2"), data["password"])
-    count_attempt(db, keys, -1)
-    environ["floor.session"] = start_session(db, row[0])
+    with db.transaction():
+        count_attempt(db, keys, -1)
+        remember(db, hashlib.sha256(f"floor {parts}".encode()).hexdigest())
+    environ["floor.session"] = start_session(db, environ, row[0])
     body = public_user(row[:6], online_since(db))
     names = ("email", "phone_number", "created_at", "updated_at")
     body.update(zip(names, row[6:10], strict=True))
