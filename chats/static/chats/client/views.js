@@ -219,6 +219,7 @@ document.addEventListener("visibilitychange", markRead);
 export function drawConversation() {
   const conversation = s.openConversation();
   $("app").classList.toggle("open", Boolean(state.wanted)); // on a phone: instead of the list
+  $("conversation").classList.toggle("none", !state.room);
   if (conversation) {
     if (shown === state.room) draw(conversation);
     else enter(conversation);
@@ -226,7 +227,7 @@ export function drawConversation() {
   } else if (!state.room) {
     if (shown && !state.wanted) $("list").querySelector(`[href="#/c/${shown.id}"]`)?.focus(); // where one comes back from
     shown = null;
-    $("messages").replaceChildren(); // one may not see them any more; where there are none, the hint is shown
+    $("messages").replaceChildren(); // one may not see them any more
     $("hint").textContent = state.wanted ? "Loading…" : "Choose a conversation, or start a new one.";
   }
 }
@@ -361,7 +362,8 @@ function messageItem({ owner }, message, note, isGrouped = false) {
     ".who bdi": isMine ? "You" : nameOf(sender),
     ".body": (body) => write(body, textOf(message)),
     ".edited": { hidden: !edited_at },
-    time: timed(sent_at, clock(sent_at)),
+    // To format a time takes long.
+    time: (time) => time.dateTime === sent_at || set(time, { ":scope": timed(sent_at, clock(sent_at)) }),
     ".edit": { onclick: () => edit(message) },
     ".delete": { hidden: !isMine && !isMe(owner), onclick: () => remove(message) },
     ".note": note,
