@@ -443,6 +443,34 @@ def test_search_leads_to_a_message_far_back(stage):
             nina.page.locator("textarea:focus").wait_for()
 
 
+def test_search_leads_back_to_a_message_one_has_scrolled_away_from(stage):
+    with talking(stage, history=500) as (nina, _omar, _there):
+        nina.message("number 500").wait_for()
+        nina.page.get_by_role("searchbox").fill("number 99")
+        entry = nina.page.locator("#hits .entry", has_text="number 99")
+        found = nina.page.locator(".message:focus[data-key='99']")
+        entry.click()
+        found.wait_for()
+        nina.page.evaluate("scroller.scrollTop += 1000")  # it is in the page yet
+        assert not found.evaluate(IS_IN_VIEW)
+        entry.click()
+        found.wait_for()
+        assert found.evaluate(IS_IN_VIEW)
+        scroll(nina.page, "number 300", up=False)  # and now no longer
+        assert nina.page.locator(".message[data-key='99']").count() == 0
+        entry.click()
+        found.wait_for()
+        assert found.evaluate(IS_IN_VIEW)
+
+
+IS_IN_VIEW = """
+(element) => {
+    const {top, bottom} = element.getBoundingClientRect();
+    return top >= 0 && bottom <= innerHeight;
+}
+"""
+
+
 @pytest.mark.parametrize("place", ["messages", "users"])
 def test_search_goes_on_after_pages_with_nothing(stage, place):
     """As the first page of a search is, where there is much to look through."""

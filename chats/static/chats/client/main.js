@@ -107,6 +107,9 @@ function follow() {
   attempt(() => open(id, seq && Number(seq))).then(reopenLater);
 }
 
+// What is open already is opened again: one may have scrolled away.
+$("sidebar").addEventListener("click", ({ target }) => target.closest("a")?.href === location.href && follow());
+
 let later;
 function reopenLater() {
   clearTimeout(later);

@@ -138,6 +138,7 @@ export async function searchAll(text, isWanted) {
 export function open(id, seq = null) {
   Object.assign(state, { wanted: id, target: seq });
   if (state.room?.id !== id) state.room = null;
+  if (state.room) state.room.target = undefined; // one is led on, even to where one was led before
   changed();
   return inOrder(() => state.isLoaded && state.wanted && fillRoom());
 }

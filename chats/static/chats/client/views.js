@@ -285,7 +285,7 @@ async function extend(isOlder, isNear) {
 }
 
 async function goToEnd() {
-  history.replaceState(null, "", `#/c/${shown.id}`); // the message found may be opened again
+  history.replaceState(null, "", `#/c/${shown.id}`); // to load the page again leads here, too
   state.target = shown.target = null;
   if (!s.isAtEnd(shown)) await s.open(shown.id, Infinity);
   drawConversation();
