@@ -28,7 +28,9 @@ def _demo():
 
 def demo_buttons(client) -> list[tuple[str, str]]:
     page = client.get("/").content.decode()
-    return re.findall(r'data-username="(\w+)" data-password="(.*?)"', page)
+    names = re.findall(r'<button [^>]*name="username" value="(\w+)">', page)
+    passwords = re.findall(r'<input type="hidden" name="password" value="(.*?)">', page)
+    return [(name, password) for name in names for password in passwords]
 
 
 def test_page_has_a_strict_policy_and_obeys_it(client, django_assert_num_queries):

@@ -604,6 +604,81 @@ def test_what_fails_in_a_dialog_is_said_in_it(stage):
         nina.page.get_by_role("link", name=f"{TITLE} anew").wait_for()
 
 
+def test_people_chosen_stay_chosen_while_others_are_searched(stage):
+    with talking(stage) as (nina, omar, _there):
+        pia = omar.name.replace("omar", "pia")
+        stage.server.sign_up(pia)
+        nina.page.get_by_role("button", name="New conversation").click()
+        dialog = nina.page.get_by_role("dialog")
+        with nina.page.expect_response(f"**/api/users/?search={omar.name}&*"):
+            dialog.get_by_role("searchbox").fill(omar.name)
+        dialog.get_by_text(f"@{pia}").wait_for(state="hidden")
+        dialog.get_by_label(f"@{omar.name}").check()
+        dialog.get_by_role("searchbox").fill(pia)
+        dialog.get_by_label(f"@{pia}").check()
+        assert dialog.get_by_role("checkbox", checked=True).count() == 2
+        dialog.get_by_role("button", name="Start").click()
+        nina.page.locator("#head").get_by_text("3 people").wait_for()
+
+
+LONG_TITLE = "x" * 201  # the browser would not let one write it
+FREE = "title => title.removeAttribute('maxlength')"
+TOO_LONG = "Ensure this field has no more than 200 characters."
+
+
+def faults_of(form: Any) -> tuple[list[str], list[str]]:
+    """Return what a form says is wrong, by line, and the names of the fields marked."""
+    error = form.locator(".error:not(:empty)")
+    error.wait_for()
+    marked = form.locator("[aria-invalid=true]")
+    names = [field.get_attribute("name") for field in marked.all()]
+    return error.text_content().split("\n"), names
+
+
+def test_what_is_refused_names_its_field(stage):
+    with talking(stage) as (nina, omar, _there):
+        page = stage.person("nobody").page
+        page.goto(nina.url)
+        page.get_by_role("link", name="Make an account").click()
+        form = page.locator("#sign-up")
+        for name in ("First name", "Last name"):
+            form.get_by_label(name).fill("Pia")
+        form.get_by_label("Username").fill("pia@home")
+        form.get_by_label("E-mail").fill("pia@example")
+        form.get_by_label("Password").fill(PASSWORD)
+        form.get_by_role("button", name="Make account").click()
+        lines, names = faults_of(form)
+        assert names == ["username", "email"]
+        assert [line.split(": ")[0] for line in lines] == ["Username", "E-mail"]
+        assert named(page.locator(":focus")) == "Username"
+        page.context.close()
+
+        nina.page.get_by_role("button", name="New conversation").click()
+        dialog = nina.page.get_by_role("dialog")
+        dialog.get_by_role("searchbox").fill(omar.name)
+        dialog.get_by_label(f"@{omar.name}").check()
+        dialog.get_by_label("Title").evaluate(FREE)
+        dialog.get_by_label("Title").fill(LONG_TITLE)
+        dialog.get_by_role("button", name="Start").click()
+        expected = [f"Title, if you like: {TOO_LONG}"], ["title"]
+        assert faults_of(dialog) == expected
+        nina.page.keyboard.press("Escape")
+        nina.page.get_by_role("button", name="New conversation").click()
+        assert dialog.locator(".error").text_content() == ""
+
+        nina.page.keyboard.press("Escape")
+        nina.page.get_by_role("button", name="People and settings").click()
+        dialog.get_by_label("Title").evaluate(FREE)
+        dialog.get_by_label("Title").fill(LONG_TITLE)
+        dialog.get_by_role("button", name="Rename").click()
+        assert faults_of(dialog) == ([f"Title: {TOO_LONG}"], ["title"])
+        dialog.get_by_label("Title").fill(f"{TITLE} anew")
+        dialog.get_by_role("button", name="Rename").click()
+        dialog.locator(".error:empty").wait_for(state="attached")
+        assert dialog.locator("[aria-invalid=true]").count() == 0
+        assert dialog.get_by_label("Title").input_value() == f"{TITLE} anew"
+
+
 def test_sign_out_ends_every_tab_and_leaves_nothing(stage):
     with talking(stage, "secret") as (nina, _omar, there):
         second = nina.new_page()

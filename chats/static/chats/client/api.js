@@ -4,36 +4,30 @@
 export const notices = new EventTarget();
 export const notify = (type, detail) => notices.dispatchEvent(new CustomEvent(type, { detail }));
 
+// The same call may work later; after 401, once one has signed in again. Without an answer
+// nobody knows whether the server did it: only what is harmless to do twice is called again.
+const TEMPORARY = [0, 401, 429, 502, 503, 504];
+
 /** The server said no, or nothing (status 0). `fields` are the messages of a form's fields, by name. */
 export class ApiError extends Error {
   constructor(status, body, retryAfter) {
-    const { detail, code, ...fields } = body ?? {};
+    const { detail, code, non_field_errors: [text] = [], ...fields } = body ?? {};
     const unexplained = status ? `The server answered ${status}.` : "The server cannot be reached.";
-    super(detail ?? Object.values(fields).flat()[0] ?? unexplained);
-    Object.assign(this, { status, fields, retryAfter });
-  }
-
-  /**
-   * Whether the same call may work later. Without an answer nobody knows whether the
-   * server did it: only what is harmless to do twice is called again.
-   */
-  get isTemporary() {
-    return [0, 401, 429, 502, 503, 504].includes(this.status); // 401: once one has signed in again
+    super(detail ?? text ?? Object.values(fields).flat()[0] ?? unexplained);
+    Object.assign(this, { status, fields, retryAfter, isTemporary: TEMPORARY.includes(status) });
   }
 }
 
 export const csrfToken = () => document.cookie.match(/(?:^|; )csrftoken=(\w+)/)?.[1] ?? "";
 
-/** Call `/api/PATH`; return what it answers, or raise an ApiError. */
+/** Call `/api/PATH`, or the address of a next page; return what it answers, or raise an ApiError. */
 export async function call(method, path, body) {
-  const request = fetch(`/api/${path}`, {
+  const response = await fetch(`/api/${path.split("/api/").at(-1)}`, {
     method,
     headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": csrfToken() },
     body: JSON.stringify(body),
     signal: AbortSignal.timeout(20_000),
-  });
-  const response = await request.catch(() => null);
-  if (!response) throw new ApiError(0);
+  }).catch(() => Promise.reject(new ApiError(0)));
   if (response.status === 204) return null;
   const answer = await response.json().catch(() => null); // null: cut short, or a proxy's page
   if (response.ok && answer) return answer;
@@ -55,7 +49,7 @@ export async function search(path, text, isWanted) {
   let page = await get(path, { search: text, page_size: ENOUGH });
   const results = page.results;
   for (let pages = 1; page.next && results.length < ENOUGH && pages < FAR_ENOUGH && isWanted(); pages += 1) {
-    page = await call("GET", page.next.slice(page.next.lastIndexOf(path)));
+    page = await call("GET", page.next);
     results.push(...page.results);
   }
   return { results, next: page.next };
@@ -69,13 +63,11 @@ export function inOrder(task) {
   return done;
 }
 
-let due = null;
+let drawing;
 /** Have what is shown drawn again: once, for many changes. */
 export function changed() {
-  due ??= setTimeout(() => {
-    due = null;
-    notify("change");
-  });
+  clearTimeout(drawing);
+  drawing = setTimeout(() => notify("change"));
 }
 
 export const pause = (milliseconds) => new Promise((later) => setTimeout(later, milliseconds));
@@ -94,10 +86,9 @@ const ASLEEP = 90_000; // without a tick for so long, the machine slept: connect
  * closed, another gets the lock and goes on from its own cursor.
  */
 export class Stream {
-  /** `load()` loads what is shown, `handle(type, data)` changes it, `status(isLive)` tells. */
-  constructor(userId, { load, types, handle, status }) {
-    Object.assign(this, { userId, load, types, handle, status, cursor: "", isLoaded: false });
-    this.name = `events of ${userId}`;
+  /** `handle(type, data)` does what an event of these types asks for, `status(isLive)` tells. */
+  constructor(userId, { types, handle, status }) {
+    Object.assign(this, { userId, types, handle, status, cursor: "", name: `events of ${userId}` });
     this.channel = new BroadcastChannel(this.name);
     this.channel.onmessage = ({ data }) => this.receive(data);
   }
@@ -107,10 +98,10 @@ export class Stream {
     if (!navigator.locks) return this.lead();
     const { held } = await navigator.locks.query();
     if (held.some(({ name }) => name === this.name)) this.receive({ type: "ready" });
-    const untilThePageIsLeft = new Promise(() => {});
-    navigator.locks.request(this.name, () => this.lead() ?? untilThePageIsLeft);
+    navigator.locks.request(this.name, () => this.lead());
   }
 
+  /** Hold the stream until the page is left: this has no end. */
   lead() {
     let ticked = Date.now();
     setInterval(() => {
@@ -119,8 +110,9 @@ export class Stream {
     }, TICK);
     addEventListener("online", () => this.open());
     // Where no stream gets through, there is a page all the same.
-    setTimeout(() => inOrder(() => this.isLoaded || this.loadAll()), PAUSE);
+    setTimeout(() => inOrder(() => this.cursor || this.act("ready")), PAUSE);
     this.open();
+    return new Promise(() => {});
   }
 
   open() {
@@ -128,24 +120,20 @@ export class Stream {
     const after = this.cursor ? `?after=${encodeURIComponent(this.cursor)}` : "";
     const source = new EventSource(`/api/events/${after}`);
     this.source = source;
-    for (const type of ["ready", "reset", ...this.types]) {
+    for (const type of this.types) {
       source.addEventListener(type, ({ lastEventId: id, data }) => this.share({ type, id, data: JSON.parse(data) }));
     }
     source.onopen = () => this.share({ type: "live" });
-    source.onerror = () => {
+    source.onerror = async () => {
       this.share({ type: "away" });
       // It comes back by itself and resumes; but not after another answer than 200.
-      if (source.readyState === EventSource.CLOSED) this.comeBack(source);
+      if (source.readyState !== EventSource.CLOSED) return;
+      const me = await call("GET", "users/me/").catch(() => null); // finds out if the session is over
+      // Somebody else signed in on this browser meanwhile: none of this page is theirs.
+      if (me && me.user_id !== this.userId) return location.reload();
+      await pause(PAUSE);
+      if (source === this.source) this.open();
     };
-  }
-
-  /** Open anew after a refusal, unless the session is over, which the call finds out. */
-  async comeBack(source) {
-    const me = await call("GET", "users/me/").catch(() => null);
-    // Somebody else signed in on this browser meanwhile: none of this page is theirs.
-    if (me && me.user_id !== this.userId) return location.reload();
-    await pause(PAUSE);
-    if (source === this.source) this.open();
   }
 
   share(event) {
@@ -156,21 +144,18 @@ export class Stream {
   receive({ type, id, data }) {
     if (type === "live" || type === "away") return this.status(type === "live");
     inOrder(async () => {
-      if (type === "ready" || type === "reset") await this.loadAll();
-      // If what it needs cannot be loaded, all is loaded anew.
-      else await this.handle(type, data).catch(() => this.loadAll());
+      await this.act(type, data);
       if (id) this.cursor = id;
     });
   }
 
-  /** Load until it works. What happens meanwhile comes as events, handled after it. */
-  async loadAll() {
+  /** Handle an event; if that fails, load all anew until it works. What happens meanwhile is handled after it. */
+  async act(type, data) {
     try {
-      await this.load();
-      this.isLoaded = true;
-    } catch (error) {
-      await pause(error.retryAfter * 1000 || PAUSE);
-      await this.loadAll();
+      await this.handle(type, data);
+    } catch ({ retryAfter }) {
+      await pause(retryAfter * 1000 || PAUSE);
+      await this.act("reset");
     }
   }
 }

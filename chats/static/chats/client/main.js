@@ -1,38 +1,48 @@
-/** Where it begins: who is signed in, what the address says is open, whether there is a connection. */
-import { call, changed, csrfToken, notices, Stream } from "./api.js";
+/** Where it begins: who is signed in, what the address says is open, if there is a connection; and the dialogs. */
+import { call, changed, csrfToken, notices, pause, search, Stream } from "./api.js";
+import * as s from "./state.js";
+import { countOf, isMe, nameOf, openConversation, state, titleOf, unreadOf } from "./state.js";
 import {
-  handle, load, loadConversations, nameOf, open, restoreOutbox, state, titleOf, types, unreadOf,
-} from "./state.js";
-import { $, attempt, avatar, drawConversation, drawList, set, toast } from "./views.js";
+  $, ask, attempt, avatar, avatarOf, drawConversation, drawList, item, onSearch, onSubmit, set, show, toast,
+} from "./views.js";
 
 const others = new BroadcastChannel("session"); // the other tabs
 
 function begin() {
   if (!csrfToken()) return showWelcome(); // without that cookie nobody is signed in; with it, somebody may be
-  call("GET", "users/me/").then(showApp, ({ status }) => {
-    if (status === 401) showWelcome();
-    else setTimeout(begin, 2_000);
-  });
+  call("GET", "users/me/").then(showApp, ({ status }) => (status === 401 ? showWelcome() : setTimeout(begin, 2_000)));
 }
 
 function showWelcome() {
   document.title = "Sign in · Messages";
   $("welcome").hidden = false;
-  $("welcome").querySelector("[data-username], input").focus();
+  $("welcome").querySelector("[name=username]").focus();
 }
 
 function showApp(me) {
-  if (state.me) return; // a button was pressed twice
   state.me = me;
-  $("welcome").hidden = true;
+  $("welcome").remove(); // and the password with it
   $("app").hidden = false;
   set($("me"), { ".avatar": avatar(me.user_id, nameOf(me)), bdi: nameOf(me) });
   notices.addEventListener("change", draw);
   addEventListener("hashchange", follow);
-  restoreOutbox();
+  s.restoreOutbox();
   follow();
-  new Stream(me.user_id, { load, types, handle, status }).start();
+  new Stream(me.user_id, { types: s.types, handle: s.handle, status }).start();
 }
+
+async function signIn(fields) {
+  const me = await call("POST", "auth/login/", fields);
+  others.postMessage("signed in");
+  showApp(me);
+}
+
+async function signUp(fields) {
+  await call("POST", "users/", fields);
+  await signIn({ username: fields.username, password: fields.password });
+}
+
+for (const form of $("welcome").querySelectorAll("form")) onSubmit(form, form.id === "sign-up" ? signUp : signIn);
 
 /** Forget everything in the simplest way, but for messages that wait until the person is back. */
 const leave = () => location.replace(location.pathname);
@@ -53,45 +63,6 @@ $("sign-out").onclick = () =>
 notices.addEventListener("signed out", () => state.me && leave());
 others.onmessage = ({ data }) => (data === "signed out" ? forget() : leave()); // in another tab
 
-// --- The forms ------------------------------------------------------------------
-
-async function signIn(fields) {
-  const me = await call("POST", "auth/login/", fields);
-  others.postMessage("signed in");
-  showApp(me);
-}
-
-async function signUp(fields) {
-  await call("POST", "users/", fields);
-  await signIn({ username: fields.username, password: fields.password });
-}
-
-for (const form of $("welcome").querySelectorAll("form")) {
-  form.onsubmit = async (event) => {
-    event.preventDefault();
-    event.submitter.disabled = true;
-    try {
-      await (form.id === "sign-up" ? signUp : signIn)(Object.fromEntries(new FormData(form)));
-      form.reset();
-    } catch (error) {
-      showErrors(form, error);
-    }
-    event.submitter.disabled = false;
-  };
-}
-
-/** Mark the fields at fault and go to the first; say what is wrong. */
-function showErrors(form, { fields, message }) {
-  for (const input of form.querySelectorAll("input")) input.ariaInvalid = String(input.name in fields);
-  form.querySelector(".error").textContent = Object.values(fields).flat().join("\n") || message;
-  (form.querySelector("[aria-invalid=true]") ?? form.elements.password).focus();
-}
-
-$("welcome").onclick = ({ target: { dataset } }) => {
-  const { username, password } = dataset;
-  if (username) attempt(() => signIn({ username, password }));
-};
-
 // --- The page of somebody signed in -----------------------------------------------
 
 function draw() {
@@ -99,31 +70,23 @@ function draw() {
   document.title = unread ? `(${unread}) Messages` : "Messages";
   drawList();
   drawConversation();
+  if (settings.open) drawPeople();
 }
 
-/** Open what the address says: #/c/CONVERSATION_ID and, for one message, /SEQ. */
-function follow() {
-  const [, id, seq] = location.hash.match(/^#\/c\/([\da-f-]{36})(?:\/(\d{1,9}))?$/) ?? [];
-  attempt(() => open(id, seq && Number(seq))).then(reopenLater);
+/** Open what the address says: #/c/CONVERSATION_ID and, for one message, /SEQ. Try until it works or is another. */
+async function follow() {
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+  const { hash } = location;
+  const [, id, seq] = hash.match(/^#\/c\/([\da-f-]{36})(?:\/(\d{1,9}))?$/) ?? [];
+  while (hash === location.hash && !(await attempt(() => s.open(id, seq && Number(seq))))) await pause(5_000);
 }
 
 // What is open already is opened again: one may have scrolled away.
 $("sidebar").addEventListener("click", ({ target }) => target.closest("a")?.href === location.href && follow());
-
-let later;
-function reopenLater() {
-  clearTimeout(later);
-  later = setTimeout(reopen, 5_000);
-}
-/** Open what could not be opened once more, until it is there. */
-function reopen() {
-  if (state.wanted && !state.room) open(state.wanted, state.target).catch(() => {}).then(reopenLater);
-}
-
 notices.addEventListener("closed", ({ detail: reason }) => {
-  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+  history.replaceState(null, "", "#/");
+  follow();
   toast(reason);
-  location.hash = "#/";
 });
 notices.addEventListener("message", ({ detail: { conversation, message } }) => {
   const where = conversation.conversation_id === state.wanted ? "" : ` in ${titleOf(conversation)}`;
@@ -131,19 +94,95 @@ notices.addEventListener("message", ({ detail: { conversation, message } }) => {
 });
 
 const PATIENCE = 2_500; // milliseconds without a stream before it is worth a word
-let warning;
+const AWAY = "No connection. What you write is sent as soon as there is one.";
 /** The stream is there, or is not: said at each attempt to get it back. */
 function status(isLive) {
   if (isLive === state.isLive) return;
   state.isLive = isLive;
-  const text = isLive ? "" : "No connection. What you write is sent as soon as there is one.";
-  clearTimeout(warning);
-  warning = setTimeout(() => ($("offline").textContent = text), isLive ? 0 : PATIENCE);
-  if (isLive) {
-    loadConversations().catch(() => {}); // who is online is told live only, and was missed
-    reopen();
-  }
+  if (isLive) s.loadConversations().catch(() => {}); // who is online is told live only, and was missed
+  setTimeout(() => ($("offline").textContent = state.isLive ? "" : AWAY), isLive ? 0 : PATIENCE);
   changed();
 }
+
+// --- Choosing people --------------------------------------------------------------
+
+const chooser = $("chooser");
+const choice = chooser.querySelector(".choice");
+const chosen = () => [...choice.querySelectorAll("li:has(:checked)")].map(({ dataset }) => dataset.key);
+choice.onchange = () => set(choice, { ".primary": { disabled: !chosen().length } });
+
+/** Let people be searched and chosen, but those of `without`; then `act(ids, title)`, called by `verb`. */
+function choosePeople(heading, verb, without, act) {
+  choice.reset();
+  set(chooser, { h2: heading, ".people": "", ".naming": { hidden: verb !== "Start" }, ".primary": verb });
+  choice.onchange();
+  onSearch(choice.elements.search, (text, isWanted) => search("users/", text, isWanted), ({ results, next }) => {
+    const kept = chosen();
+    const people = results.filter(({ user_id }) => !without.has(user_id) && !kept.includes(user_id));
+    set(choice, { ".hint": people.length ? "" : next ? "Nobody found so far." : "Nobody found." });
+    const more = people.map((person) => item(person.user_id, "choice", namesOf(person)));
+    show(choice.querySelector(".people"), [...kept.map((id) => item(id, "choice", {})), ...more]);
+  });
+  choice.elements.search.oninput();
+  onSubmit(choice, async ({ title }) => {
+    await act(chosen(), title);
+    chooser.close();
+  });
+  chooser.showModal();
+}
+
+const namesOf = (person) => ({
+  ".avatar": avatarOf(person),
+  ".names bdi": nameOf(person),
+  small: `@${person.username}${person.is_online ? " · online" : ""}`,
+});
+
+$("new").onclick = () =>
+  choosePeople("New conversation", "Start", new Set([state.me.user_id]), async (participant_ids, title) => {
+    const pair = participant_ids.length === 1 && !title && pairWith(participant_ids[0]);
+    const { conversation_id: id } = pair || (await call("POST", "conversations/", { participant_ids, title }));
+    location.hash = `#/c/${id}`;
+  });
+
+/** The untitled conversation with just this person, if there is one already. */
+const pairWith = (userId) =>
+  s.byActivity().find((conversation) => !conversation.title && s.partnerOf(conversation)?.user_id === userId);
+
+// --- The people of the open conversation ----------------------------------------------
+
+const settings = $("settings");
+const change = (method, action, body) => call(method, `conversations/${state.wanted}/${action}`, body);
+const remove = (user_id) => change("POST", "remove_participant/", { user_id });
+
+$("manage").onclick = () => {
+  const conversation = openConversation();
+  settings.querySelector(".rename").reset();
+  set(settings, { input: { value: conversation.title, placeholder: titleOf(conversation) } });
+  drawPeople();
+  settings.showModal();
+};
+
+function drawPeople() {
+  const conversation = openConversation();
+  if (!conversation) return; // not yet again
+  const people = [...conversation.read.keys()].map((userId) => state.people.get(userId) ?? state.me);
+  set(settings, { h3: countOf(conversation) });
+  show(settings.querySelector(".people"), people.map((person) => participant(person, conversation.owner)));
+}
+
+function participant(person, owner) {
+  const { user_id } = person;
+  const label = `Remove ${nameOf(person)}`;
+  const onclick = () => ask(`${label} from this conversation?`, "Remove", () => remove(user_id));
+  const button = { hidden: !isMe(owner) || isMe(user_id), ariaLabel: label, title: label, onclick };
+  return item(user_id, "participant", { ...namesOf(person), ".hint": owner === user_id ? "owner" : "", button });
+}
+
+onSubmit(settings.querySelector(".rename"), (fields) => change("PATCH", "", fields));
+$("add").onclick = () =>
+  choosePeople("Add people", "Add", openConversation().read, async (ids) => {
+    for (const user_id of ids) await change("POST", "add_participant/", { user_id });
+  });
+$("leave").onclick = () => ask("Leave this conversation?", "Leave", () => remove(state.me.user_id));
 
 begin();

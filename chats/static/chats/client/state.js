@@ -14,14 +14,15 @@ const TYPING_FOR = 5_000;
 export const state = {
   me: null,
   people: new Map(), // user_id -> the public person
-  // conversation_id -> conversation; `read` maps user_id -> last_read_seq, `typing` user_id -> timer
+  // conversation_id -> conversation; `read` maps user_id -> last_read_seq, `typing` user_id -> since when
   conversations: new Map(),
   nextConversations: null, // the address of their next page
   isLoaded: false,
   isLive: true,
   wanted: null, // the conversation_id in the address
   target: null, // the message's seq in the address
-  room: null, // the open conversation: {id, messages, firstNew, target, isAtBottom}; no gap in `messages`
+  // the open conversation: {id, messages, firstNew, target, isAtBottom, isExtending}; no gap in `messages`
+  room: null,
   outbox: [], // own messages that the server is not known to have; with a `reason` if it refused them
 };
 
@@ -86,7 +87,7 @@ function drop(id) {
 
 function putPage({ results, next }) {
   results.forEach(put);
-  state.nextConversations = next && next.slice(next.lastIndexOf("conversations/"));
+  state.nextConversations = next;
 }
 
 /** Load conversations: the first, or those at an address. */
@@ -109,13 +110,11 @@ async function known(id) {
   return state.conversations.get(id);
 }
 
-async function fetchMessages(id, parameters) {
-  const { results } = await get("messages/", { conversation_id: id, page_size: PAGE, ...parameters });
-  return results;
-}
+const fetchMessages = (id, parameters) =>
+  get("messages/", { conversation_id: id, page_size: PAGE, ...parameters }).then(({ results }) => results);
 
-/** Load what is shown, in place of what was; part of `inOrder`. */
-export async function load() {
+/** Load what is shown, in place of what was. */
+async function load() {
   const page = await call("GET", "conversations/");
   state.conversations.clear();
   putPage(page);
@@ -130,7 +129,7 @@ export async function searchAll(text, isWanted) {
   const [conversations, messages] = await Promise.all(lists);
   const ids = conversations.results.map(({ conversation_id }) => conversation_id);
   // What is known already is newer: events have changed it meanwhile.
-  await inOrder(() => conversations.results.forEach((item) => state.conversations.has(item.conversation_id) || put(item)));
+  await inOrder(() => conversations.results.forEach((item, at) => state.conversations.has(ids[at]) || put(item)));
   return { text, ids, messages: messages.results, isAll: !conversations.next && !messages.next };
 }
 
@@ -157,22 +156,29 @@ async function fillRoom() {
   if (state.wanted === id) state.room = { id, messages, firstNew, target, isAtBottom: false };
 }
 
-/** Move the room on to older or newer messages, if that is wanted yet; at its other end as many are let go. */
-export const extend = (room, isOlder, isWanted) =>
-  inOrder(async () => {
-    const older = { before_seq: firstOf(room), ordering: "-seq" };
-    const found = await fetchMessages(room.id, isOlder ? older : { after_seq: lastOf(room), ordering: "seq" });
-    if (!isWanted()) return;
-    if (isOlder) room.messages = [...found.reverse(), ...room.messages].slice(0, MOST);
-    else room.messages = [...room.messages, ...found].slice(-MOST);
-  });
+/** Move the room on to older or newer messages, if that is wanted yet when they are there. */
+export async function extend(isOlder, isWanted) {
+  const { room } = state;
+  if (room.isExtending) return;
+  room.isExtending = true;
+  // If it fails, more scrolling tries again.
+  await inOrder(() => extendRoom(room, isOlder, isWanted)).catch(() => pause(2_000));
+  room.isExtending = false;
+}
+
+/** Extend it at one end; at the other as many are let go. */
+async function extendRoom(room, isOlder, isWanted) {
+  const older = { before_seq: firstOf(room), ordering: "-seq" };
+  const found = await fetchMessages(room.id, isOlder ? older : { after_seq: lastOf(room), ordering: "seq" });
+  if (!isWanted()) return;
+  if (isOlder) room.messages = [...found.reverse(), ...room.messages].slice(0, MOST);
+  else room.messages = [...room.messages, ...found].slice(-MOST);
+}
 
 // --- Events ----------------------------------------------------------------------
 
 async function conversationChanged({ conversation_id: id, conversation, participant }) {
-  if (!(await known(id))) return;
-  const participants = [...conversation.participants, participant].filter(Boolean);
-  put({ ...conversation, participants });
+  if (await known(id)) put({ ...conversation, participants: conversation.participants.concat(participant ?? []) });
 }
 
 async function messageChanged({ conversation_id: id, message }) {
@@ -183,12 +189,14 @@ async function messageChanged({ conversation_id: id, message }) {
   putMessage(conversation, message);
   if (conversation.read.has(sender.user_id)) raise(conversation, sender.user_id, seq);
   know(sender);
-  stopTyping(conversation, sender.user_id);
+  conversation.typing.delete(sender.user_id);
   if (isMe(sender.user_id)) discard(message);
   else if (isNew) notify("message", { conversation, message });
 }
 
 const handlers = {
+  ready: load,
+  reset: load,
   "message.created": messageChanged,
   "message.updated": messageChanged,
   "message.deleted": messageChanged,
@@ -196,21 +204,20 @@ const handlers = {
   "conversation.updated": conversationChanged,
   "participant.added": conversationChanged,
   "conversation.deleted": ({ conversation_id: id }) => drop(id),
-  async "participant.removed"({ conversation_id: id, participant }) {
+  async "participant.removed"({ conversation_id: id, participant }, conversation) {
     if (isMe(participant.user_id)) return drop(id);
-    if (!state.conversations.has(id)) return;
-    state.conversations.get(id).read.delete(participant.user_id);
-    await fetchConversation(id); // how many there are now is not in the event
+    conversation?.read.delete(participant.user_id);
+    if (conversation) await fetchConversation(id); // how many there are now is not in the event
   },
-  "read.updated"({ conversation_id: id, user_id, last_read_seq }) {
-    const conversation = state.conversations.get(id);
+  "read.updated"({ user_id, last_read_seq }, conversation) {
     if (conversation?.read.has(user_id)) raise(conversation, user_id, last_read_seq);
   },
-  typing({ conversation_id: id, user_id }) {
-    const conversation = state.conversations.get(id);
+  typing({ user_id }, conversation) {
     if (!conversation?.read.has(user_id)) return;
-    stopTyping(conversation, user_id);
-    conversation.typing.set(user_id, setTimeout(() => stopTyping(conversation, user_id), TYPING_FOR));
+    const { typing } = conversation;
+    const since = Date.now();
+    typing.set(user_id, since);
+    setTimeout(() => typing.get(user_id) === since && typing.delete(user_id) && changed(), TYPING_FOR);
   },
   presence({ user_id, is_online, last_seen_at }) {
     if (state.people.has(user_id)) Object.assign(state.people.get(user_id), { is_online, last_seen_at });
@@ -219,12 +226,7 @@ const handlers = {
 
 export const types = Object.keys(handlers);
 /** Change the state by one event; part of `inOrder`. */
-export const handle = async (type, data) => handlers[type](data);
-
-function stopTyping({ typing }, userId) {
-  clearTimeout(typing.get(userId));
-  if (typing.delete(userId)) changed();
-}
+export const handle = async (type, data) => handlers[type](data, state.conversations.get(data?.conversation_id));
 
 // --- Own messages on their way -----------------------------------------------------
 // Each has a client_id, so it can be sent again as often as it takes and is stored
@@ -235,52 +237,46 @@ export const waitingIn = ({ conversation_id: id }) => state.outbox.filter((item)
 const place = () => `outbox of ${state.me.user_id}`;
 function keep(outbox) {
   state.outbox = outbox;
-  if (outbox.length) sessionStorage.setItem(place(), JSON.stringify(outbox));
-  else sessionStorage.removeItem(place());
+  sessionStorage.setItem(place(), JSON.stringify(outbox));
   changed();
 }
 
 /** Take up what an earlier page of this tab left behind. */
 export function restoreOutbox() {
   keep(JSON.parse(sessionStorage.getItem(place()) ?? "[]"));
-  pump();
+  state.outbox.forEach(enqueue);
 }
 
 /** Show it at once, and send it as soon as what was written before is sent. */
 export function send(conversation, message_body) {
-  const sent_at = new Date().toISOString();
-  retry({ client_id: uuid(), conversation, message_body, sender: state.me, sent_at });
+  retry({ client_id: uuid(), conversation, message_body, sender: state.me, sent_at: new Date().toISOString() });
 }
 
 export function retry(item) {
-  keep([...without(item), { ...item, reason: "" }]);
-  pump();
+  const again = { ...item, reason: "" };
+  keep([...without(item), again]);
+  enqueue(again);
 }
 
 export const discard = (item) => keep(without(item));
 const without = ({ client_id }) => state.outbox.filter((item) => item.client_id !== client_id);
 
-let isPumping = false;
-async function pump() {
-  const item = state.outbox.find(({ reason }) => !reason);
-  if (isPumping || !item) return;
-  isPumping = true;
-  await post(item);
-  isPumping = false;
-  pump();
-}
+let sending = Promise.resolve();
+const enqueue = (item) => (sending = sending.then(() => post(item)));
 
+/** Send it until it is stored or refused, or not wanted any more. */
 async function post(item) {
   const { client_id, conversation, message_body } = item;
-  try {
-    const message = await call("POST", "messages/", { client_id, conversation, message_body });
-    // The event says the same, but perhaps later.
-    await inOrder(() => handle("message.created", { conversation_id: conversation, message }));
-    discard(item);
-  } catch (error) {
-    if (error.isTemporary) return pause((error.retryAfter || 2) * 1000);
-    item.reason = error.message;
-    keep(state.outbox);
+  while (!item.reason && state.outbox.includes(item)) {
+    try {
+      const message = await call("POST", "messages/", { client_id, conversation, message_body });
+      // The event says the same, but perhaps later.
+      await inOrder(() => handle("message.created", { conversation_id: conversation, message }));
+      discard(item);
+    } catch (error) {
+      if (error.isTemporary) await pause((error.retryAfter || 2) * 1000);
+      else keep(state.outbox.map((other) => (other === item ? { ...item, reason: error.message } : other)));
+    }
   }
 }
 

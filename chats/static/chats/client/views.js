@@ -17,10 +17,12 @@ export function set(element, parts) {
   }
 }
 
+/** What `show` takes: an element made by a template, with parts as `set` takes them. */
+export const item = (key, template, parts) => ({ key, template, parts });
+
 /**
- * Let `parent` have one child for each of `items`: {key, template, parts}. The element of
- * a key is made once and then only changed; so focus, selection and what a screen reader
- * is at stay, too.
+ * Let `parent` have one child for each of `items`. The element of a key is made once and
+ * then only changed; so focus, selection and what a screen reader is at stay, too.
  */
 export function show(parent, items) {
   const focused = document.activeElement;
@@ -44,25 +46,19 @@ export function avatar(id, name, kind = "") {
 }
 export const avatarOf = (person) => avatar(person.user_id, nameOf(person), person.is_online ? "online" : "");
 
-// Neither blanks nor marks that turn the direction, which could show another address.
-const ADDRESS = /https?:\/\/[^\s<>"'`\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+/gi;
+// Neither blanks nor marks that turn the direction, which could show another address; nor what ends the sentence.
+const ADDRESS = /(https?:\/\/[^\s<>"'`\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+(?<![.,;:!?)\]}…]))/i;
 
 /** Let an element have a text, with links where that has web addresses, and no other. */
 function write(element, text) {
   if (element.textContent === text) return;
-  const nodes = [];
-  let end = 0;
-  for (const { 0: match, index } of text.matchAll(ADDRESS)) {
-    let length = match.length;
-    while (".,;:!?)]}…".includes(match[length - 1])) length -= 1; // they end the sentence, not the address
-    const shown = match.slice(0, length);
-    if (!URL.canParse(shown)) continue;
-    const link = document.createElement("a");
-    Object.assign(link, { href: shown, target: "_blank", rel: "noopener noreferrer nofollow", textContent: shown });
-    nodes.push(text.slice(end, index), link);
-    end = index + length;
-  }
-  element.replaceChildren(...nodes, text.slice(end));
+  element.replaceChildren(...text.split(ADDRESS).map((part, index) => (index % 2 ? linkTo(part) : part)));
+}
+
+function linkTo(href) {
+  if (!URL.canParse(href)) return href;
+  const link = document.createElement("a");
+  return Object.assign(link, { href, target: "_blank", rel: "noopener noreferrer nofollow", textContent: href });
 }
 
 const formatter = (options) => {
@@ -88,45 +84,60 @@ export function toast(text) {
 /** Do it; when it fails, say why and go on. True if it worked. */
 export const attempt = (action) => action().then(() => true, ({ message }) => toast(message));
 
-/** Do it a moment after the last call. */
-export function soon(action) {
-  let timer;
-  return () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => attempt(action), 250);
+/** Let a field search as one types: `find(text, isWanted)`, then `draw` what was found, if that is wanted yet. */
+export function onSearch(field, find, draw) {
+  field.oninput = () =>
+    attempt(async () => {
+      const text = field.value;
+      const isWanted = () => text === field.value; // else something else is searched by now
+      if (text) await pause(250); // until one stops typing
+      if (!isWanted()) return;
+      const found = await find(text.trim(), isWanted);
+      if (isWanted()) draw(found);
+    });
+}
+
+/** Ask; with a yes, do it. */
+export function ask(question, verb, action) {
+  const dialog = $("question");
+  set(dialog, { h2: question, ".danger": verb });
+  dialog.returnValue = "";
+  dialog.onclose = () => dialog.returnValue === "yes" && attempt(action);
+  dialog.showModal();
+}
+
+/**
+ * Let a form do it with what its fields have, once at a time. What the server refuses is
+ * said in the form, with the field's label; the field is marked, and one is led to it.
+ */
+export function onSubmit(form, action) {
+  form.onreset = () => showErrors(form, {});
+  form.onsubmit = async (event) => {
+    event.preventDefault();
+    if (form.ariaBusy) return;
+    form.ariaBusy = "true";
+    const fields = Object.fromEntries(new FormData(form, event.submitter));
+    const error = await action(fields).then(() => null, (reason) => reason);
+    form.ariaBusy = null;
+    showErrors(form, error ?? {});
+    if (error) form.querySelector("[aria-invalid=true], [type=password]")?.focus();
   };
 }
 
-/** Ask; whether the answer was yes. */
-export function ask(question, yes) {
-  const dialog = $("question");
-  set(dialog, { h2: question, ".danger": yes });
-  dialog.returnValue = "";
-  dialog.showModal();
-  return new Promise((answer) => {
-    dialog.onclose = () => answer(dialog.returnValue === "yes");
-  });
+function showErrors(form, { fields = {}, message = "" }) {
+  for (const input of form.querySelectorAll("input")) input.ariaInvalid = String(input.name in fields);
+  const labelOf = (field) => form.elements[field]?.labels?.[0].textContent.trim() ?? field.replaceAll("_", " ");
+  const lines = Object.entries(fields).map(([field, texts]) => `${labelOf(field)}: ${texts.join(" ")}`);
+  form.querySelector(".error").textContent = lines.join("\n") || message;
 }
-
-let loading = null; // by one or more presses of a button, which are then answered together
-/** Open one of the dialogs, which are loaded when needed: few visits need them. */
-const openDialog = (name, ...of) =>
-  attempt(async () => {
-    loading ??= import("./dialogs.js").finally(() => (loading = null));
-    (await loading)[name](...of);
-  });
 
 // --- The list of conversations ------------------------------------------------------
 
 let found = null; // by the search: {text, ids, messages}
 
-$("new").onclick = () => openDialog("startConversation");
 $("more").onclick = () => attempt(() => s.loadConversations(state.nextConversations));
-$("search").oninput = soon(async () => {
-  const text = $("search").value.trim();
-  const isWanted = () => text === $("search").value.trim(); // else something else is searched by now
-  const answer = text ? await s.searchAll(text, isWanted) : null;
-  if (isWanted()) found = answer;
+onSearch($("search"), (text, isWanted) => (text ? s.searchAll(text, isWanted) : null), (answer) => {
+  found = answer;
   changed();
 });
 
@@ -145,7 +156,7 @@ export function drawList() {
 function entry(conversation) {
   const { conversation_id: id, updated_at: time, typing } = conversation;
   const unread = unreadOf(conversation);
-  const parts = {
+  return item(id, "entry", {
     a: { href: `#/c/${id}`, ariaCurrent: id === state.wanted ? "page" : null },
     ".avatar": pictureOf(conversation),
     ".title bdi": titleOf(conversation),
@@ -155,27 +166,24 @@ function entry(conversation) {
     ...previewOf(conversation),
     ".badge": { hidden: unread < 1 }, // what is read may be told before it is known
     ".badge b": String(unread),
-  };
-  return { key: id, template: "entry", parts };
+  });
 }
 
 function previewOf({ last_message: last, participant_count, typing }) {
-  if (typing.size) return { ".author": "", ".excerpt": "typing…" };
-  if (!last) return { ".author": "", ".excerpt": "No messages yet" };
+  if (typing.size || !last) return { ".author": "", ".excerpt": typing.size ? "typing…" : "No messages yet" };
   const author = isMe(last.sender.user_id) ? "You" : participant_count === 2 ? "" : shortNameOf(last.sender);
   return { ".author": author, ".excerpt": textOf(last).slice(0, 200) };
 }
 
 function hit(message) {
-  const { message_id, conversation, seq, sender, sent_at } = message;
-  const parts = {
+  const { message_id, conversation, seq, sender, sent_at: time } = message;
+  return item(message_id, "entry", {
     a: { href: `#/c/${conversation}/${seq}` },
     ".avatar": avatarOf(sender),
     ".title bdi": nameOf(sender),
-    time: timed(sent_at, shortly(sent_at)),
+    time: timed(time, shortly(time)),
     ".excerpt": textOf(message).slice(0, 200),
-  };
-  return { key: message_id, template: "entry", parts };
+  });
 }
 
 /** A conversation looks like the other one of two, or like a group. */
@@ -191,22 +199,20 @@ const textOf = ({ deleted_at, message_body }) => (deleted_at ? "Message deleted"
 const EDGE = 800; // pixels from an end of the messages at which more are loaded
 const NEAR = 40; // pixels from the bottom that count as the bottom
 let shown = null; // the room
-let isExtending = false;
 let marked = ""; // the last message told to the server as read
 
 const above = () => $("scroller").scrollTop;
 const below = () => $("scroller").scrollHeight - $("scroller").scrollTop - $("scroller").clientHeight;
 const toBottom = () => ($("scroller").scrollTop = $("scroller").scrollHeight);
+const rectOf = (element) => element.getBoundingClientRect();
 const elementOf = (seq) => $("messages").querySelector(`[data-key="${seq}"]`);
 const hasMouse = () => matchMedia("(pointer: fine)").matches; // else a keyboard would cover half of the page
 
 $("scroller").addEventListener("scroll", scrolled, { passive: true });
 $("jump").onclick = () => attempt(goToEnd);
-$("manage").onclick = () => openDialog("manageConversation", shown.id);
 // Tab stops at the last message only; the arrow keys lead to the others.
 $("messages").onkeydown = (event) => {
-  const { previousElementSibling: ArrowUp, nextElementSibling: ArrowDown } = event.target;
-  const next = { ArrowUp, ArrowDown }[event.key];
+  const next = event.target[{ ArrowUp: "previousElementSibling", ArrowDown: "nextElementSibling" }[event.key]];
   if (!next?.matches("li")) return;
   next.focus();
   event.preventDefault();
@@ -252,16 +258,15 @@ function enter(conversation) {
 /** Draw what has changed; what one looks at stays where it is. */
 function draw(conversation) {
   const wasAtBottom = shown.isAtBottom && below() < NEAR; // the event of scrolling may be yet to come
-  const edge = $("scroller").getBoundingClientRect().top;
-  const messages = [...$("messages").querySelectorAll(".message")];
-  const anchor = messages.find((element) => element.getBoundingClientRect().bottom > edge);
-  const top = anchor?.getBoundingClientRect().top;
+  const edge = rectOf($("scroller")).top;
+  const anchor = [...$("messages").querySelectorAll(".message")].find((message) => rectOf(message).bottom > edge);
+  const top = anchor && rectOf(anchor).top;
   set($("head"), { ".avatar": pictureOf(conversation), "h2 bdi": titleOf(conversation), p: aboutPeople(conversation) });
   show($("messages"), messageItems(conversation));
   const typing = [...conversation.typing.keys()].map((id) => `${nameOf(state.people.get(id))} is typing…`);
   $("typing").textContent = typing.join(" ");
   if (wasAtBottom) toBottom();
-  else if (anchor?.isConnected) $("scroller").scrollTop += anchor.getBoundingClientRect().top - top;
+  else if (anchor?.isConnected) $("scroller").scrollTop += rectOf(anchor).top - top;
 }
 
 function scrolled() {
@@ -271,17 +276,10 @@ function scrolled() {
   const unread = unreadOf(conversation);
   $("jump").hidden = shown.isAtBottom;
   $("jump").lastElementChild.textContent = unread > 0 ? `${unread} new` : "";
-  if (above() < EDGE && s.firstOf(shown) > 1) extend(true, () => above() < EDGE);
-  else if (below() < EDGE && !s.isAtEnd(shown)) extend(false, () => below() < EDGE);
+  // Unless one has scrolled away until they are there: perhaps to what would be let go.
+  if (above() < EDGE && s.firstOf(shown) > 1) s.extend(true, () => above() < EDGE);
+  else if (below() < EDGE && !s.isAtEnd(shown)) s.extend(false, () => below() < EDGE);
   markRead();
-}
-
-/** Load more, unless one has scrolled away until it is there: perhaps to what would be let go. */
-async function extend(isOlder, isNear) {
-  if (isExtending) return;
-  isExtending = true;
-  await s.extend(shown, isOlder, isNear).catch(() => pause(2_000)); // then more scrolling tries again
-  isExtending = false;
 }
 
 async function goToEnd() {
@@ -331,11 +329,10 @@ function messageItems(conversation) {
     items.push(messageItem(conversation, message, note, isGrouped));
   });
   const waiting = s.isAtEnd(shown) ? s.waitingIn(conversation) : [];
-  return [...items, ...waiting.map((item) => messageItem(conversation, item, noteOf(item)))];
+  return [...items, ...waiting.map((message) => messageItem(conversation, message, noteOf(message)))];
 }
 
-const line = (className, text, seq) =>
-  ({ key: `${className} ${seq}`, template: "line", parts: { ":scope": { className }, span: text } });
+const line = (className, text, seq) => item(`${className} ${seq}`, "line", { ":scope": { className }, span: text });
 
 function receiptOf(conversation, seq) {
   const readers = othersOf(conversation).filter(({ user_id }) => conversation.read.get(user_id) >= seq);
@@ -344,20 +341,18 @@ function receiptOf(conversation, seq) {
   return `Read by ${readers.length > 3 ? `${readers.length} people` : readers.map(shortNameOf).join(", ")}`;
 }
 
-function noteOf({ reason }) {
-  if (reason) return `Not sent: ${reason}`;
-  return state.isLive ? "Sending…" : "Waiting for a connection…";
-}
+const sending = () => (state.isLive ? "Sending…" : "Waiting for a connection…");
+const noteOf = ({ reason }) => (reason ? `Not sent: ${reason}` : sending());
 
 /** A message, or one on its way, which has no `seq` yet. */
 function messageItem({ owner }, message, note, isGrouped = false) {
   const { client_id, seq, sender, deleted_at, edited_at, sent_at, reason } = message;
   const isMine = isMe(sender.user_id);
-  const kinds = ["message", isMine && "mine", isGrouped && "grouped", deleted_at && "deleted"];
-  if (!seq) kinds.push(reason ? "failed" : "waiting");
-  else if (seq === shown.target) kinds.push("found");
-  const parts = {
-    ":scope": { className: kinds.filter(Boolean).join(" "), tabIndex: message === shown.messages.at(-1) ? 0 : -1 },
+  const condition = seq ? seq === shown.target && "found" : reason ? "failed" : "waiting";
+  const kinds = ["message", isMine && "mine", isGrouped && "grouped", deleted_at && "deleted", condition];
+  const tabIndex = message === shown.messages.at(-1) ? 0 : -1;
+  return item(String(seq ?? client_id), "message", {
+    ":scope": { className: kinds.filter(Boolean).join(" "), tabIndex },
     ".avatar": avatar(sender.user_id, nameOf(sender)),
     ".who bdi": isMine ? "You" : nameOf(sender),
     ".body": (body) => write(body, textOf(message)),
@@ -369,15 +364,14 @@ function messageItem({ owner }, message, note, isGrouped = false) {
     ".note": note,
     ".retry": { onclick: () => s.retry(message) },
     ".discard": { onclick: () => s.discard(message) },
-  };
-  return { key: String(seq ?? client_id), template: "message", parts };
+  });
 }
 
-async function remove({ message_id, seq }) {
-  const isSure = await ask("Delete this message for everybody?", "Delete");
-  if (!isSure) return;
-  elementOf(seq)?.focus({ preventScroll: true }); // the button, where one is, will go
-  attempt(() => call("DELETE", `messages/${message_id}/`));
+function remove({ message_id, seq }) {
+  ask("Delete this message for everybody?", "Delete", () => {
+    elementOf(seq)?.focus({ preventScroll: true }); // the button, where one is, will go
+    return call("DELETE", `messages/${message_id}/`);
+  });
 }
 
 // --- Where one writes ----------------------------------------------------------------------
@@ -431,10 +425,13 @@ $("text").onkeydown = (event) => {
   $("send").click();
 };
 
-$("composer").onsubmit = (event) => {
+$("composer").onsubmit = async (event) => {
   event.preventDefault();
   const message_body = $("text").value;
-  if (edited) return save(edited, message_body);
+  if (edited) {
+    const isSaved = await attempt(() => call("PATCH", `messages/${edited.message_id}/`, { message_body }));
+    return isSaved && edit(null);
+  }
   drafts.delete(shown.id);
   told = 0;
   takeUp();
@@ -442,8 +439,3 @@ $("composer").onsubmit = (event) => {
   s.send(shown.id, message_body);
   attempt(goToEnd);
 };
-
-async function save(message, message_body) {
-  const hasWorked = await attempt(() => call("PATCH", `messages/${message.message_id}/`, { message_body }));
-  if (hasWorked && edited === message) edit(null);
-}
