@@ -126,6 +126,5 @@ def relaxed() -> Iterator[None]:
                 cursor.execute(f"PRAGMA {pragma}")
         yield
         if connection.vendor == "postgresql":
-            cursor.execute(
-                "VACUUM ANALYZE"
-            )  # as autovacuum would; nobody has SQLite do it
+            # As autovacuum would. Nobody has SQLite do it.
+            cursor.execute("VACUUM ANALYZE")

@@ -21,7 +21,11 @@ from chats.rows.messages import messages_of
 MAX_BIGINT = 2**63 - 1
 MAX_SEARCH_LENGTH = 200  # SQLite fails on patterns of 50,000 bytes
 TIMES = ("sent_after", "sent_before")
-PLAIN = {"search", "ordering", "conversation_id"}  # which an index goes by, too
+PLAIN = {
+    "search",
+    "ordering",
+    "conversation_id",
+}  # with them, messages_of gives the same rows
 SPAN = (*TIMES, "after_seq", "before_seq")
 FLAGS = (("true", "true"), ("false", "false"))
 
@@ -247,7 +251,7 @@ class MessageFilter(LeanFilterSet):
             self.request.user,
             data.get("conversation_id"),
             data["search"],
-            read=partial(messages_of, self.request.user.pk) if is_plain else None,
+            rows_of=partial(messages_of, self.request.user.pk) if is_plain else None,
         )
         for name in SPAN:
             if name in self.filters:

@@ -23,8 +23,8 @@ MAX_PAGE_SIZE = 200
 
 
 class Read(NamedTuple):
-    """Rows in the order they were read, whether more follow, and where a search that
-    found no more stopped to look, if that is not the end."""
+    """Rows in the order they were read, whether more follow them, and where a search
+    stopped to look, if that is not the end: then there may be more behind it."""
 
     rows: list[Any]
     has_more: bool
@@ -104,11 +104,7 @@ class SearchedPages(SlicedPages):
             if not is_common and not stretch.finds_first:
                 ids = stretch.find()
         if ids is not None:
-            # Told in order without a limit: to sort them, the database might else go
-            # through all of the list in its order.
-            if edge or len(ids) > size:
-                ids = _keys(found.filter(pk__in=ids))[: size + 1]
-            return self._of(ids, found, lower=lower, size=size)
+            return self._of(ids, found, edge, lower=lower, size=size)
         if first and not edge:
             return first
         stop = stretch.most and self._stop(stretch.most, edge, backward=backward)
@@ -131,25 +127,35 @@ class SearchedPages(SlicedPages):
         """Read from the rows up to where to stop."""
         if stop:
             found = found.filter(beyond(self.names, stop, lower=not lower, or_at=True))
-        if self.queryset.stretch.read:
-            ids = _keys(found[: size + 1])
-            read = self._of(ids, found, lower=lower, size=size)
-        else:
-            read = _cut(list(found[: size + 1]), size)
+        read = _cut(list(found[: size + 1]), size)
         return read if read.has_more else read._replace(stop=stop)
 
-    def _of(self, ids: list[UUID], found: QuerySet, *, lower: bool, size: int) -> Read:
-        """Read the rows of these ids, which are those of the page."""
-        read = self.queryset.stretch.read
-        if not ids:
-            return Read([], has_more=False)
-        if not read:
-            return _cut(list(found.filter(pk__in=ids)), size)
-        return _cut(sorted(read(ids), key=itemgetter(*self.names), reverse=lower), size)
+    def _of(
+        self,
+        ids: list[UUID],
+        found: QuerySet,
+        edge: list | None,
+        *,
+        lower: bool,
+        size: int,
+    ) -> Read:
+        """Read from the rows of these ids. Not all need be past the edge.
 
-
-def _keys(found: QuerySet) -> list[UUID]:
-    return list(found.values_list("pk", flat=True))
+        Which are on the page, and where it ends, is asked without a limit: to sort
+        them, the database might else go through all of the list in its order. So the
+        page ends there, whatever of it is gone by the time that it is read.
+        """
+        rows_of, stop = self.queryset.stretch.rows_of, None
+        if len(ids) > size or (edge and rows_of):
+            of_ids = found.filter(pk__in=ids)
+            in_order = list(of_ids.values_list("pk", *self.names))
+            ids = [key for key, *_ in in_order[:size]]
+            stop = list(in_order[size - 1][1:]) if len(in_order) > size else None
+        if not rows_of:
+            rows = list(found.filter(pk__in=ids))
+        else:
+            rows = sorted(rows_of(ids), key=itemgetter(*self.names), reverse=lower)
+        return Read(rows, has_more=False, stop=stop)
 
 
 def _cut(rows: list, size: int) -> Read:

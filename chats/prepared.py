@@ -39,7 +39,8 @@ class Keys(Param):
         if connection.vendor == "postgresql":
             # In a subquery it does not tell how many they are: for each new number of
             # them PostgreSQL would plan anew, which costs more than to run it does.
-            return "(SELECT unnest((SELECT %s)))", [self]
+            array = f"{self.output_field.db_type(connection)}[]"
+            return f"(SELECT unnest((SELECT %s::{array})))", [self]
         return "(SELECT value FROM json_each(%s))", [self]
 
     def adapt(self, value: Iterable[Any]) -> Any:

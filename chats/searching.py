@@ -32,7 +32,7 @@ PARTICIPANTS = 20_000  # in the conversations of one page
 SECOND = timedelta(seconds=1)
 LAST_SECOND = datetime.max.replace(microsecond=0, tzinfo=UTC) - SECOND
 FIRST_ID, LAST_ID = UUID(int=0), UUID(int=2**128 - 1)  # nobody's
-Read = Callable[[list[UUID]], list[dict[str, Any]]]
+RowsOf = Callable[[list[UUID]], list[dict[str, Any]]]
 
 
 def nowhere() -> None:
@@ -45,8 +45,8 @@ class Stretch:
 
     0 are none to begin with, None is all. ``find`` gives the ids of all that is to be
     found anywhere, and maybe of more; or None. ``finds_first`` where that costs less
-    than the first few rows do. ``read`` gives the rows of ids, those the reader may
-    see, in no order; it is for lists without other filters, and costs less.
+    than the first few rows do. ``rows_of`` gives the rows of ids, those the
+    reader may see, in no order; for lists without other filters, where it costs less.
 
     Where the rows are not only the reader's own, ``is_public`` is off: it then begins
     and ends with whole seconds, so that it tells of no row when it was sent.
@@ -57,7 +57,7 @@ class Stretch:
     most: int | None
     find: Callable[[], list[UUID] | None] = nowhere
     finds_first: bool = False
-    read: Read | None = None
+    rows_of: RowsOf | None = None
     weight: str = ""
     load: int = 0
     is_public: bool = True
@@ -105,7 +105,7 @@ def whole_second(moment: datetime, *, up: bool) -> datetime:
 
 
 def among_messages(
-    user: User, conversation_id: UUID | None, text: str, read: Read | None
+    user: User, conversation_id: UUID | None, text: str, rows_of: RowsOf | None
 ) -> Stretch:
     """Return what a page looks through; all of the person's, where that is little.
 
@@ -117,7 +117,7 @@ def among_messages(
     if conversation_id:
         find = partial(messages_with, text, user, conversation_id)
         of_one = mine.filter(conversation_id=conversation_id)
-        return Stretch(of_one, FEW, MOST, find, read=read)
+        return Stretch(of_one, FEW, MOST, find, rows_of=rows_of)
     places = places_of(user)
     find = partial(messages_in, text, places)
     depth = sum(last_seq for _, last_seq in places)
@@ -126,8 +126,10 @@ def among_messages(
     if depth <= INDEXED:
         return Stretch(mine, 0, None)
     if depth <= MOST:
-        return Stretch(mine, 0, None, find, finds_first=True, read=read)
-    return Stretch(Message.objects.all(), FEW, MOST, find, read=read, is_public=False)
+        return Stretch(mine, 0, None, find, finds_first=True, rows_of=rows_of)
+    return Stretch(
+        Message.objects.all(), FEW, MOST, find, rows_of=rows_of, is_public=False
+    )
 
 
 def among_conversations(user: User) -> Stretch:

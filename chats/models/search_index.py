@@ -134,15 +134,15 @@ def _pattern(text: str) -> str:
 
 def _ids(statement: str, *values: Any) -> list[UUID] | None:
     """Return the ids that the statement finds; None if too many, or not in time."""
-    is_within = connection.in_atomic_block
+    was_in_transaction = connection.in_atomic_block
     try:
         with transaction.atomic():
             tell(f"SET LOCAL statement_timeout = {PATIENCE}")
             found = execute(statement, [*values, FOUND + 1], lambda c: c.fetchall())
             ids = [key for (key,) in found]
-            # Nothing later may have that timeout. Else than a commit, a rollback has
-            # psycopg forget what it has prepared, which costs the following calls.
-            transaction.set_rollback(is_within)
+            # Nothing later may have that timeout. Unlike a commit, a rollback has
+            # psycopg forget what it has prepared, which costs the calls that follow.
+            transaction.set_rollback(was_in_transaction)
     except OperationalError as error:
         if getattr(error.__cause__, "sqlstate", "") != QUERY_CANCELED:
             raise
