@@ -100,13 +100,13 @@ class Bench:
 
     def measure(self, name: str, connections: int, seconds: float) -> Results:
         """Measure both sides with one process and with two, all four in turn: so what
-        the machine does meanwhile falls on all alike."""
+        the machine does meanwhile falls on all alike; but signing in one after the
+        other, since each slice waits for its last answer, 64 hashes of passwords."""
         cases = [Case(name, connections, count) for count in PROCESSES]
         slices = {case: {side: [] for side in SIDES} for case in cases}
         plans = plans_of(name, self.cast, connections)
         for side in SIDES:
             self._load(side, cases[-1], plans[:WARM_CONNECTIONS], WARM_UP)
-        # Each slice waits for its last answer: a minute, for 64 hashes of passwords.
         rounds = 1 if name == "sign-in" else ROUNDS
         for _ in range(rounds):
             for case, sides in slices.items():

@@ -151,10 +151,10 @@ class SearchedPages(SlicedPages):
             in_order = list(of_ids.values_list("pk", *self.names))
             ids = [key for key, *_ in in_order[:size]]
             stop = list(in_order[size - 1][1:]) if len(in_order) > size else None
-        if not rows_of:
-            rows = list(found.filter(pk__in=ids))
-        else:
+        if rows_of and ids:
             rows = sorted(rows_of(ids), key=itemgetter(*self.names), reverse=lower)
+        else:
+            rows = list(found.filter(pk__in=ids))
         return Read(rows, has_more=False, stop=stop)
 
 

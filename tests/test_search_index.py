@@ -266,6 +266,10 @@ def test_search_by_index_takes_few_queries(
 
 
 @on_postgresql
+@pytest.mark.skipif(
+    not connection.settings_dict["OPTIONS"].get("server_side_binding"),
+    reason="nothing is prepared",
+)
 def test_search_by_index_leaves_statements_prepared(
     transactional_db, as_alice, bob, zoo, monkeypatch
 ):

@@ -7,9 +7,11 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from chats import searching
-from chats.models import Conversation, Message, Participant, search_index
+from chats import filters, searching
+from chats.models import Conversation, Message, Participant, User, search_index
 from chats.pagination import decode_cursor, encode_cursor
+from chats.rows.messages import messages_of
+from chats.services import messages
 from tests.factories import UserFactory, start
 from tests.test_pagination import fill
 from tests.test_services import send
@@ -238,6 +240,53 @@ def test_search_of_few_rows_takes_few_queries(
     monkeypatch.setattr(search_index, "has_index", lambda name: False)
     with django_assert_num_queries(queries):
         as_alice.get(url)
+
+
+@pytest.fixture
+def indexed(monkeypatch):
+    """An index of messages that knows each one, on either database."""
+
+    def find(text: str, reader: User, conversation_id: UUID) -> list[UUID]:
+        mine = Message.objects.visible_to(reader).filter(conversation=conversation_id)
+        return list(mine.search(text).values_list("pk", flat=True))
+
+    monkeypatch.setattr(searching, "messages_with", find)
+    look(monkeypatch, 2, 3)  # what is found in two of two rows promises no page of four
+
+
+@pytest.mark.usefixtures("indexed")
+@pytest.mark.parametrize("ordering", ["-seq", "seq"])
+def test_what_is_deleted_before_it_is_read_takes_nothing_else_along(
+    as_alice, bob, history, monkeypatch, ordering
+):
+    def meanwhile(reader_id: UUID, ids: list[UUID]) -> list[dict]:
+        seqs = Message.objects.filter(pk__in=ids).values_list("seq", "pk")
+        for seq, key in seqs:
+            if seq % 4 or 12 < seq < 20:  # of one page of four all, of the others most
+                messages.delete_message(bob, key)
+        return messages_of(reader_id, ids)
+
+    monkeypatch.setattr(filters, "messages_of", meanwhile)
+    url = f"{MESSAGES}?conversation_id={history.pk}&search=message&page_size=4"
+    found = [
+        page["results"]
+        for page in follow(as_alice, f"{url}&ordering={ordering}", "next")
+    ]
+    seqs = [message["seq"] for message in chain(*found)]
+    kept = [seq for seq in range(1, 41) if not seq % 4 and not 12 < seq < 20]
+    assert seqs == (kept if ordering == "seq" else kept[::-1])
+    assert all(message["message_body"] for message in chain(*found))
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_messages_by_their_ids_are_those_that_the_reader_may_see(
+    alice, bob, history, count
+):
+    hidden = start(bob)
+    send(bob, hidden, "Not for alice")
+    keys = list(history.messages.values_list("pk", flat=True)[:count])
+    found = messages_of(alice.pk, [*keys, *keys, hidden.messages.get().pk])
+    assert sorted(row["message_id"] for row in found) == sorted(keys)
 
 
 @pytest.mark.usefixtures("short")
