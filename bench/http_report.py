@@ -26,7 +26,8 @@ the same data. `make bench` measures again and rewrites this section.
   multiplied by C ÷ (C - g), with C processors of which the generator took g during
   that run beyond what was idle. In brackets: as measured, and with the database's
   share given back too, which stands for a database on a machine of its own.
-* **Marking as read** moves the cursor every time. **Signing in** is mostly Argon2.
+* **Marking as read** moves the cursor every time. **Signing in** is mostly Argon2; its
+  sides are asked one after the other, and the floor's has no savepoints.
 """
 
 
