@@ -76,6 +76,14 @@ class Person:
         return self.page.locator(".body").all_text_contents()
 
 
+REFUSED = {"status": 503, "json": {"detail": "Not now."}}
+
+
+def settle(page: Any) -> None:
+    """Wait until the page has dealt with every answer it had before."""
+    page.evaluate("fetch('/api/users/me/').then((answer) => answer.text())")
+
+
 class Stage(NamedTuple):
     """The server and the browser of all tests here: each brings its own people."""
 
@@ -590,10 +598,107 @@ def test_people_chosen_in_a_dialog_opened_anew_are_asked_once(stage):
         assert starts.count("POST") == 1
 
 
+def test_people_are_added_where_they_were_chosen_wherever_one_goes(stage):
+    with talking(stage) as (nina, omar, there):
+        page, held = nina.page, []
+        names = [omar.name.replace("omar", name) for name in ("pia", "quin")]
+        _, last_id = stage.server.sign_up(*names)
+        omars = stage.server.call("GET", "users/me/", token=omar.token)["user_id"]
+        body = {"participant_ids": [omars], "title": "Secret"}
+        secret = stage.server.call("POST", "conversations/", body, nina.token)
+        secret_id = secret["conversation_id"]
+        for place in (secret_id, there):
+            page.evaluate("id => location.hash = `#/c/${id}`", place)
+            page.locator(f"[href='#/c/{place}'][aria-current=page]").wait_for()
+        page.locator("h2", has_text=TITLE).wait_for()
+
+        page.get_by_role("button", name="People and settings").click()
+        page.get_by_role("button", name="Add people").click()
+        dialog = page.get_by_role("dialog", name="Add people")
+        for name in names:
+            dialog.get_by_role("searchbox").fill(name)
+            dialog.get_by_label(f"@{name}").check()
+        add = "**/add_participant/"
+        page.route(add, lambda route: held.append(route), times=1)
+        with page.expect_request(add):
+            dialog.get_by_role("button", name="Add", exact=True).click()
+        page.go_back()
+        page.locator("h2", has_text="Secret").wait_for()
+
+        def is_of_the_last(answer: Any) -> bool:
+            return last_id in (answer.request.post_data or "")
+
+        with page.expect_response(is_of_the_last):
+            held[0].continue_()
+
+        def count_of(place: str) -> int:
+            path = f"conversations/{place}/"
+            return stage.server.call("GET", path, token=nina.token)["participant_count"]
+
+        assert [count_of(there), count_of(secret_id)] == [4, 2]
+
+
+def test_what_an_earlier_opening_of_a_dialog_began_leaves_the_next_alone(stage):
+    with talking(stage) as (nina, omar, _there):
+        page, held = nina.page, []
+        omars = stage.server.call("GET", "users/me/", token=omar.token)
+        users, starts = "**/api/users/?*", "**/api/conversations/"
+        dialog = page.locator("#chooser")
+
+        # Whom a search of another dialog found may take part already.
+        page.route(users, lambda route: held.append(route), times=1)
+        with page.expect_request(users):
+            page.get_by_role("button", name="New conversation").click()
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="People and settings").click()
+        with page.expect_response(users):
+            page.get_by_role("button", name="Add people").click()
+        settle(page)
+        held.pop().fulfill(json={"results": [omars], "next": None, "previous": None})
+        settle(page)
+        assert dialog.get_by_label(f"@{omar.name}").count() == 0
+        page.keyboard.press("Escape")
+        page.keyboard.press("Escape")
+
+        page.route(starts, lambda route: held.append(route))
+
+        def choose(title: str) -> None:
+            page.get_by_role("button", name="New conversation").click()
+            dialog.get_by_role("searchbox").fill(omar.name)
+            dialog.get_by_label(f"@{omar.name}").check()
+            dialog.get_by_label("Title").fill(title)
+
+        def start() -> None:
+            with page.expect_request(starts):
+                dialog.get_by_role("button", name="Start").click()
+
+        choose(f"{TITLE} anew")
+        start()
+        page.keyboard.press("Escape")
+        choose("Never")
+        held.pop().continue_()
+        page.locator(".entry", has_text=f"{TITLE} anew").wait_for()
+        settle(page)
+        assert dialog.get_by_role("checkbox", checked=True).count() == 1
+        assert page.locator("#title").text_content() == TITLE
+
+        start()
+        page.keyboard.press("Escape")
+        choose("Never")
+        start()  # though the one before is not answered yet
+        held.pop(0).fulfill(**REFUSED)
+        dialog.locator("#toast", has_text="Not now.").wait_for()
+        assert dialog.locator(".error").text_content() == ""
+        assert dialog.locator("[aria-busy]").count() == 1
+        page.evaluate("toast.textContent = ''")
+        page.keyboard.press("Escape")
+        held.pop().fulfill(**REFUSED)
+        page.locator("#toast", has_text="Not now.").wait_for(state="attached")
+
+
 def test_what_fails_in_a_dialog_is_said_in_it(stage):
     with talking(stage) as (nina, _omar, there):
-        refuse = {"status": 503, "json": {"detail": "Not now."}}
-        nina.page.route(f"**/conversations/{there}/", lambda r: r.fulfill(**refuse))
+        nina.page.route(f"**/conversations/{there}/", lambda r: r.fulfill(**REFUSED))
         nina.page.get_by_role("button", name="People and settings").click()
         dialog = nina.page.get_by_role("dialog")
         dialog.get_by_role("button", name="Rename").click()
@@ -617,6 +722,10 @@ def test_people_chosen_stay_chosen_while_others_are_searched(stage):
         dialog.get_by_role("searchbox").fill(pia)
         dialog.get_by_label(f"@{pia}").check()
         assert dialog.get_by_role("checkbox", checked=True).count() == 2
+        with nina.page.expect_response(f"**/api/users/?search={pia}&*"):
+            dialog.get_by_role("searchbox").fill(f"{pia} ")
+        settle(nina.page)
+        assert dialog.get_by_role("status").text_content() == ""  # she is found
         dialog.get_by_role("button", name="Start").click()
         nina.page.locator("#head").get_by_text("3 people").wait_for()
 
@@ -911,9 +1020,8 @@ def test_conversation_that_could_not_be_opened_is_opened_later(stage):
         page.get_by_role("link", name="Back to all conversations").click()
         page.locator(".entry:focus", has_text=TITLE).wait_for()
         page.clock.install()
-        refuse = {"status": 503, "json": {"detail": "Not now."}}
         address = f"**/conversations/{there}/"
-        page.route(address, lambda route: route.fulfill(**refuse), times=1)
+        page.route(address, lambda route: route.fulfill(**REFUSED), times=1)
         page.locator(".entry").click()
         page.get_by_role("alert").get_by_text("Not now.").wait_for()
         assert page.locator("#hint").text_content() == "Loading…"

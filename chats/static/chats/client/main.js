@@ -70,7 +70,7 @@ function draw() {
   document.title = unread ? `(${unread}) Messages` : "Messages";
   drawList();
   drawConversation();
-  if (settings.open) drawPeople();
+  if (settings.open && openConversation()) drawPeople(openConversation()); // there is none while all is loaded anew
 }
 
 /** Open what the address says: #/c/CONVERSATION_ID and, for one message, /SEQ. Try until it works or is another. */
@@ -111,26 +111,27 @@ const choice = chooser.querySelector(".choice");
 const chosen = () => [...choice.querySelectorAll("li:has(:checked)")].map(({ dataset }) => dataset.key);
 choice.onchange = () => set(choice, { ".primary": { disabled: !chosen().length } });
 
-/** Let people be searched and chosen, but those of `without`; then `act(ids, title)`, called by `verb`. */
+/** Let people be searched and chosen, but those of `without`; then `act(ids, title, isOpen)`, called by `verb`. */
 function choosePeople(heading, verb, without, act) {
   choice.reset();
   set(chooser, { h2: heading, ".people": "", ".naming": { hidden: verb !== "Start" }, ".primary": verb });
   choice.onchange();
   onSearch(choice.elements.search, (text, isWanted) => search("users/", text, isWanted), ({ results, next }) => {
     const kept = chosen();
-    const people = results.filter(({ user_id }) => !without.has(user_id) && !kept.includes(user_id));
+    const people = results.filter(({ user_id }) => !without.has(user_id));
     set(choice, { ".hint": people.length ? "" : next ? "Nobody found so far." : "Nobody found." });
-    const more = people.map((person) => item(person.user_id, "choice", namesOf(person)));
+    const more = people.filter(({ user_id }) => !kept.includes(user_id)).map(choiceOf);
     show(choice.querySelector(".people"), [...kept.map((id) => item(id, "choice", {})), ...more]);
   });
   choice.elements.search.oninput();
-  onSubmit(choice, async ({ title }) => {
-    await act(chosen(), title);
-    chooser.close();
+  onSubmit(choice, async ({ title }, isOpen) => {
+    await act(chosen(), title, isOpen);
+    if (isOpen()) chooser.close();
   });
   chooser.showModal();
 }
 
+const choiceOf = (person) => item(person.user_id, "choice", namesOf(person));
 const namesOf = (person) => ({
   ".avatar": avatarOf(person),
   ".names bdi": nameOf(person),
@@ -138,10 +139,10 @@ const namesOf = (person) => ({
 });
 
 $("new").onclick = () =>
-  choosePeople("New conversation", "Start", new Set([state.me.user_id]), async (participant_ids, title) => {
+  choosePeople("New conversation", "Start", new Set([state.me.user_id]), async (participant_ids, title, isOpen) => {
     const pair = participant_ids.length === 1 && !title && pairWith(participant_ids[0]);
     const { conversation_id: id } = pair || (await call("POST", "conversations/", { participant_ids, title }));
-    location.hash = `#/c/${id}`;
+    if (isOpen()) location.hash = `#/c/${id}`;
   });
 
 /** The untitled conversation with just this person, if there is one already. */
@@ -151,38 +152,37 @@ const pairWith = (userId) =>
 // --- The people of the open conversation ----------------------------------------------
 
 const settings = $("settings");
-const change = (method, action, body) => call(method, `conversations/${state.wanted}/${action}`, body);
-const remove = (user_id) => change("POST", "remove_participant/", { user_id });
+// Each is given the conversation it was meant for: by the time it runs, another may be open.
+const change = (id, method, action, body) => call(method, `conversations/${id}/${action}`, body);
+const remove = (id, user_id) => change(id, "POST", "remove_participant/", { user_id });
 
 $("manage").onclick = () => {
   const conversation = openConversation();
-  settings.querySelector(".rename").reset();
+  if (!conversation) return;
+  onSubmit(settings.querySelector(".rename"), (fields) => change(conversation.conversation_id, "PATCH", "", fields));
   set(settings, { input: { value: conversation.title, placeholder: titleOf(conversation) } });
-  drawPeople();
+  drawPeople(conversation);
   settings.showModal();
 };
 
-function drawPeople() {
-  const conversation = openConversation();
-  if (!conversation) return; // not yet again
-  const people = [...conversation.read.keys()].map((userId) => state.people.get(userId) ?? state.me);
+function drawPeople(conversation) {
+  const { conversation_id: id, read } = conversation;
+  const people = [...read.keys()].map((userId) => state.people.get(userId) ?? state.me);
   set(settings, { h3: countOf(conversation) });
-  show(settings.querySelector(".people"), people.map((person) => participant(person, conversation.owner)));
+  show(settings.querySelector(".people"), people.map((person) => participant(person, conversation)));
+  $("leave").onclick = () => ask("Leave this conversation?", "Leave", () => remove(id, state.me.user_id));
+  $("add").onclick = () =>
+    choosePeople("Add people", "Add", read, async (ids) => {
+      for (const user_id of ids) await change(id, "POST", "add_participant/", { user_id });
+    });
 }
 
-function participant(person, owner) {
+function participant(person, { conversation_id: id, owner }) {
   const { user_id } = person;
   const label = `Remove ${nameOf(person)}`;
-  const onclick = () => ask(`${label} from this conversation?`, "Remove", () => remove(user_id));
+  const onclick = () => ask(`${label} from this conversation?`, "Remove", () => remove(id, user_id));
   const button = { hidden: !isMe(owner) || isMe(user_id), ariaLabel: label, title: label, onclick };
   return item(user_id, "participant", { ...namesOf(person), ".hint": owner === user_id ? "owner" : "", button });
 }
-
-onSubmit(settings.querySelector(".rename"), (fields) => change("PATCH", "", fields));
-$("add").onclick = () =>
-  choosePeople("Add people", "Add", openConversation().read, async (ids) => {
-    for (const user_id of ids) await change("POST", "add_participant/", { user_id });
-  });
-$("leave").onclick = () => ask("Leave this conversation?", "Leave", () => remove(state.me.user_id));
 
 begin();

@@ -83,18 +83,24 @@ export function toast(text) {
 
 /** Do it; when it fails, say why and go on. True if it worked. */
 export const attempt = (action) => action().then(() => true, ({ message }) => toast(message));
+/** The error with which something ends, or null. */
+export const errorOf = (doing) => doing.then(() => null, (error) => error);
 
-/** Let a field search as one types: `find(text, isWanted)`, then `draw` what was found, if that is wanted yet. */
+/**
+ * Let a field search as one types: `find(text, isWanted)`, then `draw` what was found, if
+ * that is wanted yet: the same text is in the field, and it was not given another search.
+ */
 export function onSearch(field, find, draw) {
-  field.oninput = () =>
+  const search = () =>
     attempt(async () => {
       const text = field.value;
-      const isWanted = () => text === field.value; // else something else is searched by now
+      const isWanted = () => field.oninput === search && text === field.value;
       if (text) await pause(250); // until one stops typing
       if (!isWanted()) return;
       const found = await find(text.trim(), isWanted);
       if (isWanted()) draw(found);
     });
+  field.oninput = search;
 }
 
 /** Ask; with a yes, do it. */
@@ -107,18 +113,23 @@ export function ask(question, verb, action) {
 }
 
 /**
- * Let a form do it with what its fields have, once at a time. What the server refuses is
- * said in the form, with the field's label; the field is marked, and one is led to it.
+ * Let a form do `action(fields, isOpen)`, once at a time. What the server refuses is said
+ * in the form, with the field's label; the field is marked, and one is led to it. A form
+ * of a dialog is given its action at each opening: what was begun in an earlier one, or in
+ * a dialog closed meanwhile, leaves the form alone.
  */
 export function onSubmit(form, action) {
-  form.onreset = () => showErrors(form, {});
-  form.onsubmit = async (event) => {
+  form.ariaBusy = null;
+  showErrors(form, {});
+  form.onsubmit = async function submit(event) {
     event.preventDefault();
     if (form.ariaBusy) return;
     form.ariaBusy = "true";
+    const isOpen = () => form.onsubmit === submit && form.checkVisibility();
     const fields = Object.fromEntries(new FormData(form, event.submitter));
-    const error = await action(fields).then(() => null, (reason) => reason);
-    form.ariaBusy = null;
+    const error = await errorOf(action(fields, isOpen));
+    if (form.onsubmit === submit) form.ariaBusy = null;
+    if (!isOpen()) return error && toast(error.message);
     showErrors(form, error ?? {});
     if (error) form.querySelector("[aria-invalid=true], [type=password]")?.focus();
   };
