@@ -335,6 +335,61 @@ def test_messages_too_long_or_blank_are_not_sent(stage):
         assert len(omar.page.locator(".body").text_content()) == 10_000
 
 
+def test_what_one_writes_stays_when_an_edit_is_saved_late(stage):
+    with talking(stage, "first", "reply", "second") as (nina, _omar, _there):
+        page, held = nina.page, []
+        field = page.get_by_role("textbox", name="Message")
+        page.route("**/api/messages/*/", lambda route: held.append(route))
+
+        def begin(text: str) -> None:
+            nina.message(text).hover()
+            nina.message(text).get_by_role("button", name="Edit message").click()
+
+        def save(text: str) -> None:
+            field.fill(text)
+            with page.expect_request("**/api/messages/*/"):
+                page.keyboard.press("Enter")
+
+        def answer() -> None:
+            with page.expect_response("**/api/messages/*/"):
+                held.pop().continue_()
+            settle(page)
+
+        begin("first")
+        save("first, anew")
+        page.keyboard.press("Escape")
+        begin("second")
+        field.fill("second, half")
+        answer()
+        assert field.input_value() == "second, half"
+
+        save("second, anew")
+        field.fill("second, anew, and more")
+        answer()
+        assert field.input_value() == "second, anew, and more"
+
+        search = page.get_by_role("searchbox")
+        save("second, at last")
+        search.focus()
+        answer()
+        assert field.input_value() == ""
+        assert search.evaluate(IS_FOCUSED)
+
+        begin("first")
+        save("first, at last")
+        page.evaluate("location.hash = '#/'")
+        page.get_by_text("Choose a conversation").wait_for()
+        search.focus()
+        answer()
+        assert search.evaluate(IS_FOCUSED)
+        page.go_back()
+        nina.message("first, at last").wait_for()
+        assert field.input_value() == ""
+
+
+IS_FOCUSED = "element => element === document.activeElement"
+
+
 # --- A long history -----------------------------------------------------------
 
 # Scrolls a way as fast as the page lets one. Returns whether it got there, the most

@@ -243,7 +243,7 @@ export function drawConversation() {
     scrolled();
   } else if (!state.room) {
     if (shown && !state.wanted) $("list").querySelector(`[href="#/c/${shown.id}"]`)?.focus(); // where one comes back from
-    shown = null;
+    shown = edited = null;
     $("messages").replaceChildren(); // one may not see them any more
     $("hint").textContent = state.wanted ? "Loading…" : "Choose a conversation, or start a new one.";
   }
@@ -390,12 +390,12 @@ function remove({ message_id, seq }) {
 const LONGEST = 10_000; // characters, as the server counts them
 const TYPING_EVERY = 3_000;
 const drafts = new Map(); // conversation_id -> text
-let edited = null; // the message being edited
+let edited = null; // the message being edited: another object each time one begins
 let told = 0; // when the others were last told that I type
 
 /** Take up what was being written in the conversation, or a message to word it anew. */
 function takeUp(message = null) {
-  edited = message;
+  edited = message && { ...message };
   $("text").value = message?.message_body ?? drafts.get(shown.id) ?? "";
   $("editing").hidden = !message;
   measure();
@@ -438,10 +438,12 @@ $("text").onkeydown = (event) => {
 
 $("composer").onsubmit = async (event) => {
   event.preventDefault();
+  const message = edited;
   const message_body = $("text").value;
-  if (edited) {
-    const isSaved = await attempt(() => call("PATCH", `messages/${edited.message_id}/`, { message_body }));
-    return isSaved && edit(null);
+  if (message) {
+    const isSaved = await attempt(() => call("PATCH", `messages/${message.message_id}/`, { message_body }));
+    if (!isSaved || edited !== message || $("text").value !== message_body) return; // one writes on, or something else
+    return $("composer").matches(":focus-within") ? edit(null) : takeUp();
   }
   drafts.delete(shown.id);
   told = 0;
