@@ -1085,6 +1085,68 @@ def test_conversation_that_could_not_be_opened_is_opened_later(stage):
         nina.message("hello").wait_for()
 
 
+COUNT_TOASTS = """
+window.toasts = 0;
+new MutationObserver(() => toasts += 1)
+    .observe(document.getElementById("toast"), {childList: true});
+"""
+
+
+def test_conversation_that_cannot_be_opened_is_tried_at_the_servers_pace(stage):
+    with talking(stage, "hello") as (nina, _omar, there):
+        page, calls = nina.page, []
+        address = f"**/conversations/{there}/"
+        later = REFUSED | {"status": 429, "headers": {"Retry-After": "60"}}
+
+        def refuse(route: Any) -> None:
+            calls.append(route.request.url)
+            route.fulfill(**later)
+
+        page.evaluate("location.hash = '#/'")
+        page.get_by_text("Choose a conversation").wait_for()
+        page.clock.install()
+        page.evaluate(COUNT_TOASTS)
+        page.route(address, refuse)
+        for _ in range(3):
+            with page.expect_response(address):
+                page.locator(".entry").click()
+            settle(page)
+        page.clock.fast_forward(5_000)
+        settle(page)
+        assert len(calls) == 3
+        with page.expect_response(address):
+            page.clock.fast_forward(60_000)
+        settle(page)
+        assert len(calls) == 4
+        assert page.evaluate("toasts") == 3  # one for each click
+
+        page.unroute_all()
+        stage.server.stop(signal.SIGKILL)
+        page.locator("#offline", has_text="No connection").wait_for()
+        stage.server.start()
+        nina.message("hello").wait_for()  # at once, not a minute later
+
+
+def test_open_conversation_that_cannot_be_loaded_anew_is_left_alone(stage):
+    with talking(stage, "hello") as (nina, _omar, there):
+        page, calls = nina.page, []
+        nina.message("hello").wait_for()
+        page.clock.install()
+        address = f"**/conversations/{there}/"
+        page.route(address, lambda route: route.fulfill(**REFUSED))
+        page.locator(".entry").click()
+        page.locator("#toast", has_text="Not now.").wait_for(state="attached")
+        settle(page)
+        page.unroute_all()
+        page.on("request", lambda call: calls.append(call.url))
+        page.clock.fast_forward(5_000)  # it might be tried again, and take the focus
+        settle(page)
+        page.evaluate("addEventListener('click', (event) => event.preventDefault())")
+        page.locator(".entry").click(modifiers=["Control"])  # would open a tab
+        settle(page)
+        assert [url for url in calls if there in url] == []
+
+
 def test_first_load_is_small(stage):
     """Uncompressed, the stream and the calls of the API included."""
     with talking(stage) as (nina, _omar, _there):

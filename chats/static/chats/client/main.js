@@ -3,7 +3,7 @@ import { call, changed, csrfToken, notices, pause, search, Stream } from "./api.
 import * as s from "./state.js";
 import { countOf, isMe, nameOf, openConversation, state, titleOf, unreadOf } from "./state.js";
 import {
-  $, ask, attempt, avatar, avatarOf, drawConversation, drawList, item, onSearch, onSubmit, set, show, toast,
+  $, ask, attempt, avatar, avatarOf, drawConversation, drawList, errorOf, item, onSearch, onSubmit, set, show, toast,
 } from "./views.js";
 
 const others = new BroadcastChannel("session"); // the other tabs
@@ -73,16 +73,27 @@ function draw() {
   if (settings.open && openConversation()) drawPeople(openConversation()); // there is none while all is loaded anew
 }
 
-/** Open what the address says: #/c/CONVERSATION_ID and, for one message, /SEQ. Try until it works or is another. */
+let following = 0;
+/**
+ * Open what the address says: #/c/CONVERSATION_ID and, for one message, /SEQ. While nothing
+ * is open, try until it works or something else is to be opened.
+ */
 async function follow() {
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
-  const { hash } = location;
-  const [, id, seq] = hash.match(/^#\/c\/([\da-f-]{36})(?:\/(\d{1,9}))?$/) ?? [];
-  while (hash === location.hash && !(await attempt(() => s.open(id, seq && Number(seq))))) await pause(5_000);
+  const [, id, seq] = location.hash.match(/^#\/c\/([\da-f-]{36})(?:\/(\d{1,9}))?$/) ?? [];
+  const mine = ++following;
+  for (let isFirst = true; isFirst || (mine === following && !state.room); isFirst = false) {
+    const error = await errorOf(s.open(id, seq && Number(seq)));
+    if (!error) return;
+    if (isFirst && mine === following) toast(error.message);
+    await pause(error.retryAfter * 1000 || 5_000);
+  }
 }
 
-// What is open already is opened again: one may have scrolled away.
-$("sidebar").addEventListener("click", ({ target }) => target.closest("a")?.href === location.href && follow());
+// What is open already is opened again, for one may have scrolled away; unless it opens in another tab.
+$("sidebar").addEventListener("click", ({ target, ctrlKey, metaKey, shiftKey }) => {
+  if (!(ctrlKey || metaKey || shiftKey) && target.closest("a")?.href === location.href) follow();
+});
 notices.addEventListener("closed", ({ detail: reason }) => {
   history.replaceState(null, "", "#/");
   follow();
@@ -95,12 +106,15 @@ notices.addEventListener("message", ({ detail: { conversation, message } }) => {
 
 const PATIENCE = 2_500; // milliseconds without a stream before it is worth a word
 const AWAY = "No connection. What you write is sent as soon as there is one.";
+let telling;
 /** The stream is there, or is not: said at each attempt to get it back. */
 function status(isLive) {
   if (isLive === state.isLive) return;
   state.isLive = isLive;
   if (isLive) s.loadConversations().catch(() => {}); // who is online is told live only, and was missed
-  setTimeout(() => ($("offline").textContent = state.isLive ? "" : AWAY), isLive ? 0 : PATIENCE);
+  if (isLive && state.wanted && !state.room) s.open(state.wanted, state.target).catch(() => {}); // sooner than the next try
+  clearTimeout(telling);
+  telling = setTimeout(() => ($("offline").textContent = state.isLive ? "" : AWAY), isLive ? 0 : PATIENCE);
   changed();
 }
 

@@ -21,7 +21,7 @@ export const state = {
   isLive: true,
   wanted: null, // the conversation_id in the address
   target: null, // the message's seq in the address
-  // the open conversation: {id, messages, firstNew, target, isAtBottom, isExtending}; no gap in `messages`
+  // the open conversation: {id, messages, firstNew, target, isLed, isAtBottom, isExtending}; no gap in `messages`
   room: null,
   outbox: [], // own messages that the server is not known to have; with a `reason` if it refused them
 };
@@ -137,12 +137,12 @@ export async function searchAll(text, isWanted) {
 export function open(id, seq = null) {
   Object.assign(state, { wanted: id, target: seq });
   if (state.room?.id !== id) state.room = null;
-  if (state.room) state.room.target = undefined; // one is led on, even to where one was led before
   changed();
-  return inOrder(() => state.isLoaded && state.wanted && fillRoom());
+  return inOrder(() => state.isLoaded && state.wanted && fillRoom(true));
 }
 
-async function fillRoom() {
+/** Load the room. With `isLed` one is led to its place, else one stays: it is loaded anew. */
+async function fillRoom(isLed = false) {
   const { wanted: id, target } = state;
   let messages = await fetchConversation(id);
   if (state.wanted !== id) return; // another was opened meanwhile
@@ -153,7 +153,7 @@ async function fillRoom() {
   if (messages[0]?.seq > 1 && seq < messages[0].seq + 10) {
     messages = await fetchMessages(id, { after_seq: Math.max(0, seq - PAGE / 2), ordering: "seq" });
   }
-  if (state.wanted === id) state.room = { id, messages, firstNew, target, isAtBottom: false };
+  if (state.wanted === id) state.room = { id, messages, firstNew, target, isLed, isAtBottom: false };
 }
 
 /** Move the room on to older or newer messages, if that is wanted yet when they are there. */

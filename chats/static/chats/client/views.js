@@ -254,7 +254,7 @@ function enter(conversation) {
   shown = state.room;
   draw(conversation);
   const isAnother = before?.id !== shown.id;
-  const isElsewhere = isAnother || before.target !== shown.target;
+  const isElsewhere = isAnother || shown.isLed;
   if (isAnother) takeUp();
   if (!isElsewhere && !before.isAtBottom) return; // loaded anew: one stays where one is
   const target = elementOf(shown.target);
