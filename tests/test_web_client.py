@@ -876,6 +876,33 @@ def test_session_that_ends_elsewhere_closes_the_page(stage):
         assert "secret" not in nina.page.content()
 
 
+def test_page_of_somebody_who_signs_in_twice_at_once_is_the_sessions(stage):
+    with talking(stage) as (nina, _omar, _there):
+        visitor, held = stage.person(nina.name.replace("nina", "pia")), []
+        page = visitor.page
+        page.goto(visitor.url)
+        form = page.locator("#sign-in")
+        form.get_by_label("Username or e-mail").fill(nina.name)
+        form.get_by_label("Password").fill(PASSWORD)
+        page.route("**/auth/login/", lambda route: held.append(route), times=1)
+        with page.expect_request("**/auth/login/"):
+            form.get_by_role("button", name="Sign in").click()
+        page.get_by_role("link", name="Make an account").click()
+        form = page.locator("#sign-up")
+        for label in ("First name", "Last name", "Username"):
+            form.get_by_label(label).fill(visitor.name)
+        form.get_by_label("E-mail").fill(f"{visitor.name}@example.org")
+        form.get_by_label("Password").fill(PASSWORD)
+        form.get_by_role("button", name="Make account").click()
+        page.get_by_text("No conversations yet.").wait_for()
+
+        held[0].continue_()
+        page.locator(".entry", has_text=TITLE).wait_for()
+        assert page.locator("#me bdi").text_content() == "Some Body"
+        assert visitor.errors == []
+        page.context.close()
+
+
 def test_message_that_waits_is_sent_when_its_sender_is_back(stage):
     with talking(stage) as (nina, omar, _there):
         nina.page.route("**/api/messages/", lambda route: route.abort())

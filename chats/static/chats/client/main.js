@@ -20,6 +20,7 @@ function showWelcome() {
 }
 
 function showApp(me) {
+  if (state.me) return location.reload(); // signed in twice at once: whose the session is by now, the server knows
   state.me = me;
   $("welcome").remove(); // and the password with it
   $("app").hidden = false;

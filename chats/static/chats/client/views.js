@@ -137,7 +137,7 @@ export function onSubmit(form, action) {
 
 function showErrors(form, { fields = {}, message = "" }) {
   for (const input of form.querySelectorAll("input")) input.ariaInvalid = String(input.name in fields);
-  const labelOf = (field) => form.elements[field]?.labels?.[0].textContent.trim() ?? field.replaceAll("_", " ");
+  const labelOf = (field) => form.elements[field]?.labels?.[0]?.textContent.trim() ?? field.replaceAll("_", " ");
   const lines = Object.entries(fields).map(([field, texts]) => `${labelOf(field)}: ${texts.join(" ")}`);
   form.querySelector(".error").textContent = lines.join("\n") || message;
 }
@@ -153,8 +153,7 @@ onSearch($("search"), (text, isWanted) => (text ? s.searchAll(text, isWanted) : 
 });
 
 export function drawList() {
-  const conversations = s.byActivity().filter(
-    ({ conversation_id }) => !found || found.ids.includes(conversation_id));
+  const conversations = s.byActivity().filter(({ conversation_id: id }) => !found || found.ids.includes(id));
   const hits = found?.messages ?? [];
   show($("list"), conversations.map(entry));
   show($("hits"), hits.map(hit));
