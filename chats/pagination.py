@@ -85,28 +85,22 @@ class SearchedPages(SlicedPages):
     """The pages of a search, whose queryset has a ``stretch``: how far each looks."""
 
     def read(self, edge: list | None, *, backward: bool, size: int) -> Read:
-        """Read a page, which ends with the stretch, full or not.
+        """Read a page, of what an index tells; else it ends with the stretch, full or
+        not.
 
-        An index is asked where the first few rows do not promise a page in all. If
-        it does not tell, the first page ends with those few, which costs the same
-        in a list of any length; who wants more is led on by long stretches.
+        The first page ends after the first few rows, which costs the same in a list of
+        any length; who wants more is led on by long stretches.
         """
         stretch, lower = self.queryset.stretch, self.is_lower(backward=backward)
         found = self.past(self.queryset, edge, backward=backward)
-        ids = stretch.find() if stretch.finds_first else None
-        first = None
-        if stretch.few and ids is None:
-            stop = self._stop(stretch.few, edge, backward=backward)
-            first = self._up_to(stop, found, lower=lower, size=size)
-            if first.has_more or stop is None:
-                return first
-            is_common = len(first.rows) * stretch.most >= size * stretch.few
-            if not is_common and not stretch.finds_first:
-                ids = stretch.find()
+        ids = stretch.find()
         if ids is not None:
             return self._of(ids, found, edge, lower=lower, size=size)
-        if first and not edge:
-            return first
+        if stretch.few:
+            stop = self._stop(stretch.few, edge, backward=backward)
+            first = self._up_to(stop, found, lower=lower, size=size)
+            if first.has_more or stop is None or not edge:
+                return first
         stop = stretch.most and self._stop(stretch.most, edge, backward=backward)
         return self._up_to(stop, found, lower=lower, size=size)
 

@@ -1,9 +1,8 @@
 """How far one page of a search looks, so that its cost has a bound.
 
-A search looks through the rows of its list in the list's order, first a few of them:
-what is common fills the page there. What is rare an index finds, where the database
-has one. Else the first page ends with those few, full or not, and each that follows
-with a longer stretch (docs/search.md).
+What is rare an index finds, where the database has one. Else a search looks through the
+rows of its list in the list's order. The first page ends after a few of them, full or
+not, and each that follows with a longer stretch (docs/search.md).
 """
 
 from collections.abc import Callable, Sequence
@@ -44,9 +43,8 @@ class Stretch:
     """The first of ``rows``: a few, then ``most``, or as many as weigh ``load``.
 
     0 are none to begin with, None is all. ``find`` gives the ids of all that is to be
-    found anywhere, and maybe of more; or None. ``finds_first`` where that costs less
-    than the first few rows do. ``rows_of`` gives the rows of ids, those the
-    reader may see, in no order; for lists without other filters, where it costs less.
+    found anywhere, and maybe of more; or None. ``rows_of`` gives the rows of ids, those
+    the reader may see, in no order; for lists without other filters: it costs less.
 
     Where the rows are not only the reader's own, ``is_public`` is off: it then begins
     and ends with whole seconds, so that it tells of no row when it was sent.
@@ -56,7 +54,6 @@ class Stretch:
     few: int
     most: int | None
     find: Callable[[], list[UUID] | None] = nowhere
-    finds_first: bool = False
     rows_of: RowsOf | None = None
     weight: str = ""
     load: int = 0
@@ -119,14 +116,14 @@ def among_messages(
         of_one = mine.filter(conversation_id=conversation_id)
         return Stretch(of_one, FEW, MOST, find, rows_of=rows_of)
     places = places_of(user)
-    find = partial(messages_in, text, places)
+    find = partial(messages_in, text, user, places)
     depth = sum(last_seq for _, last_seq in places)
     if len(places) > CHAPTERS:
         depth = mine.values("seq")[: MOST + 1].count()
     if depth <= INDEXED:
         return Stretch(mine, 0, None)
     if depth <= MOST:
-        return Stretch(mine, 0, None, find, finds_first=True, rows_of=rows_of)
+        return Stretch(mine, 0, None, find, rows_of=rows_of)
     return Stretch(
         Message.objects.all(), FEW, MOST, find, rows_of=rows_of, is_public=False
     )
@@ -143,4 +140,4 @@ def among_conversations(user: User) -> Stretch:
 def among_people(text: str, *, with_email: bool) -> Stretch:
     """Return what a page looks through; with the e-mail where that is searched, too."""
     find = partial(people_with, text, with_email=with_email)
-    return Stretch(User.objects.active(), FEW, MOST, find, finds_first=True)
+    return Stretch(User.objects.active(), FEW, MOST, find)

@@ -21,6 +21,8 @@ from chats.prepared import Param, Prepared, execute
 
 Place = tuple[UUID, int]  # a conversation, and its last seq
 
+NEWEST = 500  # messages, among which a term that comes up so often is common:
+COMMON = 2
 FOUND = 500  # rows; what is said more often, a search comes by in its list
 PATIENCE = 50  # milliseconds, after which a search goes through its list instead
 CHAPTERS = 500  # of one's conversations, in all
@@ -44,6 +46,26 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS found
 LIMIT %s
+"""
+# Of others' messages only the conversation is looked at: hence the OFFSET.
+COMMON_ANYWHERE = """
+SELECT count(*) FROM (
+    SELECT message_body FROM chats_participant AS mine
+    JOIN (
+        SELECT conversation_id, message_body FROM chats_message
+        ORDER BY sent_at DESC, message_id DESC LIMIT %(newest)s
+    ) AS message USING (conversation_id)
+    WHERE mine.user_id = %(key)s
+    OFFSET 0
+) AS readable
+WHERE upper(message_body) LIKE upper(%(pattern)s)
+"""
+COMMON_IN_ONE = """
+SELECT count(*) FROM (
+    SELECT message_body FROM chats_message WHERE conversation_id = %(key)s
+    ORDER BY seq DESC LIMIT %(newest)s
+) AS message
+WHERE upper(message_body) LIKE upper(%(pattern)s)
 """
 PEOPLE = """
 SELECT user_id FROM chats_user
@@ -79,20 +101,39 @@ def places_of(reader: User) -> list[Place]:
 
 def messages_with(text: str, reader: User, conversation_id: UUID) -> list[UUID] | None:
     """Return the messages with ``text`` in a conversation, if it is the person's."""
+    if not _is_indexed(text) or not has_index("message_search"):
+        return None
     mine = Conversation.objects.visible_to(reader).filter(pk=conversation_id)
-    return messages_in(text, mine.order_by().values_list("pk", "last_seq"))
+    places = list(mine.order_by().values_list("pk", "last_seq"))
+    if places and _is_common(COMMON_IN_ONE, conversation_id, text):
+        return None
+    return _of_chapters(text, places)
 
 
-def messages_in(text: str, places: Iterable[Place]) -> list[UUID] | None:
-    """Return the messages with ``text`` in these conversations.
+def messages_in(text: str, reader: User, places: Iterable[Place]) -> list[UUID] | None:
+    """Return the messages with ``text`` in these conversations of the person's.
 
-    None where that is not known: without an index, when the text has no trigram,
-    with too many rows or conversations, or when it takes too long.
+    None where that is not known: without an index, when the text has no trigram, when
+    the newest messages have it several times, with too many rows or conversations, or
+    when it takes too long.
 
     No row of others is read, so none tells of itself by how long this takes.
     """
     if not _is_indexed(text) or not has_index("message_search"):
         return None
+    if _is_common(COMMON_ANYWHERE, reader.pk, text):
+        return None
+    return _of_chapters(text, places)
+
+
+def _is_common(statement: str, key: UUID, text: str) -> bool:
+    """Tell whether the newest messages promise that pages fill without an index."""
+    params = {"key": key, "newest": NEWEST, "pattern": _pattern(text)}
+    [(found,)] = execute(statement, params, lambda cursor: cursor.fetchall())
+    return found >= COMMON
+
+
+def _of_chapters(text: str, places: Iterable[Place]) -> list[UUID] | None:
     chapters = [
         f"{key}{number}"
         for key, last_seq in places
