@@ -2,6 +2,7 @@
 
 import random
 from contextlib import nullcontext
+from datetime import timedelta
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
@@ -10,6 +11,7 @@ from urllib.parse import quote
 import pytest
 from django.conf import settings
 from django.db import connection, transaction
+from django.utils import timezone
 
 from chats.checks import check_search_index
 from chats.models import Conversation, Message, User, search_index
@@ -183,17 +185,31 @@ def test_index_gives_up_on_what_is_found_too_often(alice, bob, zoo, monkeypatch)
 def test_index_is_not_asked_for_what_the_newest_messages_have(
     alice, bob, zoo, monkeypatch
 ):
-    monkeypatch.setattr(search_index, "NEWEST", 3)
-    for place in (zoo[0], zoo[2], zoo[2]):  # once, as far as alice may know
+    monkeypatch.setattr(search_index, "NEWEST", 4)
+    for place in (zoo[2], zoo[0], zoo[2], zoo[2]):
         send(bob, place, "A needle")
+    apart()
+    # Once, as far as alice may know.
     assert len(messages_in("needle", alice, places_of(alice))) == 1
     assert len(messages_with("needle", alice, zoo[0].pk)) == 1
-    send(bob, zoo[0], "Another needle")
-    assert messages_in("needle", alice, places_of(alice)) is not None
-    assert messages_with("needle", alice, zoo[0].pk) is None
-    send(bob, zoo[0], "And another needle")
-    assert messages_in("needle", alice, places_of(alice)) is None
     assert messages_with("needle", alice, zoo[2].pk) == []  # whatever bob says there
+    send(bob, zoo[0], "Another needle")
+    apart()
+    assert messages_with("needle", alice, zoo[0].pk) is None
+    # The second in which the newest four begin may have begun before.
+    assert len(messages_in("needle", alice, places_of(alice))) == 2
+    send(bob, zoo[0], "The last needle")
+    apart()
+    assert messages_in("needle", alice, places_of(alice)) is None
+
+
+def apart() -> None:
+    """Let all messages have been sent a second apart."""
+    first = timezone.now() - timedelta(hours=1)
+    keys = Message.objects.order_by("sent_at", "message_id").values_list("pk")
+    for number, (key,) in enumerate(list(keys)):
+        sent_at = first + timedelta(seconds=number)
+        Message.objects.filter(pk=key).update(sent_at=sent_at)
 
 
 @on_postgresql

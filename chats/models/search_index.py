@@ -47,15 +47,19 @@ CROSS JOIN LATERAL (
 ) AS found
 LIMIT %s
 """
-# Of others' messages only the conversation is looked at: hence the OFFSET.
+# Of others' messages only conversation and time are looked at: hence the OFFSET. Of
+# whole seconds only, so that what a page does tells of none of them when it was sent.
 COMMON_ANYWHERE = """
 SELECT count(*) FROM (
     SELECT message_body FROM chats_participant AS mine
     JOIN (
-        SELECT conversation_id, message_body FROM chats_message
-        ORDER BY sent_at DESC, message_id DESC LIMIT %(newest)s
+        SELECT *, min(sent_at) OVER () AS first_sent_at FROM (
+            SELECT conversation_id, sent_at, message_body FROM chats_message
+            ORDER BY sent_at DESC, message_id DESC LIMIT %(newest)s
+        ) AS newest
     ) AS message USING (conversation_id)
     WHERE mine.user_id = %(key)s
+    AND sent_at >= date_trunc('second', first_sent_at) + interval '1 second'
     OFFSET 0
 ) AS readable
 WHERE upper(message_body) LIKE upper(%(pattern)s)
@@ -101,13 +105,9 @@ def places_of(reader: User) -> list[Place]:
 
 def messages_with(text: str, reader: User, conversation_id: UUID) -> list[UUID] | None:
     """Return the messages with ``text`` in a conversation, if it is the person's."""
-    if not _is_indexed(text) or not has_index("message_search"):
-        return None
     mine = Conversation.objects.visible_to(reader).filter(pk=conversation_id)
-    places = list(mine.order_by().values_list("pk", "last_seq"))
-    if places and _is_common(COMMON_IN_ONE, conversation_id, text):
-        return None
-    return _of_chapters(text, places)
+    places = mine.order_by().values_list("pk", "last_seq")
+    return _in(places, text, COMMON_IN_ONE, conversation_id)
 
 
 def messages_in(text: str, reader: User, places: Iterable[Place]) -> list[UUID] | None:
@@ -119,11 +119,24 @@ def messages_in(text: str, reader: User, places: Iterable[Place]) -> list[UUID] 
 
     No row of others is read, so none tells of itself by how long this takes.
     """
+    return _in(places, text, COMMON_ANYWHERE, reader.pk)
+
+
+def _in(
+    places: Iterable[Place], text: str, common: str, key: UUID
+) -> list[UUID] | None:
     if not _is_indexed(text) or not has_index("message_search"):
         return None
-    if _is_common(COMMON_ANYWHERE, reader.pk, text):
+    chapters = [
+        f"{place}{number}"
+        for place, last_seq in places
+        for number in range(last_seq // CHAPTER + 1)
+    ]
+    if not chapters:
+        return []
+    if len(chapters) > CHAPTERS or _is_common(common, key, text):
         return None
-    return _of_chapters(text, places)
+    return _ids(MESSAGES, chapters, _pattern(text))
 
 
 def _is_common(statement: str, key: UUID, text: str) -> bool:
@@ -131,17 +144,6 @@ def _is_common(statement: str, key: UUID, text: str) -> bool:
     params = {"key": key, "newest": NEWEST, "pattern": _pattern(text)}
     [(found,)] = execute(statement, params, lambda cursor: cursor.fetchall())
     return found >= COMMON
-
-
-def _of_chapters(text: str, places: Iterable[Place]) -> list[UUID] | None:
-    chapters = [
-        f"{key}{number}"
-        for key, last_seq in places
-        for number in range(last_seq // CHAPTER + 1)
-    ]
-    if len(chapters) > CHAPTERS:
-        return None
-    return _ids(MESSAGES, chapters, _pattern(text)) if chapters else []
 
 
 def people_with(text: str, *, with_email: bool) -> list[UUID] | None:
