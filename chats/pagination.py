@@ -85,8 +85,7 @@ class SearchedPages(SlicedPages):
     """The pages of a search, whose queryset has a ``stretch``: how far each looks."""
 
     def read(self, edge: list | None, *, backward: bool, size: int) -> Read:
-        """Read a page, of what an index tells; else it ends with the stretch, full or
-        not.
+        """Read a page of what an index finds; else of a stretch, full or not.
 
         The first page ends after the first few rows, which costs the same in a list of
         any length; who wants more is led on by long stretches.

@@ -125,6 +125,7 @@ def messages_in(text: str, reader: User, places: Iterable[Place]) -> list[UUID] 
 def _in(
     places: Iterable[Place], text: str, common: str, key: UUID
 ) -> list[UUID] | None:
+    """The same, with the statement that tells whether the text is common."""
     if not _is_indexed(text) or not has_index("message_search"):
         return None
     chapters = [
