@@ -207,7 +207,7 @@ def _narrowed(sql: str, params: Sequence, rows: QuerySet) -> tuple[str, list]:
     )
 
 
-def execute(sql: str, params: list | dict, read: Callable[[Any], Any]) -> Any:
+def execute(sql: str, params: list, read: Callable[[Any], Any]) -> Any:
     """Run a statement as prepared; return what ``read`` makes of the cursor.
 
     By the driver's own cursor, since to make Django's costs as much as a small query

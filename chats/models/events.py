@@ -91,25 +91,24 @@ _LOCK_LOG = PreparedSQL(
     {"postgresql": "SELECT pg_advisory_xact_lock(%s), pg_notify(%s, %s)"}, params=_HOLD
 )
 # The same for one event: the id is drawn for a row that is there once the lock is held.
-_COLUMNS = (
-    "type",
-    "conversation_id",
-    "message_id",
-    "user_id",
-    "actor_id",
-    "created_at",
-)
+_VALUES = {
+    "type": "%s",
+    "conversation_id": "%s::uuid",
+    "message_id": "%s::uuid",
+    "user_id": "%s::uuid",
+    "actor_id": "%s::uuid",
+    "created_at": "%s::timestamptz",
+}
 _APPEND = PreparedSQL(
     {
-        "postgresql": """
+        "postgresql": f"""
 WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock(%s), pg_notify(%s, %s))
-INSERT INTO chats_event
-    (type, conversation_id, message_id, user_id, actor_id, created_at)
-SELECT %s, %s::uuid, %s::uuid, %s::uuid, %s::uuid, %s::timestamptz FROM held
+INSERT INTO chats_event ({", ".join(_VALUES)})
+SELECT {", ".join(_VALUES.values())} FROM held
 RETURNING event_id
-"""
+"""  # noqa: S608 (all of it is here)
     },
-    params=[*_HOLD, *(Param(name, Event._meta.get_field(name)) for name in _COLUMNS)],
+    params=[*_HOLD, *(Param(name, Event._meta.get_field(name)) for name in _VALUES)],
 )
 
 

@@ -51,25 +51,26 @@ LIMIT %s
 # whole seconds only, so that what a page does tells of none of them when it was sent.
 COMMON_ANYWHERE = """
 SELECT count(*) FROM (
-    SELECT message_body FROM chats_participant AS mine
+    SELECT message_body FROM (
+        SELECT conversation_id FROM chats_participant WHERE user_id = %s
+    ) AS mine
     JOIN (
         SELECT *, min(sent_at) OVER () AS first_sent_at FROM (
             SELECT conversation_id, sent_at, message_body FROM chats_message
-            ORDER BY sent_at DESC, message_id DESC LIMIT %(newest)s
+            ORDER BY sent_at DESC, message_id DESC LIMIT %s
         ) AS newest
     ) AS message USING (conversation_id)
-    WHERE mine.user_id = %(key)s
-    AND sent_at >= date_trunc('second', first_sent_at) + interval '1 second'
+    WHERE sent_at >= date_trunc('second', first_sent_at) + interval '1 second'
     OFFSET 0
 ) AS readable
-WHERE upper(message_body) LIKE upper(%(pattern)s)
+WHERE upper(message_body) LIKE upper(%s)
 """
 COMMON_IN_ONE = """
 SELECT count(*) FROM (
-    SELECT message_body FROM chats_message WHERE conversation_id = %(key)s
-    ORDER BY seq DESC LIMIT %(newest)s
+    SELECT message_body FROM chats_message WHERE conversation_id = %s
+    ORDER BY seq DESC LIMIT %s
 ) AS message
-WHERE upper(message_body) LIKE upper(%(pattern)s)
+WHERE upper(message_body) LIKE upper(%s)
 """
 PEOPLE = """
 SELECT user_id FROM chats_user
@@ -142,8 +143,8 @@ def _in(
 
 def _is_common(statement: str, key: UUID, text: str) -> bool:
     """Tell whether the newest messages promise that pages fill without an index."""
-    params = {"key": key, "newest": NEWEST, "pattern": _pattern(text)}
-    [(found,)] = execute(statement, params, lambda cursor: cursor.fetchall())
+    params = [key, NEWEST, _pattern(text)]
+    [found] = execute(statement, params, lambda cursor: cursor.fetchone())
     return found >= COMMON
 
 

@@ -9,7 +9,7 @@ export const notify = (type, detail) => notices.dispatchEvent(new CustomEvent(ty
 const TEMPORARY = [0, 401, 429, 502, 503, 504];
 
 /** The server said no, or nothing (status 0). `fields` are the messages of a form's fields, by name. */
-export class ApiError extends Error {
+class ApiError extends Error {
   constructor(status, body, retryAfter) {
     const { detail, code, non_field_errors: [text] = [], ...fields } = body ?? {};
     const unexplained = status ? `The server answered ${status}.` : "The server cannot be reached.";

@@ -42,7 +42,7 @@ export const byActivity = () =>
   [...state.conversations.values()].sort((a, b) => (a.updated_at < b.updated_at ? 1 : -1));
 export const openConversation = () => state.room && state.conversations.get(state.room.id);
 export const firstOf = ({ messages }) => messages[0]?.seq ?? 1;
-export const lastOf = ({ messages }) => messages.at(-1)?.seq ?? 0;
+const lastOf = ({ messages }) => messages.at(-1)?.seq ?? 0;
 /** Whether the room's last message is the conversation's: new ones can be appended. */
 export const isAtEnd = (room) => lastOf(room) >= state.conversations.get(room.id)?.last_seq;
 
