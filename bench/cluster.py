@@ -38,8 +38,9 @@ from bench.stream import latency
 CONNECTIONS = 64
 LATENCY_GOALS = {50: 15.0, 99: 60.0}  # milliseconds, by percentile
 HOW = """
-Two processes on two ports, one PostgreSQL, the load generator and everything else on
-the same processors; the generator's share is given back as above.
+Two processes on two ports, each on a core of its own, one PostgreSQL, the load
+generator and everything else on the same cores; the generator's share is given back as
+above.
 
 * **Killed by SIGKILL:** eight people send through both processes, each message with a
   `client_id`, and try again at the other one when the answer fails to come; forty
@@ -62,7 +63,9 @@ class Cluster:
         """Measure one and two processes in turn, slice by slice."""
         slices = {name: {1: [], 2: []} for name in GOALS}
         with ExitStack() as stack:
-            servers = [stack.enter_context(Server(self._url)) for _ in range(2)]
+            servers = [
+                stack.enter_context(Server(self._url, core=core)) for core in (0, 1)
+            ]
             meter = Meter([server.pid for server in servers], self._url, stack)
             ports = [server.port for server in servers]
             total = options.rounds * len(GOALS) * 2

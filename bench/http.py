@@ -8,7 +8,7 @@ process of its own. Exits with 1 if a goal is missed.
 
 import argparse
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from itertools import cycle, islice, product
@@ -73,11 +73,20 @@ def plans_of(name: str, cast: list[Member], connections: int) -> list[Plan]:
 class Bench:
     """One database with its servers, all up all the time; one is asked at a time."""
 
-    def __init__(self, database_url: str, pool: ProcessPoolExecutor, stack: ExitStack):
+    def __init__(
+        self,
+        database_url: str,
+        cores: Sequence[int | None],
+        pool: ProcessPoolExecutor,
+        stack: ExitStack,
+    ):
         self.url, self._pool = database_url, pool
         self.cast = pool.submit(fill, database_url).result()
         self._servers = {
-            side: [stack.enter_context(Server(database_url, app)) for _ in range(2)]
+            side: [
+                stack.enter_context(Server(database_url, app, core=core))
+                for core in cores
+            ]
             for side, app in SIDES.items()
         }
         self._meters = {
@@ -156,7 +165,8 @@ def measure(
     bar.set_description(f"{name}: filling")
     with ExitStack() as stack:
         pool = stack.enter_context(ProcessPoolExecutor(1, mp_context=context))
-        bench = Bench(stack.enter_context(database()), pool, stack)
+        cores = (None, None) if options.any_core else (0, 1)
+        bench = Bench(stack.enter_context(database()), cores, pool, stack)
         bench.compare(options.only)
         for asked, connections in product(options.only, options.connections):
             bar.set_description(f"{name}: {CALLS[asked]}, {connections}")
@@ -171,6 +181,7 @@ def arguments() -> argparse.Namespace:
     add("--only", nargs="+", choices=list(CALLS), default=list(CALLS), help="calls")
     add("--connections", nargs="+", type=int, metavar="N", help="(1 8 64)")
     add("--seconds", type=float, help="of load for each figure (4)")
+    add("--any-core", action="store_true", help="keep no process to a core of its own")
     add_usual(parser, quick="8 connections, one second each")
     options = parser.parse_args()
     options.connections = options.connections or ([8] if options.quick else [1, 8, 64])

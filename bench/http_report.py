@@ -19,7 +19,8 @@ the same data. `make bench` measures again and rewrites this section.
   the same locks, the same JSON through orjson. Before measuring, both sides' answers
   are compared: the same keys all the way down, pages and lists equal to the letter.
 * **Two processes** are two servers on two ports, which the connections take in turn,
-  as behind a balancer.
+  as behind a balancer. Each process, ours and the floor's, one or two, keeps to a core
+  of its own, as in deploy.md; `--any-core` measures without that.
 * **The load** comes from one more process on the same processors, without pauses, on
   kept connections, each of another person who sends in a conversation of their own.
   For the goal of two processes its share is given back: the throughput of two is

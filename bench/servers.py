@@ -132,10 +132,16 @@ def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
 
 
 class Server:
-    """One uvicorn process, which keeps its port when stopped and started again."""
+    """One uvicorn process, which keeps its port when stopped and started again;
+    on one core, if ``core`` is a number, as docs/deploy.md starts it."""
 
     def __init__(
-        self, database_url: str = "", application: str = APPLICATION, **settings: str
+        self,
+        database_url: str = "",
+        application: str = APPLICATION,
+        *,
+        core: int | None = None,
+        **settings: str,
     ):
         # Bound and never listening: nobody else gets the port, and while the server
         # is down connections are refused.
@@ -146,6 +152,10 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self._environment = environment(database_url, **settings)
         self._command = [sys.executable, "-m", "uvicorn", application]
+        if core is not None:
+            cores = sorted(os.sched_getaffinity(0))
+            own = str(cores[core % len(cores)])
+            self._command = ["taskset", "--cpu-list", own, *self._command]
         self._command += ["--port", str(self.port), "--log-level", "warning"]
         self._process: subprocess.Popen | None = None
 

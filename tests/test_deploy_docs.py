@@ -12,7 +12,7 @@ from chats import stream
 from tests.settings import READS, SETTINGS_FILE
 
 PAGE = (Path(settings.BASE_DIR) / "docs/deploy.md").read_text()
-NOT_OURS = {"WEB_CONCURRENCY", "LISTEN"}  # read by uvicorn, and by the unit itself
+NOT_OURS = {"LISTEN"}  # read by the unit itself
 
 
 def found(pattern: str, count: int | None = None) -> list[str]:
