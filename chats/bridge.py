@@ -91,6 +91,21 @@ class Exchange:
         self.finished = True
         if hasattr(self._result, "close"):  # PEP 3333 leaves it to the application
             self._result.close()
+        take_apart(self._result)
+
+
+def take_apart(response: Any) -> None:
+    """Break the circles in which DRF's view, request and response hold each other.
+
+    So an answer and all that it was made of is freed when it has been sent. Else a
+    garbage collection has to find it: some hundred objects a call, 50,000 at once
+    (``GC_THRESHOLD``), for which every call waits 30 to 80 ms.
+    """
+    if context := getattr(response, "renderer_context", None):
+        request = context["request"]
+        for part in (context["view"], request._request, request):
+            vars(part).clear()
+        context.clear()
 
 
 async def read_body(scope: Scope, receive: Receive) -> bytes | int:
