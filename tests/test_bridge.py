@@ -1,4 +1,4 @@
-"""The bridge: what is left of a request when its answer has been sent."""
+"""The bridge: what is left of a request when its answer has been taken."""
 
 import gc
 import json
@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Iterator
 
 import pytest
+from rest_framework.views import APIView
 
 from chats.bridge import Exchange, environ_of
 from chats.models import Conversation, User
@@ -13,9 +14,7 @@ from messaging_app.wsgi import application
 from tests.servers import token_of
 from tests.test_stream import scope_of
 
-
-class Witness:
-    """Is there as long as the request that it is part of."""
+NOBODYS = "/api/messages/018f0000-0000-7000-8000-000000000000/"
 
 
 @pytest.fixture
@@ -25,33 +24,49 @@ def _no_garbage_collection() -> Iterator[None]:
     gc.enable()
 
 
+@pytest.fixture
+def made(monkeypatch) -> list[weakref.ref]:
+    """Refers to the views and requests that there are from now on."""
+    found: list[weakref.ref] = []
+    initialize_request = APIView.initialize_request
+
+    def noting(view: APIView, request, *args, **kwargs):
+        wrapped = initialize_request(view, request, *args, **kwargs)
+        found.extend(map(weakref.ref, (view, request, wrapped)))
+        return wrapped
+
+    monkeypatch.setattr(APIView, "initialize_request", noting)
+    return found
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("_no_garbage_collection")
 @pytest.mark.parametrize(
-    ("path", "sent", "status"),
+    ("method", "path", "headers", "text", "status"),
     [
-        ("/api/messages/", None, 200),
-        ("/api/conversations/", None, 200),
-        ("/api/messages/", {"message_body": "Hello"}, 201),
-        ("/api/messages/", {"message_body": ""}, 400),
-        ("/api/messages/018f0000-0000-7000-8000-000000000000/", None, 404),
-        ("/api/events/", None, 200),
+        ("GET", "/api/messages/", {}, "", 200),
+        ("GET", "/api/conversations/", {}, "", 200),
+        ("POST", "/api/messages/", {}, "Hello", 201),
+        ("POST", "/api/messages/", {}, "", 400),
+        ("GET", "/api/messages/", {"Authorization": "Token of nobody"}, "", 401),
+        ("GET", NOBODYS, {}, "", 404),
+        ("PUT", "/api/messages/", {}, "", 405),
+        ("GET", "/api/events/", {}, "", 200),
+        ("GET", "/api/events/", {"Accept": "text/event-stream"}, "", 200),
     ],
 )
-def test_answer_is_freed_when_it_has_been_sent(
-    path, sent, status, bob: User, conversation: Conversation
+def test_answer_and_what_made_it_are_freed_when_it_has_been_taken(
+    method, path, headers, text, status, bob: User, conversation: Conversation, made
 ):
-    headers = [(name.encode(), value.encode()) for name, value in token_of(bob).items()]
-    headers.append((b"Content-Type", b"application/json"))
-    scope = scope_of(path, headers=headers, method="POST" if sent else "GET")
-    body = json.dumps(sent and {"conversation": str(conversation.pk), **sent}).encode()
-    witness = Witness()
-    environ = environ_of(scope, body if sent else b"") | {"tests.witness": witness}
-    exchange = Exchange(application, environ)
+    headers = {"Content-Type": "application/json", **token_of(bob), **headers}
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = scope_of(path, headers=encoded, method=method)
+    body = {"conversation": str(conversation.pk), "message_body": text}
+    exchange = Exchange(application, environ_of(scope, json.dumps(body).encode()))
 
     exchange.begin()
 
-    answer, request = weakref.ref(exchange._result), weakref.ref(witness)
-    assert exchange.status == status
-    del exchange, environ, witness
-    assert (answer(), request()) == (None, None)
+    assert (exchange.status, exchange.finished, len(made)) == (status, True, 3)
+    made.append(weakref.ref(exchange._result))
+    del exchange
+    assert [thing() for thing in made] == [None] * 4

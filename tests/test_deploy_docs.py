@@ -45,6 +45,11 @@ def test_uvicorn_takes_the_options():
     assert [option for option in wanted if option not in options] == []
 
 
+def test_nginx_passes_to_the_ports_of_the_services():
+    ports = found(r"server 127\.0\.0\.1:80(\d\d) ")
+    assert set(ports) == set(found(r"messaging@(\d\d)\b"))
+
+
 def test_nginx_takes_the_largest_body():
     [megabytes] = found(r"client_max_body_size (\d+)m;", 1)
     assert int(megabytes) << 20 == settings.DATA_UPLOAD_MAX_MEMORY_SIZE

@@ -90,11 +90,14 @@ class EventsView(APIView):
         start = opening(request.user.pk, after)
         if offer is not None:
             offer.accept(request.user.pk, start, credential_of(request))
-        return HttpResponse(
+        response = HttpResponse(
             start.body,
             content_type="text/event-stream",
             headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"},
         )
+        # By this the bridge takes it apart: up to 500 events are not to stay.
+        response.renderer_context = self.get_renderer_context()
+        return response
 
 
 def credential_of(request: Request) -> Credential:
