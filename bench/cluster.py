@@ -94,7 +94,7 @@ class Cluster:
 def across(url: str, rounds: int) -> dict[int, float]:
     """Return the percentiles of the time from a send here to the event there."""
     people = make_people(url, 2)
-    with Server(url) as first, Server(url) as second:
+    with Server(url, core=0) as first, Server(url, core=1) as second:
         p50, p99 = latency(first.url, second.url, people, rounds)
     return {50: p50, 99: p99}
 

@@ -71,7 +71,7 @@ def kill_one(database_url: str, count: int) -> Outcome:
     people = make_people(database_url, SENDERS + FOLLOWERS)
     each = count // SENDERS
     count = each * SENDERS
-    with Server(database_url) as first, Server(database_url) as second:
+    with Server(database_url, core=0) as first, Server(database_url, core=1) as second:
         urls = [first.url, second.url]
         place = start(second.url, people)
         senders = [

@@ -10,10 +10,13 @@ from rest_framework.response import Response
 from chats.filters import UserFilter
 from chats.models import User
 from chats.permissions import CanManageAccount, CanRegister
+from chats.schema import Error
 from chats.serializers.users import AccountSerializer, SignUpSerializer, UserSerializer
 from chats.services import users
 from chats.throttles import SignUpThrottle
 from chats.views.base import ChatsViewSet
+
+CHANGED = {200: UserSerializer, 409: Error}  # an account; one that has been deleted
 
 
 class UserViewSet(ChatsViewSet):
@@ -65,12 +68,12 @@ class UserViewSet(ChatsViewSet):
             request.user = user  # so that the answer is the person's own
         return Response(UserSerializer(user, context=context).data, 201)
 
-    @extend_schema(request=AccountSerializer, responses=UserSerializer)
+    @extend_schema(request=AccountSerializer, responses=CHANGED)
     def update(self, request: Request, user_id: str) -> Response:
         """Change an account."""
         return self._update(request, partial=False)
 
-    @extend_schema(request=AccountSerializer, responses=UserSerializer)
+    @extend_schema(request=AccountSerializer, responses=CHANGED)
     def partial_update(self, request: Request, user_id: str) -> Response:
         """Change an account."""
         return self._update(request, partial=True)
@@ -85,13 +88,13 @@ class UserViewSet(ChatsViewSet):
         """Get my account."""
         return self._mine(self.retrieve)
 
-    @extend_schema(request=AccountSerializer, responses=UserSerializer)
+    @extend_schema(request=AccountSerializer, responses=CHANGED)
     @me.mapping.put
     def update_me(self, request: Request) -> Response:
         """Change my account."""
         return self._mine(self.update)
 
-    @extend_schema(request=AccountSerializer, responses=UserSerializer)
+    @extend_schema(request=AccountSerializer, responses=CHANGED)
     @me.mapping.patch
     def partial_update_me(self, request: Request) -> Response:
         """Change my account."""
