@@ -31,11 +31,15 @@ def client_address(meta: Mapping[str, str]) -> str:
 
 
 def client_network(request: HttpRequest) -> str:
-    """Return what limits by address count: an IPv4 address or an IPv6 /64.
+    """Return what limits by address count: an IPv4 address or an IPv6 /64."""
+    return network_of(client_address(request.META))
+
+
+def network_of(address: str) -> str:
+    """Return an IPv4 address as it is, and of an IPv6 address its /64.
 
     An IPv6 host can send from any of 2^64 addresses, and would have as many tries.
     """
-    address = client_address(request.META)
     if ":" not in address:
         return address
     return str(ip_network(f"{address}/{ONE_CUSTOMER}", strict=False))

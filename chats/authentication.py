@@ -6,6 +6,7 @@ from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
 from chats.addresses import client_address, client_network
+from chats.callers import note_person
 from chats.models import AccessToken, User
 from chats.services import sign_in
 
@@ -53,6 +54,7 @@ class SessionAuthentication(authentication.SessionAuthentication):
         found = super().authenticate(request)
         if found:
             found[0].mark_seen()
+            note_person(request.META, found[0].pk)
         return found
 
 
@@ -72,6 +74,7 @@ class TokenAuthentication(authentication.BaseAuthentication):
             raise exceptions.AuthenticationFailed("Invalid token.", "invalid_token")
         token.mark_used(client_address(request.META))
         token.user.mark_seen()
+        note_person(request.META, token.user_id)
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:

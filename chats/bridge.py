@@ -7,9 +7,9 @@ import asyncio
 import contextlib
 import io
 import re
-import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterable
+from math import ceil
 from time import perf_counter
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -28,12 +28,22 @@ CHUNK = 64 * 1024  # bytes of a streamed answer taken from a thread at once
 MOST_ROWS = 100  # of one answer, above which it takes long
 SIZE = re.compile(rb"(?:^|&)(?:page_size|limit)=([0-9]{1,9})(?![0-9])")
 
-# What is refused before it has arrived whole, by status.
+MAY_HASH = ("/api/auth/", "/api/users/", "/api-auth/login/", "/admin/login/")
+SLOW = ("/admin/", "/api-auth/", "/api/schema/", "/metrics")
+
+# What is refused before Django sees it, by status.
 REFUSALS = {
     400: ("The request broke off.", "incomplete"),
     408: ("The body took too long.", "timeout"),
     413: ("The body is too large.", "too_large"),
+    429: (
+        "Request was throttled. Expected available in {seconds} seconds.",
+        "throttled",
+    ),
+    503: ("Too many calls at once. Try again.", "busy"),
 }
+ITS_BODY_IS_UNREAD = {400, 408, 413, 429, 503}
+MAY_COME_BACK = {429, 503}
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -52,7 +62,8 @@ class Exchange:
 
     def begin(self) -> bytes:
         """Call the application and return its first piece, mostly all there is."""
-        result = self.application(self.environ, self._start_response)
+        environ, self.environ = self.environ, {}  # the body is not to outlive the call
+        result = self.application(environ, self._start_response)
         self._result, self._chunks = result, iter(result)
         return self.next()
 
@@ -109,42 +120,68 @@ def take_apart(response: Any) -> None:
         context.clear()
 
 
-async def read_body(scope: Scope, receive: Receive) -> bytes | int:
-    """Return the request's body, or the status to refuse it with."""
+class Refused(Exception):
+    """The request gets no further than the shell; ``retry_after`` is in seconds."""
+
+    def __init__(self, status: int, *, retry_after: float = 1.0):
+        super().__init__(status)
+        self.status, self.retry_after = status, ceil(retry_after)
+
+
+async def read_body(receive: Receive) -> bytes:
+    """Return the request's body; raises Refused."""
     parts, size = [], 0
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(BODY_TIMEOUT):
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
-                    return 400
+                    raise Refused(400)
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
                 if size > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-                    return 413
+                    raise Refused(413)
                 if not message.get("more_body"):
                     return b"".join(parts)
-    return 408
+    raise Refused(408)
 
 
-async def refuse(environ: dict[str, Any], status: int, send: Send) -> None:
-    """Answer a request that never arrived whole."""
-    response = refusal(environ, status)
-    await send(start_message(status, encoded(response.items())))
+def content_length(scope: Scope) -> int:
+    """Return how long the request's body is said to be; of a chunked one, the most."""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value) if value.isdigit() else 0
+        if name == b"transfer-encoding":
+            return settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    return 0
+
+
+async def refuse(environ: dict[str, Any], refusal: Refused, send: Send) -> None:
+    """Answer a request that gets no further."""
+    response = response_to(environ, refusal)
+    await send(start_message(refusal.status, encoded(response.items())))
     await send(body_message(response.content))
 
 
-def refusal(environ: dict[str, Any], status: int) -> HttpResponse:
+def response_to(environ: dict[str, Any], refusal: Refused) -> HttpResponse:
     """Return the answer, which asks nothing of Django but what all get: its id, a line
     in the log, a count."""
-    detail, code = REFUSALS[status]
-    body = to_json({"detail": detail, "code": code})
-    headers = {"Content-Length": str(len(body)), "Connection": "close"}
-    response = HttpResponse(body, "application/json", status, headers=headers)
+    detail, code = REFUSALS[refusal.status]
+    wait = refusal.retry_after
+    body = to_json({"detail": detail.format(seconds=wait), "code": code})
+    headers = {"Content-Length": str(len(body))}
+    if refusal.status in ITS_BODY_IS_UNREAD:
+        headers["Connection"] = "close"
+    if refusal.status in MAY_COME_BACK:
+        headers["Retry-After"] = str(wait)
+    response = HttpResponse(body, "application/json", refusal.status, headers=headers)
     request = WSGIRequest(environ)
     with contextlib.suppress(Resolver404):
         request.resolver_match = resolve(request.path_info)
     return RequestMiddleware(lambda _: response)(request)
+
+
+# --- The connection below, where the server is uvicorn --------------------------
 
 
 def transport_of(send: Send) -> asyncio.Transport | None:
@@ -152,21 +189,46 @@ def transport_of(send: Send) -> asyncio.Transport | None:
     return getattr(getattr(send, "__self__", None), "transport", None)
 
 
-async def is_taken(send: Send, message: dict[str, Any]) -> bool:
-    """Send a piece of a long answer; False, and cut off, if nobody takes it."""
+def flow_of(send: Send) -> Any:
+    """Return what pauses the connection below, where the server (uvicorn) shows it."""
+    return getattr(getattr(send, "__self__", None), "flow", None)
+
+
+def is_disconnected(send: Send) -> bool:
+    """Return whether the client is gone, where the server (uvicorn) shows it."""
+    return bool(getattr(getattr(send, "__self__", None), "disconnected", False))
+
+
+def is_unread(send: Send) -> bool:
+    """Return whether a part of what was sent is in memory still."""
+    flow = flow_of(send)
+    return flow is not None and flow.write_paused
+
+
+async def is_taken(send: Send) -> bool:
+    """Wait until what was sent has left; cut the client off if it does not read."""
+    flow = flow_of(send)
     try:
         async with asyncio.timeout(PIECE_TIMEOUT):
-            await send(message)
+            while flow is not None and flow.write_paused:
+                await flow.drain()
     except TimeoutError:
-        if transport := transport_of(send):
-            transport.abort()
+        cut(send)
         return False
     return not is_disconnected(send)
 
 
-def is_disconnected(send: Send) -> bool:
-    """Tell whether the client is gone, where the server (uvicorn) shows it."""
-    return bool(getattr(getattr(send, "__self__", None), "disconnected", False))
+def pause_reading(send: Send) -> None:
+    """Leave what comes in to the system until the body is asked for."""
+    flow = flow_of(send)
+    if flow is not None:
+        flow.pause_reading()
+
+
+def cut(send: Send) -> None:
+    """Break the connection off."""
+    if transport := transport_of(send):
+        transport.abort()
 
 
 def peer_of(scope: Scope, send: Send) -> tuple[str, int] | None:
@@ -178,20 +240,6 @@ def peer_of(scope: Scope, send: Send) -> tuple[str, int] | None:
     transport = transport_of(send)
     peer = transport and transport.get_extra_info("peername")
     return peer[:2] if isinstance(peer, tuple) else scope.get("client")
-
-
-def send_at_once(send: Send) -> None:
-    """Switch Nagle's algorithm off for the connection, where the server did not.
-
-    asyncio does so unless the listening socket was made without a protocol number,
-    as uvicorn's is with several workers. Head and body then leave as two packets,
-    the second of which waits 40 ms for the client's delayed acknowledgement.
-    """
-    transport = transport_of(send)
-    connection = transport and transport.get_extra_info("socket")
-    if connection is not None:
-        with contextlib.suppress(OSError):
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
@@ -210,17 +258,20 @@ def body_message(body: bytes, *, more: bool = False) -> dict[str, Any]:
     return {"type": "http.response.body", "body": body, "more_body": more}
 
 
-def takes_long(scope: Scope) -> bool:
-    """Tell whether a request may hash a password, reads much, or is the staff's."""
+def lane_of(scope: Scope) -> str:
+    """Return which pool of threads a request is for: ``quick``, ``slow``, ``sign-in``.
+
+    To the last belongs what may hash a password; what reads much or is the staff's is
+    slow.
+    """
     path, query = path_of(scope), unquote_to_bytes(scope["query_string"])
+    is_write = scope["method"] in {"POST", "PUT", "PATCH", "DELETE"}
+    if is_write and path.startswith(MAY_HASH):
+        return "sign-in"
     if b"search=" in query or any(int(n) > MOST_ROWS for n in SIZE.findall(query)):
-        return True
-    if path.startswith(("/admin/", "/api-auth/", "/api/schema/", "/metrics")):
-        return True
-    if path == "/api/users/me/export/":
-        return True
-    is_write = scope["method"] in {"POST", "PUT", "PATCH"}
-    return is_write and path.startswith(("/api/auth/", "/api/users/"))
+        return "slow"
+    is_slow = path.startswith(SLOW) or path == "/api/users/me/export/"
+    return "slow" if is_slow else "quick"
 
 
 def path_of(scope: Scope) -> str:

@@ -1,8 +1,7 @@
 """The ASGI shell: Django under WSGI in a few threads, and the streams it holds open.
 
-A request is read whole, handed to a thread, and its answer written by the event
-loop: no slow client ever holds a thread. An open stream has no thread, no database
-connection and no Django request; it is a queue that the hub fills.
+An open stream has no thread, no database connection and no Django request; it is a
+queue that the hub fills.
 """
 
 import asyncio
@@ -14,31 +13,26 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from time import perf_counter
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from chats import metrics
 from chats.bridge import (
     Application,
-    Exchange,
     Receive,
     Scope,
     Send,
     body_message,
-    environ_of,
     is_taken,
     peer_of,
-    read_body,
-    refuse,
-    send_at_once,
-    takes_long,
     transport_of,
 )
+from chats.calls import Calls
+from chats.connections import Connections, watch_uvicorn
 from chats.events.hub import Hub
 from chats.events.people import Credential, Subscription
 from chats.events.places import Places
@@ -158,16 +152,12 @@ class Stream(Subscription):
 
 
 class Shell:
-    """The ASGI application.
-
-    Two small pools of threads: one for the API, one for what takes long (passwords
-    are hashed for sign-in; the admin's pages), which would hold up messages.
-    """
+    """The ASGI application."""
 
     def __init__(self, application: Application):
-        self.application = application
-        self.quick = ThreadPoolExecutor(settings.WEB_THREADS, "web")
-        self.slow = ThreadPoolExecutor(settings.WEB_THREADS, "slow")
+        self.calls = Calls(application)
+        self.connections = Connections()
+        watch_uvicorn()
         self.streams: set[Stream] = set()
         self.places = Places()
         self.hub: Hub | None = None
@@ -175,54 +165,22 @@ class Shell:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            send_at_once(send)
             await self.answer(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self.live(receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
 
-    # --- Requests -------------------------------------------------------------
-
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; hold the answer open if the view took up the offer."""
-        began = perf_counter()
-        body = await read_body(scope, receive)
         scope = scope | {"client": peer_of(scope, send)}
-        if isinstance(body, int):
-            environ = environ_of(scope, b"") | {"chats.began": began}
-            await refuse(environ, body, send)
-            return
         offer = Offer(self.places)
         try:
-            await self.exchange(scope, body, offer, send)
+            await self.calls.answer(scope, receive, send, offer)
             if offer.accepted is not None:
                 await self.hold(*offer.accepted, receive, send, offer.request_id)
         finally:
             offer.release()
-
-    async def exchange(
-        self, scope: Scope, body: bytes, offer: Offer, send: Send
-    ) -> None:
-        """Have the WSGI application answer; a held stream keeps nothing of this."""
-        environ = environ_of(scope, body) | {"chats.hold": offer}
-        pool = self.slow if takes_long(scope) else self.quick
-        exchange = Exchange(self.application, environ)
-        run = asyncio.get_running_loop().run_in_executor
-        chunk = await run(pool, exchange.begin)
-        is_held = offer.accepted is not None
-        offer.request_id = exchange.header(b"x-request-id")
-        await send(exchange.start(omit=b"content-length" if is_held else b""))
-        while not exchange.finished:
-            if not await is_taken(send, body_message(chunk, more=True)):
-                await run(pool, exchange.close)  # else it were made for nobody
-                return
-            began = perf_counter()
-            chunk = await run(pool, exchange.next)
-            # A long answer leaves half of the time to others: its thread computes, and
-            # theirs would wait for the interpreter.
-            await asyncio.sleep(perf_counter() - began)
-        await send(body_message(chunk, more=is_held))
 
     # --- Streams --------------------------------------------------------------
 
@@ -270,15 +228,16 @@ class Shell:
 
     async def catch_up(self, stream: Stream, piece: Piece, send: Send) -> bool:
         """Send what the log still has for the stream; False if that cannot be."""
-        run = asyncio.get_running_loop().run_in_executor
+        run = partial(self.calls.pools["slow"].run, (str(stream.user_id),))
         while piece.has_more and not stream.ended:
             try:
-                piece = await run(self.slow, next_piece, stream)
+                piece = await run(next_piece, stream)
             except (Gone, DatabaseError, InterfaceError) as error:
                 logger.info("A stream ends in its backlog: %s", error)
                 return False
             stream.position = piece.position
-            if not await is_taken(send, body_message(piece.body, more=True)):
+            await send(body_message(piece.body, more=True))
+            if not await is_taken(send):
                 stream.end("gone")
                 await asyncio.sleep(0)  # so that the server knows first
         return not stream.is_over
@@ -305,9 +264,11 @@ class Shell:
         await send({"type": "lifespan.startup.complete"})
         await receive()
         beating.cancel()
+        self.connections.close()
         self.close()
         if self.hub is not None:
             self.hub.stop()
+        self.calls.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     def close(self) -> None:

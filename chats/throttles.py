@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from chats.addresses import client_network
+from chats.callers import note_refusal
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +83,7 @@ class RateThrottle(BaseThrottle):
     """
 
     scope = "user"
+    covers_all_calls = False  # then none needs to get as far as here once it is over
 
     def get_scope(self, request: Request) -> str:
         return self.scope
@@ -97,7 +99,10 @@ class RateThrottle(BaseThrottle):
         if counted:  # else the cache is not answering
             left = max(0, limit - counted)
             note(request, Quota(limit, left, ceil(self.seconds_left)))
-        return counted <= limit
+        is_allowed = counted <= limit
+        if not is_allowed and self.covers_all_calls:
+            note_refusal(request.META, time.time() + self.seconds_left)
+        return is_allowed
 
     def wait(self) -> float:
         return self.seconds_left
@@ -105,6 +110,8 @@ class RateThrottle(BaseThrottle):
 
 class CallerThrottle(RateThrottle):
     """Every call, by person or, when anonymous, by address."""
+
+    covers_all_calls = True
 
     def get_scope(self, request: Request) -> str:
         return "user" if request.user.is_authenticated else "anon"

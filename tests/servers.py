@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -18,7 +17,7 @@ from urllib.parse import quote
 import httpx
 import uvicorn
 from django.conf import settings
-from django.db import connection, connections
+from django.db import connection
 from django.test import Client
 
 from chats.models import AccessToken, User
@@ -74,18 +73,19 @@ def serving_in_thread() -> Iterator[Server]:
         finally:
             server.should_exit = True
             running.join(PATIENCE)
-            _close(shell.quick)
-            _close(shell.slow)
+            close_threads(shell)
             for thread in set(threading.enumerate()) - before:
                 if thread.name in {"hub", "listener"}:
                     thread.join(PATIENCE)
     assert not running.is_alive()
 
 
-def _close(pool: ThreadPoolExecutor) -> None:
-    """End the pool's one thread, and its database connection with it."""
-    pool.submit(connections.close_all).result(PATIENCE)
-    pool.shutdown()
+def close_threads(shell: Shell) -> None:
+    """End the shell's threads, each of which closes its database connection."""
+    shell.calls.close()
+    for pool in shell.calls.pools.values():
+        for thread in pool.threads:
+            thread.join(PATIENCE)
 
 
 @contextmanager

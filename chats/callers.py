@@ -1,0 +1,123 @@
+"""Whose call it is, as far as that is known before Django has looked at it.
+
+A credential counts for its person once Django has accepted it in this process. Until
+then, and without one, the address counts: whatever a client claims, it is one caller.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from hashlib import blake2b
+from typing import Any
+
+from django.conf import settings
+
+from chats.addresses import client_address, network_of
+
+REMEMBERED = 20_000  # credentials, the ones used last
+REFUSALS_KEPT = 20_000  # callers whose allowance is used up
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Caller:
+    """Who makes one call; the views add what they find out (``chats.caller``)."""
+
+    __slots__ = ("credential", "key", "user_id", "wait_until")
+
+    def __init__(self, key: str, credential: bytes = b""):
+        self.key = key  # the person's id, or the address
+        self.credential = credential  # its digest; nothing for an anonymous call
+        self.user_id = ""
+        self.wait_until = 0.0  # when an allowance that is used up begins anew
+
+
+class Callers:
+    """What this process knows of callers. For the event loop's thread only."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.time):
+        self._clock = clock
+        self._people: dict[bytes, str] = {}  # by credential, the last used one last
+        self._refused_until: dict[str, float] = {}
+
+    def identify(self, peer: tuple[str, int] | None, headers: Headers) -> Caller:
+        """Return the caller of a request with this head."""
+        credential = credential_in(headers)
+        if credential and (person := self._people.pop(credential, None)):
+            self._people[credential] = person
+            return Caller(person, credential)
+        return Caller(network_of(address_in(peer, headers)), credential)
+
+    def learn(self, caller: Caller, status: int) -> None:
+        """Keep what the application has found out about the caller."""
+        if caller.user_id and caller.credential:
+            self._people[caller.credential] = caller.user_id
+            drop_oldest(self._people, REMEMBERED)
+        elif status == 401:
+            self._people.pop(caller.credential, None)
+        if caller.wait_until:
+            self._refused_until[caller.user_id or caller.key] = caller.wait_until
+            drop_oldest(self._refused_until, REFUSALS_KEPT)
+
+    def wait_of(self, caller: Caller) -> float:
+        """Return for how many seconds the caller's allowance is used up; 0 if not.
+
+        An unknown credential may be somebody's whose allowance is not.
+        """
+        if caller.credential and caller.credential not in self._people:
+            return 0.0
+        left = self._refused_until.get(caller.key, 0.0) - self._clock()
+        if left <= 0:
+            self._refused_until.pop(caller.key, None)
+        return max(0.0, left)
+
+
+def drop_oldest(entries: dict, most: int) -> None:
+    while len(entries) > most:
+        del entries[next(iter(entries))]
+
+
+def credential_in(headers: Headers) -> bytes:
+    """Return a digest of the token or the session's key in a head, or nothing."""
+    for name, value in headers:
+        if name == b"authorization":
+            return digest(value)
+    for name, value in headers:
+        if name == b"cookie" and (match := session_pattern().search(value)):
+            return digest(match[1])
+    return b""
+
+
+def digest(secret: bytes) -> bytes:
+    return blake2b(secret, digest_size=16).digest()
+
+
+def session_pattern() -> re.Pattern[bytes]:
+    name = re.escape(settings.SESSION_COOKIE_NAME.encode())
+    return re.compile(rb"(?:^|[;\s])" + name + rb"=([^;\s]+)")
+
+
+def address_in(peer: tuple[str, int] | None, headers: Headers) -> str:
+    """Return the client's address, as ``client_address`` has it for a request."""
+    forwarded = b",".join(v for name, v in headers if name == b"x-forwarded-for")
+    meta = {
+        "REMOTE_ADDR": peer[0] if peer else "",
+        "HTTP_X_FORWARDED_FOR": forwarded.decode("latin-1"),
+    }
+    return client_address(meta)
+
+
+# --- What the views tell ---------------------------------------------------------
+
+
+def note_person(meta: dict[str, Any], user_id: Any) -> None:
+    """Note in ``request.META`` whom a credential has proved the caller to be."""
+    with suppress(KeyError):
+        meta["chats.caller"].user_id = str(user_id)
+
+
+def note_refusal(meta: dict[str, Any], until: float) -> None:
+    """Note in ``request.META`` that every call of this caller is refused until then."""
+    with suppress(KeyError):
+        meta["chats.caller"].wait_until = until

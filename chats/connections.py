@@ -1,0 +1,181 @@
+"""The server's connections: those that say or read nothing end, and room is kept.
+
+uvicorn limits neither how long a request's head may take, nor how long an answer may
+wait to be read, nor how many connections one address has. This looks at all of its
+connections every second and touches no call.
+"""
+
+import asyncio
+import contextlib
+import logging
+import resource
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from django.conf import settings
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+logger = logging.getLogger(__name__)
+
+SWEEP_EVERY = 1.0  # seconds
+HEAD_TIMEOUT = 10.0  # seconds for the head of a request; of the first, from connecting
+READ_TIMEOUT = 60.0  # seconds in which a client must read what was sent
+MOST_IDLE = 500  # connections of one address without a call
+AT_ONCE = 500  # connections looked at before the event loop turns to something else
+# Descriptors that are left to the database, the listening socket and files.
+RESERVED = 64
+WANTED = 65_536  # descriptors, where the system allows as many
+# Bytes taken from a socket at once: what may be in memory before a call is let in.
+READ_AT_ONCE = 32 * 1024
+
+
+class Connections:
+    """The connections of one server; for the event loop's thread only."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic):
+        self._clock = clock
+        self._open: set[H11Protocol] = set()  # uvicorn's own set
+        self._silent_since: dict[H11Protocol, float] = {}
+        self._unread_since: dict[H11Protocol, float] = {}
+        self._sweeping: asyncio.Task | None = None
+        self.most = raise_descriptor_limit() - RESERVED
+
+    def admit(self, protocol: H11Protocol) -> None:
+        """Set a new connection up; refuse it if there is no room for it."""
+        self._open = protocol.connections
+        if self._sweeping is None or self._sweeping.done():
+            self._sweeping = asyncio.get_running_loop().create_task(self._sweep())
+        if len(self._open) > self.most and not self._make_room():
+            protocol.transport.abort()
+            return
+        set_up(protocol.transport)
+
+    def close(self) -> None:
+        """Look at the connections no more."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+
+    async def look(self) -> None:
+        """Cut off who took too long, and what one address has too many of."""
+        now, connections = self._clock(), list(self._open)
+        silent, unread, idle = {}, {}, Counter()
+        for number, connection in enumerate(connections, start=1):
+            if is_idle(connection):
+                idle[address_of(connection)] += 1
+                if awaits_head(connection):
+                    silent[connection] = self._silent_since.get(connection, now)
+            if connection.flow.write_paused:
+                unread[connection] = self._unread_since.get(connection, now)
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)
+        self._silent_since, self._unread_since = silent, unread
+        cut_older(silent, now - HEAD_TIMEOUT)
+        cut_older(unread, now - READ_TIMEOUT)
+        if not settings.TRUSTED_PROXIES:  # else all of them are the proxy's
+            for address, count in idle.items():
+                self._cut_idle(address, count - MOST_IDLE)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_EVERY)
+            await self.look()
+
+    def _make_room(self) -> int:
+        """Cut idle connections of the address with the most; return how many.
+
+        A twentieth of all at once, since looking for them costs a look at each.
+        """
+        idle = Counter(address_of(each) for each in self._open if is_idle(each))
+        if not idle:
+            return 0
+        [(address, count)] = idle.most_common(1)
+        logger.warning("No room for more connections: idle ones are cut off.")
+        return self._cut_idle(address, min(count - 1, max(1, self.most // 20)))
+
+    def _cut_idle(self, address: str, count: int) -> int:
+        """Cut idle connections of the address, the longest silent first."""
+        if count <= 0:
+            return 0
+        known = self._silent_since
+        own = [c for c in self._open if is_idle(c) and address_of(c) == address]
+        own.sort(key=lambda connection: known.get(connection, self._clock()))
+        for connection in own[:count]:
+            connection.transport.abort()
+        return min(count, len(own))
+
+
+def is_idle(connection: H11Protocol) -> bool:
+    """Return whether no call is under way on the connection."""
+    return connection.cycle is None or connection.cycle.response_complete
+
+
+def awaits_head(connection: H11Protocol) -> bool:
+    """Return whether an idle connection is new, or has sent a part of a head.
+
+    uvicorn ends the others by itself: their timer is running.
+    """
+    return connection.timeout_keep_alive_task is None
+
+
+def address_of(connection: H11Protocol) -> str:
+    return connection.client[0] if connection.client else ""
+
+
+def cut_older(since: dict[H11Protocol, float], limit: float) -> None:
+    for connection, began in since.items():
+        if began < limit:
+            connection.transport.abort()
+
+
+def set_up(transport: asyncio.Transport) -> None:
+    """Prepare a connection's socket and its buffers.
+
+    Nagle's algorithm is switched off, since asyncio does so only where the listening
+    socket was made with a protocol number, which uvicorn's is not with several workers.
+    Head and body would leave as two packets, the second of which waits 40 ms for the
+    client's delayed acknowledgement.
+
+    A write counts as done when the system has taken all of it, so a sender that waits
+    for it knows how much is still in memory.
+    """
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    transport.set_write_buffer_limits(high=0)
+    if hasattr(transport, "max_size"):  # of asyncio's own transports
+        transport.max_size = READ_AT_ONCE
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the limit of descriptors to WANTED, as far as allowed, and return it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    wanted = WANTED if hard == unlimited else min(WANTED, hard)
+    if soft != unlimited and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    return WANTED if soft == unlimited else soft
+
+
+def watch_uvicorn() -> None:
+    """Have each of uvicorn's connections admitted by the application it is for.
+
+    Its command lets nobody choose another class of protocol.
+    """
+    connection_made = H11Protocol.connection_made
+    if hasattr(connection_made, "is_watched"):
+        return
+
+    def admitted(protocol: H11Protocol, transport: asyncio.Transport) -> None:
+        connection_made(protocol, transport)
+        # uvicorn has wrapped the application where it believes a proxy's headers.
+        application = getattr(protocol.app, "app", protocol.app)
+        if isinstance(known := getattr(application, "connections", None), Connections):
+            known.admit(protocol)
+
+    admitted.is_watched = True
+    H11Protocol.connection_made = admitted
