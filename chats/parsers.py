@@ -1,39 +1,59 @@
-"""Reading request bodies: JSON only, of bounded depth."""
+"""Reading request bodies: JSON only, of bounded depth and number of values."""
 
-import io
-import re
+import json
+from typing import Any
 
 from django.conf import settings
 from rest_framework import parsers
 from rest_framework.exceptions import ParseError
+from rest_framework.utils.json import strict_constant
 
-# Strings, the last perhaps without an end, and what else is no bracket.
-NO_BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[^\[\]{}"]+', re.DOTALL)
+# Marks that begin a value or part two: more than the longest message or list of
+# participants can have, and little enough that reading them holds nobody up.
+MOST_MARKS = 50_000
+CONTAINERS = (dict, list)
+MOST_DIGITS = 1000  # of a whole number; reading thousands takes long
 
 
 class StrictJSONParser(parsers.JSONParser):
-    """DRF's JSON parser, which refuses what is nested deeper than MAX_JSON_DEPTH.
+    """DRF's JSON parser for bodies that cost little to read.
 
-    Size is bounded before it: ``DATA_UPLOAD_MAX_MEMORY_SIZE``, in the handlers 413.
+    Refuses what is nested deeper than MAX_JSON_DEPTH, or holds very many values or
+    very long numbers. Size is bounded before it: ``DATA_UPLOAD_MAX_MEMORY_SIZE``, in
+    the handlers 413.
     """
 
-    def parse(self, stream, media_type=None, parser_context=None):
+    def parse(self, stream, media_type=None, parser_context=None) -> Any:
         body = stream.read()
-        if depth_of(body, settings.MAX_JSON_DEPTH) > settings.MAX_JSON_DEPTH:
+        if sum(map(body.count, (b"[", b"{", b",", b":"))) > MOST_MARKS:
+            raise ParseError("JSON parse error - too many values.")
+        try:
+            data = json.loads(
+                body.decode(), parse_constant=strict_constant, parse_int=bounded_int
+            )
+        except ValueError as error:
+            raise ParseError(f"JSON parse error - {error}") from error
+        except RecursionError as error:
+            raise ParseError("JSON parse error - nested too deeply.") from error
+        if is_deeper(data, settings.MAX_JSON_DEPTH):
             raise ParseError("JSON parse error - nested too deeply.")
-        return super().parse(io.BytesIO(body), media_type, parser_context)
+        return data
 
 
-def depth_of(body: bytes, limit: int) -> int:
-    """Return how deep the JSON is nested, or that it has no more than ``limit``.
+def bounded_int(digits: str) -> int:
+    if len(digits) > MOST_DIGITS:
+        raise ValueError("a number is too long.")
+    return int(digits)
 
-    Few bodies have so many brackets that it takes a closer look.
-    """
-    opening = body.count(b"[") + body.count(b"{")
-    if opening <= limit:
-        return opening
-    depth = deepest = 0
-    for bracket in NO_BRACKETS.sub(b"", body):
-        depth += 1 if bracket in b"[{" else -1
-        deepest = max(deepest, depth)
-    return deepest
+
+def is_deeper(data: Any, limit: int) -> bool:
+    """Return whether the data has more than ``limit`` levels of lists and objects."""
+    level = [data] if isinstance(data, CONTAINERS) else []
+    for _ in range(limit):
+        level = [child for parent in level for child in children(parent)]
+    return bool(level)
+
+
+def children(parent: dict | list) -> list[dict | list]:
+    inner = parent.values() if isinstance(parent, dict) else parent
+    return [child for child in inner if isinstance(child, CONTAINERS)]

@@ -1,0 +1,366 @@
+"""Measure what one hostile account does to the others, attack by attack.
+
+Others send, turn pages, and sign in at an even pace, each from an address of their
+own: alone, and during an attack (``bench.attacks``). Exits with 1 if the slowest in a
+hundred of their calls takes more than three times as long as alone, if one of them
+fails, if the process holds more than 64 MiB above what it held before, or if it keeps
+descriptors afterwards. Each database is measured directly and through nginx, with the
+configuration of docs/deploy.md but for TLS.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from bench import charts
+from bench.attacks import ATTACKS, Target, run
+from bench.cast import PASSWORD, Member, fill
+from bench.figures import CORES, Verdict
+from bench.load import Connection, Plan, heard, request
+from bench.report import add_usual, finish, goals_table, makers, print_rows
+from bench.report import write_section
+from bench.servers import ROOT, Server, until
+
+MOST = 3.0  # times the p99 of the same call alone
+MOST_MEMORY = 64  # MiB above idle
+# Milliseconds; where a call alone takes less, its p99 is a matter of the scheduler.
+LEAST = {"send": 10.0, "page": 10.0, "sign-in": 100.0}
+PER_SECOND = {"send": 20, "page": 20, "sign-in": 2}
+LONG_MESSAGES = 1500  # of 10,000 characters, in a conversation of the attacker's
+VIAS = ("directly", "nginx")
+PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Seen(NamedTuple):
+    """One slice: the others' latencies in milliseconds by call, and the process."""
+
+    latencies: dict[str, list[float]]
+    errors: int
+    memory: float  # MiB above idle, at most
+    descriptors: int  # kept afterwards
+    attacks: int
+
+
+# --- The place ------------------------------------------------------------------
+
+
+def fill_all(url: str) -> list[Member]:
+    """Fill an empty database; the first member's own conversation has long messages."""
+    members = fill(url)
+    from datetime import timedelta
+
+    from django.utils import timezone
+
+    from chats.models import Conversation, Message
+
+    place = Conversation.objects.get(pk=members[0].conversation_id)
+    start, first = timezone.now() - timedelta(hours=1), place.last_seq + 1
+    for begin in range(first, first + LONG_MESSAGES, 100):
+        Message.objects.bulk_create(
+            Message(
+                conversation=place,
+                seq=seq,
+                sender_id=place.owner_id,
+                message_body="a" * 10_000,
+                sent_at=start + timedelta(seconds=seq),
+            )
+            for seq in range(begin, begin + 100)
+        )
+    newest = Message.objects.filter(conversation=place).order_by("-seq")[0]
+    Conversation.objects.filter(pk=place.pk).update(
+        last_seq=newest.seq, last_message=newest
+    )
+    return members
+
+
+@contextmanager
+def nginx(upstream: int) -> Iterator[int]:
+    """Put nginx in front as docs/deploy.md has it, without TLS; yield its port."""
+    page = (ROOT / "docs" / "deploy.md").read_text()
+    config = re.search(r"```nginx\n(.*?)```", page, re.DOTALL)[1]
+    port = Server("").port
+    config = re.sub(
+        r"server 127\.0\.0\.1:8000[^;]*;", f"server 127.0.0.1:{upstream};", config
+    )
+    config = re.sub(r" server 127\.0\.0\.1:8001[^;]*;", "", config)
+    config = re.sub(r"^server \{ listen 80;.*$", "", config, flags=re.MULTILINE)
+    config = re.sub(r"^\s*ssl_.*$", "", config, flags=re.MULTILINE)
+    config = re.sub(r"listen 443 [^;]*;", f"listen 127.0.0.1:{port};", config)
+    with tempfile.TemporaryDirectory(prefix="bench-nginx-") as directory:
+        file = Path(directory, "nginx.conf")
+        paths = "".join(
+            f"{name}_temp_path {directory}/{name};"
+            for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        file.write_text(
+            f"daemon off; pid {directory}/pid; error_log {directory}/log;\n"
+            "worker_rlimit_nofile 20000; events { worker_connections 8000; }\n"
+            f"http {{ access_log off; {paths}\n{config} }}\n"
+        )
+        process = subprocess.Popen([shutil.which("nginx"), "-c", str(file)])
+        try:
+            until(lambda: _is_open(port))
+            yield port
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _is_open(port: int) -> bool:
+    try:
+        Connection(port, Plan([], False)).socket.close()
+    except OSError:
+        return False
+    return True
+
+
+# --- The others -----------------------------------------------------------------
+
+
+def others(port: int, asked: dict[str, bytes], seconds: float) -> dict[str, tuple]:
+    """Ask each at its pace; return latencies in milliseconds and errors by call."""
+    with ThreadPoolExecutor(len(asked)) as threads:
+        running = {
+            name: threads.submit(pace, port, data, seconds, PER_SECOND[name])
+            for name, data in asked.items()
+        }
+        return {name: future.result() for name, future in running.items()}
+
+
+def pace(port: int, data: bytes, seconds: float, rate: int) -> tuple[list[float], int]:
+    """Ask at an even pace on one connection, counting from when a call was due."""
+    connection, latencies, errors = Connection(port, Plan([data], True)), [], 0
+    began = time.perf_counter()
+    for number in range(int(seconds * rate)):
+        due = began + number / rate
+        time.sleep(max(0.0, due - time.perf_counter()))
+        connection.ask()
+        while (status := heard(connection)) == 0:
+            pass
+        errors += status not in {200, 201}
+        latencies.append(1000 * (time.perf_counter() - due))
+        if status == -1:
+            connection = Connection(port, Plan([data], True))
+    connection.socket.close()
+    return latencies, errors
+
+
+# --- Measuring ------------------------------------------------------------------
+
+
+class Watch:
+    """Samples a process's memory, in MiB, from its making until ``stop``."""
+
+    def __init__(self, pid: int):
+        self._file = Path(f"/proc/{pid}/statm")
+        self.before = self.most = self._now()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def stop(self) -> float:
+        """Return by how much it has grown at most."""
+        self._over.set()
+        self._thread.join()
+        return self.most - self.before
+
+    def _run(self) -> None:
+        while not self._over.wait(0.02):
+            self.most = max(self.most, self._now())
+
+    def _now(self) -> float:
+        return int(self._file.read_text().split()[1]) * PAGE_SIZE / 2**20
+
+
+class Bench:
+    """One database and one server, asked in one way."""
+
+    def __init__(self, url: str, via: str, members: list[Member], stack: ExitStack):
+        proxies = "1" if via == "nginx" else "0"
+        settings = {} if via == "nginx" else {}
+        self._server = stack.enter_context(
+            Server(url, TRUSTED_PROXIES=proxies, **settings)
+        )
+        self.port = self._server.port
+        if via == "nginx":
+            self.port = stack.enter_context(nginx(self._server.port))
+        context = get_context("spawn")
+        self._pool = stack.enter_context(ProcessPoolExecutor(2, mp_context=context))
+        self._attacker, *rest = members
+        sender, reader, guest = rest[20], rest[30], rest[40]
+        text = {"conversation": sender.conversation_id, "message_body": "Hello."}
+        page = f"/api/messages/?conversation_id={reader.conversation_id}&page_size=50"
+        identity = {"username": guest.username, "password": PASSWORD}
+        self._asked = {
+            "send": request("POST", "/api/messages/", sender.token, text),
+            "page": request("GET", page, reader.token),
+            "sign-in": request("POST", "/api/auth/login/", "", identity),
+        }
+
+    def slice(self, attack: str, seconds: float) -> Seen:
+        """Measure the others for some seconds, among the attack if there is one."""
+        descriptors, watch = self._descriptors(), Watch(self._server.pid)
+        target, hostile = Target(self.port, self._attacker), None
+        if attack:
+            hostile = self._pool.submit(run, attack, target, seconds + 2)
+            time.sleep(1)
+        seen = self._pool.submit(others, self.port, self._asked, seconds).result()
+        sent = hostile.result() if hostile else 0
+        return Seen(
+            {name: latencies for name, (latencies, _) in seen.items()},
+            sum(errors for _, errors in seen.values()),
+            watch.stop(),
+            self._kept(descriptors),
+            sent,
+        )
+
+    def _kept(self, before: int) -> int:
+        """Return how many descriptors more the server has; given 15 s to end them."""
+        ends = time.monotonic() + 15
+        while (more := self._descriptors() - before) > 4 and time.monotonic() < ends:
+            time.sleep(0.1)
+        return max(0, more - 4)
+
+    def _descriptors(self) -> int:
+        return len(os.listdir(f"/proc/{self._server.pid}/fd"))
+
+
+Measured = dict[str, list[Seen]]  # by attack; "" is alone
+
+
+def measure(
+    name: str, maker: Callable, options: argparse.Namespace
+) -> dict[str, Measured]:
+    measured = {}
+    context = get_context("spawn")
+    with maker() as url:
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            members = pool.submit(fill_all, url).result()
+        for via in options.via:
+            with ExitStack() as stack:
+                bench = Bench(url, via, members, stack)
+                bench.slice("", 3.0)  # warms up
+                found: Measured = {attack: [] for attack in ("", *options.attack)}
+                order = [each for a in options.attack for each in ("", a)]
+                for attack in tqdm(order * options.rounds, desc=f"{name}, {via}"):
+                    found[attack].append(bench.slice(attack, options.seconds))
+                measured[f"{name}, {via}"] = found
+    return measured
+
+
+# --- The report -----------------------------------------------------------------
+
+
+def p99(slices: list[Seen], call: str) -> float:
+    ordered = sorted(each for seen in slices for each in seen.latencies[call])
+    return ordered[min(len(ordered) * 99 // 100, len(ordered) - 1)]
+
+
+def times(measured: Measured, attack: str, call: str) -> float:
+    alone = max(p99(measured[""], call), LEAST[call])
+    return p99(measured[attack], call) / alone
+
+
+HEAD = (
+    "attack",
+    *(f"{c} p99 ms (× alone)" for c in PER_SECOND),
+    "errors",
+    "MiB",
+    "descriptors",
+)
+
+
+def rows_of(measured: Measured) -> Iterator[list[str]]:
+    for attack, slices in measured.items():
+        yield [
+            attack or "alone",
+            *(
+                f"{p99(slices, call):.1f} ({times(measured, attack, call):.2f})"
+                for call in PER_SECOND
+            ),
+            str(sum(seen.errors for seen in slices)),
+            f"{max(seen.memory for seen in slices):.0f}",
+            str(max(seen.descriptors for seen in slices)),
+        ]
+
+
+def verdicts(everything: dict[str, Measured]) -> Iterator[Verdict]:
+    for name, measured in everything.items():
+        for attack, slices in measured.items():
+            if not attack:
+                continue
+            worst = max(round(times(measured, attack, c), 2) for c in PER_SECOND)
+            errors = sum(seen.errors for seen in slices)
+            memory = max(seen.memory for seen in slices)
+            kept = max(seen.descriptors for seen in slices)
+            figure = f"{worst:.2f}, {errors} errors, {memory:.0f} MiB, {kept} kept"
+            is_met = worst <= MOST and not errors and memory <= MOST_MEMORY and not kept
+            goal = f"{name}, {attack}: p99 ÷ alone ≤ {MOST:g}, ≤ {MOST_MEMORY} MiB"
+            yield Verdict(goal, figure, is_met)
+
+
+def write_page(everything: dict[str, Measured]) -> None:
+    parts = [HOW, goals_table(verdicts(everything)), ""]
+    for name, measured in everything.items():
+        parts += [f"### {name}\n", charts.markdown_table(HEAD, rows_of(measured)), ""]
+    write_section("bench.fairness", "One hostile account", "\n".join(parts))
+
+
+HOW = f"""
+Latency of the others' sends and pages, 20 a second each, and sign-ins, 2 a second, at
+one process, while one account attacks from an address of its own. Where a call alone
+has a p99 below {LEAST["send"]:g} ms ({LEAST["sign-in"]:g} for a sign-in), that is what
+it is compared with. `python -m bench.fairness --write` measures again.
+"""
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.fairness",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--rounds", type=int, help="slices of each attack (2)")
+    add("--seconds", type=float, help="of each slice (8)")
+    add("--attack", nargs="+", choices=list(ATTACKS), default=list(ATTACKS))
+    add("--via", nargs="+", choices=VIAS, default=list(VIAS))
+    add_usual(parser, quick="1 slice of 4 seconds of each")
+    options = parser.parse_args()
+    options.rounds = options.rounds or (1 if options.quick else 2)
+    options.seconds = options.seconds or (4.0 if options.quick else 8.0)
+    if "nginx" in options.via and not shutil.which("nginx"):
+        parser.error("nginx is not installed; try --via directly")
+    return options
+
+
+def main() -> None:
+    options = arguments()
+    print(f"{CORES} processors; load before: {os.getloadavg()[0]:.1f}")
+    measured = {}
+    for name, maker in makers(options).items():
+        measured |= measure(name, maker, options)
+    for name, found in measured.items():
+        print(f"\n{name}")
+        print_rows(HEAD, rows_of(found))
+    if options.write:
+        write_page(measured)
+    finish(verdicts(measured))
+
+
+if __name__ == "__main__":
+    main()
