@@ -47,8 +47,12 @@ class Load(NamedTuple):
 class Connection:
     """A kept connection: one request at a time."""
 
-    def __init__(self, port: int, plan: Plan):
-        self.socket = socket.create_connection(("127.0.0.1", port))
+    def __init__(self, port: int, plan: Plan, address: str = ""):
+        """Connect from ``address``, one of this machine's own, if it is given."""
+        source = (address, 0) if address else None
+        self.socket = socket.create_connection(
+            ("127.0.0.1", port), source_address=source
+        )
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._requests: Iterator[bytes] = iter(plan.requests)
         if plan.repeated:

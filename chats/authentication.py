@@ -54,7 +54,6 @@ class SessionAuthentication(authentication.SessionAuthentication):
         found = super().authenticate(request)
         if found:
             found[0].mark_seen()
-            note_person(request.META, found[0].pk)
         return found
 
 

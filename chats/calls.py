@@ -67,12 +67,17 @@ class Calls:
 
     def __init__(self, application: Application):
         self.application = application
+        self.callers = Callers()
+        self.shares = Shares(on_room=self._look_again)
         self.pools = {
-            lane: FairPool(settings.WEB_THREADS, lane, at_end=connections.close_all)
+            lane: FairPool(
+                settings.WEB_THREADS,
+                lane,
+                may_begin=self.shares.has_room,
+                at_end=connections.close_all,
+            )
             for lane in ("quick", "slow", "sign-in")
         }
-        self.callers = Callers()
-        self.shares = Shares()
 
     async def answer(
         self, scope: Scope, receive: Receive, send: Send, offer: Any
@@ -95,6 +100,10 @@ class Calls:
     def close(self) -> None:
         for pool in self.pools.values():
             pool.shutdown()
+
+    def _look_again(self) -> None:
+        for pool in self.pools.values():
+            pool.look_again()
 
     async def _exchange(self, call: Call, offer: Any) -> None:
         """Call the application, and send its answer on as it comes."""

@@ -37,6 +37,27 @@ class JSONFormatter(logging.Formatter):
         return to_json(line).decode()
 
 
+class OnceASecond(logging.Filter):
+    """Lets one warning of a logger through in a second, and other levels always.
+
+    For what any client can have the server log, as often as it likes.
+    """
+
+    def __init__(self, level: int = logging.WARNING):
+        """Hold back what is a warning, or above it up to this level."""
+        super().__init__()
+        self._level = level
+        self._last: dict[str, float] = {}  # by logger
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not logging.WARNING <= record.levelno <= self._level:
+            return True
+        if record.created - self._last.get(record.name, 0.0) < 1:
+            return False
+        self._last[record.name] = record.created
+        return True
+
+
 @lru_cache(maxsize=1000)
 def simplified(route: str) -> str:
     """Return a route for people: ``/api/users/<user_id>/``."""

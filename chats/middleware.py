@@ -3,16 +3,19 @@
 import os
 import re
 from collections.abc import Callable
-from time import perf_counter
+from math import ceil
+from time import perf_counter, time
 
 from django.conf import settings
 from django.contrib.sessions import middleware as sessions
 from django.http import HttpRequest, HttpResponse
 
 from chats import metrics
+from chats.callers import note_person, note_refusal
 from chats.exceptions import TooManyAttempts
 from chats.logs import log_request, route_of
 from chats.origin import originating
+from chats.throttles import caller, over
 
 WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)  # as X-Request-ID
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -97,6 +100,8 @@ class SessionMiddleware(sessions.SessionMiddleware):
     ) -> HttpResponse:
         if hasattr(request, "session"):  # not where an earlier middleware answered
             request.session.mark_used()
+            if (user := getattr(request, "_cached_user", None)) and user.pk:
+                note_person(request.META, user.pk)
         return super().process_response(request, response)
 
 
@@ -120,6 +125,27 @@ class RateLimitMiddleware:
         return response
 
 
+class ThrottleMiddleware:
+    """Count the calls of pages; those of ``/api/`` are counted by its views.
+
+    Comes after authentication: a person's count by person, others' by address. Health
+    probes are not counted.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        path = request.path_info
+        if path.startswith("/api/") or path in PROBES:
+            return self.get_response(request)
+        scope = "user" if request.user.is_authenticated else "anon"
+        if wait := over(scope, caller(request), request):
+            note_refusal(request.META, time() + wait)
+            return too_many("Too many calls. Try again later.", ceil(wait))
+        return self.get_response(request)
+
+
 class TooManyAttemptsMiddleware:
     """Answer 429 where a sign-in page of Django's own meets the limit on guessing,
     which it knows nothing of."""
@@ -135,9 +161,13 @@ class TooManyAttemptsMiddleware:
     ) -> HttpResponse | None:
         if not isinstance(exception, TooManyAttempts):
             return None
-        return HttpResponse(
-            exception.message,
-            status=exception.status,
-            content_type="text/plain; charset=utf-8",
-            headers={"Retry-After": str(exception.retry_after)},
-        )
+        return too_many(exception.message, exception.retry_after, exception.status)
+
+
+def too_many(message: str, retry_after: int, status: int = 429) -> HttpResponse:
+    return HttpResponse(
+        message,
+        status=status,
+        content_type="text/plain; charset=utf-8",
+        headers={"Retry-After": str(retry_after)},
+    )

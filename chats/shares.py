@@ -50,11 +50,25 @@ class Share:
 class Shares:
     """What all callers have under way."""
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic):
-        self._clock = clock
+    def __init__(
+        self,
+        *,
+        on_room: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        """``on_room`` is called when somebody has room again who had none."""
+        self._on_room, self._clock = on_room, clock
         self._shares: dict[str, Share] = {}
         self.calls = 0
         self.size = 0
+
+    def has_room(self, name: str) -> bool:
+        """Return whether the caller holds few enough bytes for one more answer.
+
+        May be asked in any thread.
+        """
+        share = self._shares.get(name)
+        return share is None or share.size <= MOST_BYTES
 
     @contextmanager
     def call_of(self, name: str) -> Iterator[Share]:
@@ -63,6 +77,7 @@ class Shares:
         if share is None:
             share = self._shares[name] = Share(name)
         if share.calls >= MOST_CALLS or self.calls >= MOST_CALLS_OF_ALL:
+            self._forget_if_idle(share)
             raise Busy
         share.calls += 1
         self.calls += 1
@@ -126,7 +141,10 @@ class Shares:
         oldest.cut()
 
     def _give_back(self, share: Share, size: int) -> None:
+        had_room = share.size <= MOST_BYTES
         self._add(share, -size)
+        if not had_room and share.size <= MOST_BYTES:
+            self._on_room()
         waiting, share.waiting = share.waiting, []
         for turn in waiting:  # they look again, the first one first
             if not turn.done():

@@ -73,13 +73,14 @@ class Offer:
 
     def __init__(self, places: Places):
         self._places = places
-        self._reserved: list[UUID] = []  # one at most; whoever pops it gives it back
+        # One at most; whoever pops it gives it back.
+        self._reserved: list[tuple[UUID, str]] = []
         self._is_over = False
 
-    def reserve(self, user_id: UUID) -> None:
+    def reserve(self, user_id: UUID, address: str) -> None:
         """Take a place before anything is read for it; raises as ``Places.take``."""
-        self._places.take(user_id)
-        self._reserved.append(user_id)
+        self._places.take(user_id, address)
+        self._reserved.append((user_id, address))
         if self._is_over:  # the client went away meanwhile
             self.release()
 
@@ -92,7 +93,7 @@ class Offer:
         """Give the place back, whatever has become of the request."""
         self._is_over = True
         with contextlib.suppress(IndexError):
-            self._places.give_back(self._reserved.pop())
+            self._places.give_back(*self._reserved.pop())
 
 
 class Stream(Subscription):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.core.cache import cache
+from django.http import HttpRequest
 from redis.exceptions import RedisError
 from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
@@ -17,6 +18,7 @@ from rest_framework.throttling import BaseThrottle
 
 from chats.addresses import client_network
 from chats.callers import note_refusal
+from chats.exceptions import TooManyAttempts
 
 logger = logging.getLogger(__name__)
 
@@ -89,20 +91,11 @@ class RateThrottle(BaseThrottle):
         return self.scope
 
     def allow_request(self, request: Request, view) -> bool:
-        scope = self.get_scope(request)
-        rate = settings.THROTTLE_RATES[scope]
-        if rate is None:
-            return True
-        limit, window = rate
-        self.seconds_left = window - time.time() % window
-        counted = count(f"throttle:{scope}:{caller(request)}", window)
-        if counted:  # else the cache is not answering
-            left = max(0, limit - counted)
-            note(request, Quota(limit, left, ceil(self.seconds_left)))
-        is_allowed = counted <= limit
-        if not is_allowed and self.covers_all_calls:
-            note_refusal(request.META, time.time() + self.seconds_left)
-        return is_allowed
+        scope, http_request = self.get_scope(request), request._request
+        self.seconds_left = over(scope, caller(request), http_request)
+        if self.seconds_left and self.covers_all_calls:
+            note_refusal(http_request.META, time.time() + self.seconds_left)
+        return not self.seconds_left
 
     def wait(self) -> float:
         return self.seconds_left
@@ -161,14 +154,43 @@ def refuse_stranger(request: Request) -> None:
         raise Throttled(throttle.wait())
 
 
-def note(request: Request, quota: Quota) -> None:
+def over(scope: str, who: str, request: HttpRequest | None = None) -> float:
+    """Count a call of somebody's; return the seconds until one is allowed, 0 for now.
+
+    What is left is noted for the request's answer.
+    """
+    rate = settings.THROTTLE_RATES[scope]
+    if rate is None:
+        return 0.0
+    limit, window = rate
+    seconds_left = window - time.time() % window
+    counted = count(f"throttle:{scope}:{who}", window)
+    if counted and request is not None:  # 0: the cache is not answering
+        left = max(0, limit - counted)
+        note(request, Quota(limit, left, ceil(seconds_left)))
+    return seconds_left if counted > limit else 0.0
+
+
+def limit_password_checks(address: str) -> None:
+    """Count a password that is to be checked, right or wrong; raise TooManyAttempts.
+
+    Each takes a processor for a tenth of a second.
+    """
+    if wait := over("sign_in", address):
+        raise TooManyAttempts(
+            "Too many sign-ins from your address. Try again later.",
+            retry_after=ceil(wait),
+        )
+
+
+def note(request: HttpRequest, quota: Quota) -> None:
     """Keep what is left for the answer's headers: of several limits, the nearest."""
-    earlier = getattr(request._request, "quota", None)
+    earlier = getattr(request, "quota", None)
     if earlier is None or quota.remaining < earlier.remaining:
-        request._request.quota = quota
+        request.quota = quota
 
 
-def caller(request: Request) -> str:
+def caller(request: Request | HttpRequest) -> str:
     """Return what identifies the caller: the person, or the address."""
     if request.user.is_authenticated:
         return str(request.user.pk)

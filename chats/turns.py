@@ -85,17 +85,27 @@ class FairPool:
     """
 
     def __init__(
-        self, threads: int, name: str, *, at_end: Callable[[], None] = lambda: None
+        self,
+        threads: int,
+        name: str,
+        *,
+        may_begin: Callable[[str], bool] = lambda caller: True,
+        at_end: Callable[[], None] = lambda: None,
     ):
-        """Take ``at_end`` to be called by each thread before it ends."""
-        self._size, self._name, self._at_end = threads, name, at_end
+        """Make the pool; its threads start with the first call.
+
+        ``may_begin`` is asked, in any thread, whether a caller's next call may begin;
+        ``look_again`` says that the answer may have changed. ``at_end`` is called by
+        each thread before it ends.
+        """
+        self._size, self._name = threads, name
+        self._may_begin, self._at_end = may_begin, at_end
         self._most_of_one = max(1, threads // 2)
         self._lock = threading.Lock()
         self._turns = Turns()
         self._running: Counter[str] = Counter()
         self.threads: list[threading.Thread] = []
-        # One for each job that waits. A thread that finds no job it may take has
-        # used one up; it is put back when a call of the caller passed over has ended.
+        # Each has a thread look for jobs until it finds none that it may take.
         self._tokens: SimpleQueue[bool] = SimpleQueue()
 
     async def run(
@@ -116,6 +126,13 @@ class FairPool:
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future:
         """Run the function in a thread on nobody's behalf."""
         return self._put(("",), function, arguments, lambda: False)
+
+    def look_again(self) -> None:
+        """Have the threads look for jobs that they passed over."""
+        with self._lock:
+            if self._turns:
+                for _ in range(self._size):
+                    self._tokens.put(True)
 
     def shutdown(self) -> None:
         """Let the threads end once nothing waits. What is put later is not run."""
@@ -140,23 +157,23 @@ class FairPool:
 
     def _serve(self) -> None:
         while self._tokens.get() is not STOP:
-            with self._lock:
-                job = self._turns.take(self._may_run)
-                if job is None:
-                    continue
-                self._running[job.caller[0]] += 1
-            job.run()
-            self._end(job.caller[0])
-            del job  # or its request would stay until the next one
+            while job := self._next():
+                job.run()
+                self._end(job.caller[0])
         self._at_end()
 
-    def _may_run(self, name: str) -> bool:
-        return self._running[name] < self._most_of_one
+    def _next(self) -> Job | None:
+        with self._lock:
+            job = self._turns.take(self._may_run)
+            if job is not None:
+                self._running[job.caller[0]] += 1
+            return job
 
     def _end(self, name: str) -> None:
         with self._lock:
             self._running[name] -= 1
             if not self._running[name]:
                 del self._running[name]
-            if self._turns and self._size > 1:
-                self._tokens.put(True)
+
+    def _may_run(self, name: str) -> bool:
+        return self._running[name] < self._most_of_one and self._may_begin(name)

@@ -214,6 +214,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "chats.middleware.ThrottleMiddleware",
     "chats.middleware.TooManyAttemptsMiddleware",
 ]
 ROOT_URLCONF = "messaging_app.urls"
@@ -323,6 +324,7 @@ THROTTLE_RATES = {
     "anon": env_rate("THROTTLE_ANON", "1200/min"),
     "user": env_rate("THROTTLE_USER", "12000/min"),
     "send": env_rate("THROTTLE_SEND", "6000/min"),
+    "sign_in": env_rate("THROTTLE_SIGN_IN", "60/min"),
     "signup": env_rate("THROTTLE_SIGNUP", "1000/hour"),
     "export": env_rate("THROTTLE_EXPORT", "10/hour"),
     "conversations": env_rate("THROTTLE_CONVERSATIONS", "1000/hour"),
@@ -441,7 +443,9 @@ LOGGING = {
         "no_traceback": {
             "()": "django.utils.log.CallbackFilter",
             "callback": without_traceback,
-        }
+        },
+        "once_a_second": {"()": "chats.logs.OnceASecond"},
+        "once_a_second_too": {"()": "chats.logs.OnceASecond", "level": logging.ERROR},
     },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
@@ -451,7 +455,13 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         "django.security.csrf": {"level": "ERROR"},
         # Says which host name to allow; the traceback would say nothing more.
-        "django.security.DisallowedHost": {"filters": ["no_traceback"]},
+        "django.security.DisallowedHost": {
+            "filters": ["no_traceback", "once_a_second_too"]
+        },
+        # Requests that are no HTTP; connections for which there is no descriptor.
+        "uvicorn.error": {"filters": ["once_a_second"]},
+        "asyncio": {"filters": ["once_a_second_too"]},
+        "chats.connections": {"filters": ["once_a_second"]},
     },
 }
 if LOG_FORMAT == "json":

@@ -58,14 +58,19 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def serving_in_thread() -> Iterator[Server]:
-    """Serve the ASGI application from a thread of this process."""
+def serving_in_thread(*, send_buffer: int = 0) -> Iterator[Server]:
+    """Serve the ASGI application from a thread of this process.
+
+    ``send_buffer`` is how many bytes the system keeps for a client, if given.
+    """
     shell = Shell(application)
     config = uvicorn.Config(shell, log_config=None, timeout_graceful_shutdown=8)
     server = uvicorn.Server(config)
     before = set(threading.enumerate())
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
+        if send_buffer:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         running = threading.Thread(target=server.run, args=([listening],))
         running.start()
         try:

@@ -8,7 +8,7 @@ from django.test import RequestFactory
 
 from chats import origin
 from chats.events.hub import Hub
-from chats.logs import JSONFormatter
+from chats.logs import JSONFormatter, OnceASecond
 from chats.services.messages import send_message
 from tests.factories import PASSWORD
 
@@ -201,3 +201,17 @@ def test_nothing_of_a_request_outlives_it(client):
     assert (origin.address(), origin.request_id()) == ("", "")
     with origin.originating(RequestFactory().get("/", REMOTE_ADDR="192.0.2.8")):
         assert origin.address() == "192.0.2.8"
+
+
+def test_warning_that_a_client_can_repeat_is_logged_once_a_second():
+    held_back = OnceASecond()
+
+    def passes(name: str, at: float, level: int = logging.WARNING) -> bool:
+        record = logging.LogRecord(name, level, "", 0, f"At {at}", (), None)
+        record.created = at
+        return held_back.filter(record)
+
+    times = (10.0, 10.5, 10.9, 11.0, 11.5)
+    assert [passes("a", at) for at in times] == [True, False, False, True, False]
+    assert passes("b", 11.5)
+    assert [passes("a", 11.6, logging.ERROR) for _ in "12"] == [True, True]

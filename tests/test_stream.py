@@ -491,7 +491,7 @@ def open_stream(server: Server, user: User, **headers: str) -> httpx.Response:
 def test_stream_refused_reads_nothing(bob, as_bob, settings, django_assert_num_queries):
     settings.MAX_STREAMS = 1
     places = Places()
-    places.take(uuid4())
+    places.take(uuid4(), "")
     offer = Offer(places)
 
     with django_assert_num_queries(0):
@@ -509,7 +509,7 @@ def test_place_is_given_back_once_whichever_comes_last(is_over):
     offer = Offer(places)
     if is_over:
         offer.release()
-    offer.reserve(uuid4())
+    offer.reserve(uuid4(), "")
     assert places.taken == (0 if is_over else 1)
     offer.release()
     offer.release()

@@ -10,6 +10,7 @@ from django.utils import timezone
 from chats.exceptions import ChatError, TooManyAttempts
 from chats.models import AccessToken, AuditEntry, SignInAttempts, User
 from chats.services.audit import record
+from chats.throttles import limit_password_checks
 
 WINDOW = timedelta(minutes=15)
 PER_ACCOUNT_AND_ADDRESS = 5
@@ -28,6 +29,7 @@ def reserve_attempt(account: str, address: str) -> None:
     An account that is used up is so for strangers only: where it has signed in
     lately its person still can, or anybody with many hosts could keep them out.
     """
+    limit_password_checks(address)
     limits = _limits(account, address)
     with transaction.atomic():
         counters = [_locked_counter(key) for key in sorted(limits)]

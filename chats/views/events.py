@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from chats.addresses import client_network
 from chats.events import cursors, log
 from chats.events.people import Credential
 from chats.events.presence import fingerprint
@@ -86,7 +87,7 @@ class EventsView(APIView):
         """
         offer = request.META.get("chats.hold") if request.method == "GET" else None
         if offer is not None:
-            offer.reserve(request.user.pk)
+            offer.reserve(request.user.pk, client_network(request))
         start = opening(request.user.pk, after)
         if offer is not None:
             offer.accept(request.user.pk, start, credential_of(request))
