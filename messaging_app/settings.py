@@ -445,7 +445,7 @@ LOGGING = {
             "callback": without_traceback,
         },
         "once_a_second": {"()": "chats.logs.OnceASecond"},
-        "once_a_second_too": {"()": "chats.logs.OnceASecond", "level": logging.ERROR},
+        "once_a_second_error": {"()": "chats.logs.OnceASecond", "level": logging.ERROR},
     },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
@@ -456,11 +456,11 @@ LOGGING = {
         "django.security.csrf": {"level": "ERROR"},
         # Says which host name to allow; the traceback would say nothing more.
         "django.security.DisallowedHost": {
-            "filters": ["no_traceback", "once_a_second_too"]
+            "filters": ["no_traceback", "once_a_second_error"]
         },
         # Requests that are no HTTP; connections for which there is no descriptor.
         "uvicorn.error": {"filters": ["once_a_second"]},
-        "asyncio": {"filters": ["once_a_second_too"]},
+        "asyncio": {"filters": ["once_a_second_error"]},
         "chats.connections": {"filters": ["once_a_second"]},
     },
 }

@@ -316,6 +316,8 @@ def test_foreign_host_is_400_and_one_line_in_the_log(client):
     logger, log = logging.getLogger("django.security.DisallowedHost"), StringIO()
     handler = logging.StreamHandler(log)
     logger.addHandler(handler)
+    for held_back in logger.filters:
+        vars(held_back).get("_last", {}).clear()  # another test may have logged one
     response = client.get("/api/users/", HTTP_HOST="foreign.example")
     logger.removeHandler(handler)
     assert (response.status_code, response.json()) == (400, MALFORMED)

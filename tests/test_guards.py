@@ -39,7 +39,12 @@ LEVELS = {
     "doorbell": 0,
     "addresses": 0,
     "metrics": 0,
+    "turns": 0,
+    "shares": 0,
+    "connections": 0,
     "origin": 1,
+    "callers": 1,
+    "throttles": 1,
     "logs": 2,
     "encoding": 0,
     "prepared": 0,
@@ -48,7 +53,6 @@ LEVELS = {
     "searching": 2,
     "services": 2,
     "sessions": 2,
-    "throttles": 2,
     "events": 3,
     "authentication": 3,
     "serializers": 3,
@@ -68,6 +72,7 @@ LEVELS = {
     "admin": 5,
     "urls": 6,
     "bridge": 4,
+    "calls": 5,
     "stream": 6,
 }
 # These stand beside: they start the app or serve its operator.
