@@ -35,6 +35,16 @@ def client_network(request: HttpRequest) -> str:
     return network_of(client_address(request.META))
 
 
+def network_in(peer: tuple[str, int] | None, headers: list[tuple[bytes, bytes]]) -> str:
+    """Return the same for a request of which the shell has the head."""
+    forwarded = b",".join(v for name, v in headers if name == b"x-forwarded-for")
+    meta = {
+        "REMOTE_ADDR": peer[0] if peer else "",
+        "HTTP_X_FORWARDED_FOR": forwarded.decode("latin-1"),
+    }
+    return network_of(client_address(meta))
+
+
 def network_of(address: str) -> str:
     """Return an IPv4 address as it is, and of an IPv6 address its /64.
 

@@ -13,12 +13,11 @@ from typing import Any
 
 from django.conf import settings
 
-from chats.addresses import client_address, network_of
-
 REMEMBERED = 20_000  # credentials, the ones used last
 REFUSALS_KEPT = 20_000  # callers whose allowance is used up
 
 Headers = list[tuple[bytes, bytes]]
+Peer = tuple[str, int] | None
 
 
 class Caller:
@@ -34,20 +33,28 @@ class Caller:
 
 
 class Callers:
-    """What this process knows of callers. For the event loop's thread only."""
+    """What this process knows of callers. For the event loop's thread only.
 
-    def __init__(self, *, clock: Callable[[], float] = time.time):
-        self._clock = clock
+    ``locate`` returns the address that counts, of the connection's peer and a head.
+    """
+
+    def __init__(
+        self,
+        locate: Callable[[Peer, Headers], str],
+        *,
+        clock: Callable[[], float] = time.time,
+    ):
+        self._locate, self._clock = locate, clock
         self._people: dict[bytes, str] = {}  # by credential, the last used one last
         self._refused_until: dict[str, float] = {}
 
-    def identify(self, peer: tuple[str, int] | None, headers: Headers) -> Caller:
+    def identify(self, peer: Peer, headers: Headers) -> Caller:
         """Return the caller of a request with this head."""
         credential = credential_in(headers)
         if credential and (person := self._people.pop(credential, None)):
             self._people[credential] = person
             return Caller(person, credential)
-        return Caller(network_of(address_in(peer, headers)), credential)
+        return Caller(self._locate(peer, headers), credential)
 
     def learn(self, caller: Caller, status: int) -> None:
         """Keep what the application has found out about the caller."""
@@ -96,16 +103,6 @@ def digest(secret: bytes) -> bytes:
 def session_pattern() -> re.Pattern[bytes]:
     name = re.escape(settings.SESSION_COOKIE_NAME.encode())
     return re.compile(rb"(?:^|[;\s])" + name + rb"=([^;\s]+)")
-
-
-def address_in(peer: tuple[str, int] | None, headers: Headers) -> str:
-    """Return the client's address, as ``client_address`` has it for a request."""
-    forwarded = b",".join(v for name, v in headers if name == b"x-forwarded-for")
-    meta = {
-        "REMOTE_ADDR": peer[0] if peer else "",
-        "HTTP_X_FORWARDED_FOR": forwarded.decode("latin-1"),
-    }
-    return client_address(meta)
 
 
 # --- What the views tell ---------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.db import connections
 
+from chats.addresses import network_in
 from chats.bridge import (
     CHUNK,
     Application,
@@ -67,7 +68,7 @@ class Calls:
 
     def __init__(self, application: Application):
         self.application = application
-        self.callers = Callers()
+        self.callers = Callers(network_in)
         self.shares = Shares(on_room=self._look_again)
         self.pools = {
             lane: FairPool(

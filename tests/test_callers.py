@@ -3,6 +3,7 @@
 import pytest
 
 from chats import callers as callers_module
+from chats.addresses import network_in
 from chats.callers import Callers, note_person, note_refusal
 
 PEER = ("192.0.2.1", 4711)
@@ -17,7 +18,7 @@ def clock() -> list[float]:
 
 @pytest.fixture
 def callers(clock) -> Callers:
-    return Callers(clock=lambda: clock[0])
+    return Callers(network_in, clock=lambda: clock[0])
 
 
 def accept(callers: Callers, headers, person: str = "bob") -> None:

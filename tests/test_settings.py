@@ -87,6 +87,7 @@ WRONG = [
     ("THROTTLE_ANON", "fast", f"{RATE}; got 'fast'"),
     ("THROTTLE_USER", "10/fortnight", f"{RATE}; got '10/fortnight'"),
     ("THROTTLE_SEND", "0/min", f"{RATE}; got '0/min'"),
+    ("THROTTLE_SIGN_IN", "5", f"{RATE}; got '5'"),
     ("THROTTLE_SIGNUP", "5", f"{RATE}; got '5'"),
     ("THROTTLE_EXPORT", "often", f"{RATE}; got 'often'"),
     ("THROTTLE_CONVERSATIONS", "x", f"{RATE}; got 'x'"),
