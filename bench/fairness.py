@@ -294,14 +294,12 @@ def p99(slices: list[Seen], call: str) -> float:
 
 
 def growth(measured: Measured, attack: str) -> float:
-    """Return MiB at most during the attack, above the most without one.
+    """Return MiB at most during the attack, above the most before any.
 
-    Without one too, somebody signs in, and a password's hash takes 100 MiB by design.
+    Before any too, people sign in, and a password's hash takes 100 MiB by design.
     """
-    alone, attacked = (
-        max(seen.memory for seen in measured[each]) for each in ("", attack)
-    )
-    return attacked - alone
+    idle, attacked = measured[""][0], measured[attack]
+    return max(seen.memory for seen in attacked) - idle.memory
 
 
 def times(measured: Measured, attack: str, call: str) -> float:
