@@ -44,6 +44,7 @@ def photograph(browser: Any, url: str, size: str, theme: str, title: str) -> byt
         page.get_by_role("button", name="Try it as Alice").click()
         page.locator(".entry", has_text=title).click()
         page.locator(".message").last.wait_for()
+        page.mouse.move(0, 0)  # what is pointed at looks different
     picture = page.screenshot(animations="disabled", caret="hide")
     context.close()
     return picture

@@ -109,6 +109,15 @@ class Restartable:
                 self._process.send_signal(number)
             self._process = None
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let it neither answer nor close a connection inside."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     def close(self) -> None:
         self.stop(signal.SIGKILL)
         self._client.close()

@@ -10,6 +10,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -69,6 +70,12 @@ class Person:
         self.page.get_by_role("textbox", name="Message").fill(text)
         self.page.keyboard.press("Enter")
 
+    def choose(self, text: str, verb: str) -> None:
+        """Choose from a message's menu."""
+        self.message(text).hover()
+        self.message(text).get_by_role("button", name="Message actions").click()
+        self.page.get_by_role("menuitem", name=verb).click()
+
     def message(self, text: str) -> Any:
         return self.page.locator(".message", has_text=text)
 
@@ -90,18 +97,23 @@ class Stage(NamedTuple):
     server: Restartable
     browser: Any
 
-    def person(self, name: str) -> Person:
-        return Person(self.server, self.browser.new_context(), name)
+    def person(self, name: str, **screen: Any) -> Person:
+        return Person(self.server, self.browser.new_context(**screen), name)
 
 
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory) -> Iterator[Stage]:
+@contextmanager
+def staged(directory: Path) -> Iterator[Stage]:
     playwright, chromium = playwright_and_chromium()
-    directory = tmp_path_factory.mktemp("client")
     with serving(directory) as server, playwright.sync_playwright() as engine:
         browser = engine.chromium.launch(executable_path=chromium, args=CHROMIUM)
         with browser:
             yield Stage(server, browser)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory) -> Iterator[Stage]:
+    with staged(tmp_path_factory.mktemp("client")) as stage:
+        yield stage
 
 
 NUMBERS = count(1)
@@ -109,7 +121,7 @@ NUMBERS = count(1)
 
 @contextmanager
 def talking(
-    stage: Stage, *texts: str, history: int = 0
+    stage: Stage, *texts: str, history: int = 0, **screen: Any
 ) -> Iterator[tuple[Person, Person, str]]:
     """Yield nina and omar, who have their conversation open, and its id.
 
@@ -121,7 +133,7 @@ def talking(
     _, omar_id = stage.server.sign_up(*names)
     tokens = [stage.server.token_of(name) for name in names]
     there = converse(stage.server, tokens, omar_id, history, *texts)
-    people = [stage.person(name) for name in names]
+    people = [stage.person(name, **screen) for name in names]
     for person, token in zip(people, tokens, strict=True):
         person.token = token
         person.come_in(there)
@@ -185,12 +197,10 @@ def test_two_people_talk_over_a_restart_of_the_server(stage):
         expected = ["Saturday at noon?", "Yes!"]
         assert nina.bodies() == omar.bodies() == expected
 
-        nina.message("Saturday").hover()
-        nina.page.get_by_role("button", name="Edit message").click()
+        nina.choose("Saturday", "Edit message")
         nina.write("Sunday at noon?")
         omar.message("Sunday at noon?").get_by_text("edited").wait_for()
-        omar.message("Yes!").hover()
-        omar.page.get_by_role("button", name="Delete message").click()
+        omar.choose("Yes!", "Delete message")
         omar.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
         nina.message("Message deleted").wait_for()
         omar.page.locator(".message:focus", has_text="Message deleted").wait_for()
@@ -342,8 +352,7 @@ def test_what_one_writes_stays_when_an_edit_is_saved_late(stage):
         page.route("**/api/messages/*/", lambda route: held.append(route))
 
         def begin(text: str) -> None:
-            nina.message(text).hover()
-            nina.message(text).get_by_role("button", name="Edit message").click()
+            nina.choose(text, "Edit message")
 
         def save(text: str) -> None:
             field.fill(text)
@@ -966,7 +975,9 @@ def test_newcomer_signs_up_and_starts_a_conversation_by_keyboard_alone(stage):
         press("Shift+Tab")
         assert "Hello Nina" in named(focused)
         press("Tab")
-        assert named(focused) == "Edit message"
+        assert named(focused) == "Message actions"
+        press("Enter")
+        pia.page.locator("[role=menuitem]:focus", has_text="Edit message").wait_for()
         press("Enter")
         press("End")
         type_("!")
@@ -1088,7 +1099,7 @@ def test_phone_shows_the_list_or_a_conversation(stage):
         page.get_by_role("link", name="Back to all conversations").click()
         page.locator(".entry").wait_for()
         assert not page.locator("#conversation").is_visible()
-        page.go_back()
+        page.locator(".entry").click()
         nina.message("hello").wait_for()
         field = page.get_by_role("textbox", name="Message")
         assert field.bounding_box()["height"] >= 44
@@ -1101,6 +1112,8 @@ def test_conversation_that_could_not_be_opened_is_opened_later(stage):
         page.set_viewport_size({"width": 360, "height": 640})
         page.get_by_role("link", name="Back to all conversations").click()
         page.locator(".entry:focus", has_text=TITLE).wait_for()
+        page.reload()  # it forgets the messages
+        page.locator(".entry").wait_for()
         page.clock.install()
         address = f"**/conversations/{there}/"
         page.route(address, lambda route: route.fulfill(**REFUSED), times=1)
@@ -1130,6 +1143,7 @@ def test_conversation_that_cannot_be_opened_is_tried_at_the_servers_pace(stage):
             route.fulfill(**later)
 
         page.evaluate("location.hash = '#/'")
+        page.reload()  # it forgets the messages
         page.get_by_text("Choose a conversation").wait_for()
         page.clock.install()
         page.evaluate(COUNT_TOASTS)
@@ -1155,13 +1169,13 @@ def test_conversation_that_cannot_be_opened_is_tried_at_the_servers_pace(stage):
 
 
 def test_open_conversation_that_cannot_be_loaded_anew_is_left_alone(stage):
-    with talking(stage, "hello") as (nina, _omar, there):
+    with talking(stage, history=300) as (nina, _omar, there):
         page, calls = nina.page, []
-        nina.message("hello").wait_for()
+        nina.message("number 300").wait_for()
         page.clock.install()
         address = f"**/conversations/{there}/"
         page.route(address, lambda route: route.fulfill(**REFUSED))
-        page.locator(".entry").click()
+        page.evaluate(f"location.hash = '#/c/{there}/5'")  # far back
         page.locator("#toast", has_text="Not now.").wait_for(state="attached")
         settle(page)
         page.unroute_all()

@@ -18,7 +18,8 @@ class ApiError extends Error {
   }
 }
 
-export const csrfToken = () => document.cookie.match(/(?:^|; )csrftoken=(\w+)/)?.[1] ?? "";
+// Under HTTPS the server may give the cookie the prefix that binds it to this host.
+export const csrfToken = () => document.cookie.match(/(?:^|; )(?:__Host-)?csrftoken=(\w+)/)?.[1] ?? "";
 
 /** Call `/api/PATH`, or the address of a next page; return what it answers, or raise an ApiError. */
 export async function call(method, path, body) {
@@ -46,7 +47,7 @@ const FAR_ENOUGH = 20; // pages
  * a next one: then there is much to look through. With `next` not all of it was.
  */
 export async function search(path, text, isWanted) {
-  let page = await get(path, { search: text, page_size: ENOUGH });
+  let page = await get(path, { ...(text && { search: text }), page_size: ENOUGH }); // an empty filter is refused
   const results = page.results;
   for (let pages = 1; page.next && results.length < ENOUGH && pages < FAR_ENOUGH && isWanted(); pages += 1) {
     page = await call("GET", page.next);
@@ -76,7 +77,7 @@ export const pause = (milliseconds) => new Promise((later) => setTimeout(later, 
 
 const PAUSE = 2_000; // milliseconds before what has failed is tried again
 const TICK = 5_000;
-const ASLEEP = 90_000; // without a tick for so long, the machine slept: connections may be dead
+const SILENCE = 40_000; // milliseconds without an event, where a ping comes every 15 seconds: the connection is dead
 
 /**
  * Follows GET /api/events/ as docs/events.md says: open it, load at its `ready`, follow.
@@ -103,11 +104,7 @@ export class Stream {
 
   /** Hold the stream until the page is left: this has no end. */
   lead() {
-    let ticked = Date.now();
-    setInterval(() => {
-      if (Date.now() - ticked > ASLEEP) this.open();
-      ticked = Date.now();
-    }, TICK);
+    setInterval(() => this.watch(), TICK);
     addEventListener("online", () => this.open());
     // Where no stream gets through, there is a page all the same.
     setTimeout(() => inOrder(() => this.cursor || this.act("ready")), PAUSE);
@@ -115,15 +112,24 @@ export class Stream {
     return new Promise(() => {});
   }
 
+  /** Notice a server that is frozen, a network that is gone, a machine that slept: nothing else tells of them. */
+  watch() {
+    if (Date.now() - this.heardAt < SILENCE) return;
+    this.share({ type: "away" });
+    this.open();
+  }
+
   open() {
     this.source?.close();
+    this.heardAt = Date.now();
     const after = this.cursor ? `?after=${encodeURIComponent(this.cursor)}` : "";
     const source = new EventSource(`/api/events/${after}`);
     this.source = source;
     for (const type of this.types) {
-      source.addEventListener(type, ({ lastEventId: id, data }) => this.share({ type, id, data: JSON.parse(data) }));
+      source.addEventListener(type, ({ lastEventId: id, data }) => this.hear({ type, id, data: JSON.parse(data) }));
     }
-    source.onopen = () => this.share({ type: "live" });
+    source.addEventListener("ping", () => (this.heardAt = Date.now()));
+    source.onopen = () => this.hear({ type: "live" });
     source.onerror = async () => {
       this.share({ type: "away" });
       // It comes back by itself and resumes; but not after another answer than 200.
@@ -134,6 +140,11 @@ export class Stream {
       await pause(PAUSE);
       if (source === this.source) this.open();
     };
+  }
+
+  hear(event) {
+    this.heardAt = Date.now();
+    this.share(event);
   }
 
   share(event) {

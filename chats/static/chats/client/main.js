@@ -26,8 +26,9 @@ function showApp(me) {
   $("app").hidden = false;
   set($("me"), { ".avatar": avatar(me.user_id, nameOf(me)), bdi: nameOf(me) });
   notices.addEventListener("change", draw);
-  addEventListener("hashchange", follow);
-  s.restoreOutbox();
+  if (!history.state) history.replaceState({ isFromList: false }, "");
+  addEventListener("hashchange", arrive);
+  s.restore();
   follow();
   new Stream(me.user_id, { types: s.types, handle: s.handle, status }).start();
 }
@@ -50,8 +51,7 @@ const leave = () => location.replace(location.pathname);
 
 /** Forget these, too: the person signed out. */
 function forget() {
-  state.outbox = []; // what is being sent may fail yet, and would be kept
-  sessionStorage.clear();
+  s.forget();
   leave();
 }
 
@@ -74,6 +74,26 @@ function draw() {
   if (settings.open && openConversation()) drawPeople(openConversation()); // there is none while all is loaded anew
 }
 
+// --- The address, and the way back ------------------------------------------------
+
+const ADDRESS = /^#\/c\/([\da-f-]{36})(?:\/(\d{1,9}))?$/;
+const isPlain = ({ ctrlKey, metaKey, shiftKey }) => !(ctrlKey || metaKey || shiftKey); // else it opens in another tab
+
+/** Note in a new entry of the browser's history whether it was opened from the list. */
+function arrive({ oldURL }) {
+  if (!history.state) history.replaceState({ isFromList: !ADDRESS.test(new URL(oldURL).hash) }, "");
+  follow();
+}
+
+/** Go to the list: back, where one came from it. The browser's own Back then never leads forward. */
+function goBack(event) {
+  if (!isPlain(event)) return;
+  event.preventDefault();
+  if (history.state?.isFromList) history.back();
+  else location.replace("#/");
+}
+for (const link of document.querySelectorAll(".back")) link.onclick = goBack;
+
 let following = 0;
 /**
  * Open what the address says: #/c/CONVERSATION_ID and, for one message, /SEQ. While nothing
@@ -81,7 +101,7 @@ let following = 0;
  */
 async function follow() {
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
-  const [, id, seq] = location.hash.match(/^#\/c\/([\da-f-]{36})(?:\/(\d{1,9}))?$/) ?? [];
+  const [, id, seq] = location.hash.match(ADDRESS) ?? [];
   const mine = ++following;
   for (let isFirst = true; isFirst || (mine === following && !state.room); isFirst = false) {
     const error = await errorOf(s.open(id, seq && Number(seq)));
@@ -91,12 +111,12 @@ async function follow() {
   }
 }
 
-// What is open already is opened again, for one may have scrolled away; unless it opens in another tab.
-$("sidebar").addEventListener("click", ({ target, ctrlKey, metaKey, shiftKey }) => {
-  if (!(ctrlKey || metaKey || shiftKey) && target.closest("a")?.href === location.href) follow();
+// What is open already is opened again, for one may have scrolled away.
+$("sidebar").addEventListener("click", (event) => {
+  if (isPlain(event) && event.target.closest("a")?.href === location.href) follow();
 });
 notices.addEventListener("closed", ({ detail: reason }) => {
-  history.replaceState(null, "", "#/");
+  history.replaceState(history.state, "", "#/");
   follow();
   toast(reason);
 });

@@ -8,13 +8,14 @@
 import { call, changed, get, inOrder, notify, pause, search } from "./api.js";
 
 const PAGE = 60; // messages loaded at once
-const MOST = 200; // messages of the open conversation that are kept, and in the page
+const MOST = 200; // messages of a conversation that are kept, and in the page
+const MOST_ROOMS = 10; // conversations of which they are kept
 const TYPING_FOR = 5_000;
 
 export const state = {
   me: null,
   people: new Map(), // user_id -> the public person
-  // conversation_id -> conversation; `read` maps user_id -> last_read_seq, `typing` user_id -> since when
+  // conversation_id -> conversation; maps of user_id: `read` to last_read_seq, `joined` to joined_seq, `typing` to since when
   conversations: new Map(),
   nextConversations: null, // the address of their next page
   isLoaded: false,
@@ -23,6 +24,8 @@ export const state = {
   target: null, // the message's seq in the address
   // the open conversation: {id, messages, firstNew, target, isLed, isAtBottom, isExtending}; no gap in `messages`
   room: null,
+  rooms: new Map(), // conversation_id -> room, of those opened last: events change them, too
+  drafts: new Map(), // conversation_id -> {text, edit}; `edit` is {message_id, text}, or null
   outbox: [], // own messages that the server is not known to have; with a `reason` if it refused them
 };
 
@@ -45,6 +48,11 @@ export const firstOf = ({ messages }) => messages[0]?.seq ?? 1;
 const lastOf = ({ messages }) => messages.at(-1)?.seq ?? 0;
 /** Whether the room's last message is the conversation's: new ones can be appended. */
 export const isAtEnd = (room) => lastOf(room) >= state.conversations.get(room.id)?.last_seq;
+/** Whether somebody is looking at the room's last messages. */
+export const isLookedAt = ({ isAtBottom }) => isAtBottom && !document.hidden && document.hasFocus();
+/** Who has read a message: those who were there when it came. What was said before they joined they may never have seen. */
+export const readersOf = (conversation, seq) =>
+  othersOf(conversation).filter(({ user_id: id }) => conversation.joined.get(id) < seq && seq <= conversation.read.get(id));
 
 // --- Putting things in place -----------------------------------------------------
 
@@ -53,24 +61,28 @@ const raise = ({ read }, userId, seq) => read.set(userId, Math.max(seq, read.get
 
 /** `participants` are not always all, and events do not say how far the one has read who gets them. */
 function put({ participants, last_read_seq = 0, ...data }) {
-  const known = state.conversations.get(data.conversation_id) ?? { read: new Map(), typing: new Map() };
+  const known = state.conversations.get(data.conversation_id) ?? { read: new Map(), joined: new Map(), typing: new Map() };
   const conversation = Object.assign(known, data);
   state.conversations.set(data.conversation_id, conversation);
   participants.forEach(know);
-  for (const { user_id, last_read_seq } of participants) raise(conversation, user_id, last_read_seq);
+  for (const { user_id, last_read_seq, joined_seq = 0 } of participants) {
+    raise(conversation, user_id, last_read_seq);
+    conversation.joined.set(user_id, joined_seq);
+  }
   raise(conversation, state.me.user_id, last_read_seq);
   return conversation;
 }
 
-/** Put a message in place of the older one, or after the last if that is looked at or there is space. */
+/** Put a message in place of the older one, or after the last, unless what one reads would have to go for it. */
 function putMessage(conversation, message) {
   const { seq, sent_at } = message;
   if (seq > conversation.last_seq) conversation.updated_at = sent_at;
   if (seq >= conversation.last_seq) Object.assign(conversation, { last_seq: seq, last_message: message });
-  const room = state.room?.id === conversation.conversation_id ? state.room : null;
+  const room = state.rooms.get(conversation.conversation_id);
   if (!room) return;
   const at = seq - firstOf(room);
-  const isNext = seq === lastOf(room) + 1 && (room.isAtBottom || room.messages.length < MOST);
+  const isReadAbove = room === state.room && !room.isAtBottom;
+  const isNext = seq === lastOf(room) + 1 && (!isReadAbove || room.messages.length < MOST);
   if (room.messages[at]) room.messages[at] = message;
   else if (isNext) room.messages = [...room.messages, message].slice(-MOST);
 }
@@ -78,7 +90,9 @@ function putMessage(conversation, message) {
 function drop(id) {
   const conversation = state.conversations.get(id);
   state.conversations.delete(id);
+  state.rooms.delete(id);
   keep(state.outbox.filter((item) => item.conversation !== id));
+  keepDraft(id, {});
   if (state.room?.id === id) state.room = null;
   if (conversation && state.wanted === id) notify("closed", `You are no longer in “${titleOf(conversation)}”.`);
 }
@@ -117,6 +131,7 @@ const fetchMessages = (id, parameters) =>
 async function load() {
   const page = await call("GET", "conversations/");
   state.conversations.clear();
+  state.rooms.clear();
   putPage(page);
   state.isLoaded = true;
   changed();
@@ -134,11 +149,34 @@ export async function searchAll(text, isWanted) {
 }
 
 /** Open a conversation, or none: where reading stopped, or around the message `seq`. */
-export function open(id, seq = null) {
+export async function open(id, seq = null) {
   Object.assign(state, { wanted: id, target: seq });
   if (state.room?.id !== id) state.room = null;
   changed();
-  return inOrder(() => state.isLoaded && state.wanted && fillRoom(true));
+  return reenter(id, seq) || inOrder(() => state.isLoaded && state.wanted && fillRoom(true));
+}
+
+/** Where one is led: to the message asked for, to the first one that is new, or to the end. */
+function destination(conversation, target) {
+  const firstNew = unreadOf(conversation) > 0 ? conversation.read.get(state.me.user_id) + 1 : undefined;
+  return { target, firstNew, seq: target ?? firstNew ?? conversation.last_seq };
+}
+
+function enter(room) {
+  state.room = room;
+  state.rooms.delete(room.id);
+  state.rooms.set(room.id, room);
+  if (state.rooms.size > MOST_ROOMS) state.rooms.delete(state.rooms.keys().next().value);
+}
+
+/** Open a room that is kept, if it has the place one is led to: events have kept it up to date. True if so. */
+function reenter(id, target) {
+  const [room, conversation] = [state.rooms.get(id), state.conversations.get(id)];
+  if (!room || !conversation) return false;
+  const { seq, ...place } = destination(conversation, target);
+  const isThere = seq <= lastOf(room) && (seq >= firstOf(room) || firstOf(room) === 1);
+  if (isThere) enter({ ...room, ...place, isLed: true, isAtBottom: false, isExtending: false });
+  return isThere;
 }
 
 /** Load the room. With `isLed` one is led to its place, else one stays: it is loaded anew. */
@@ -147,13 +185,19 @@ async function fillRoom(isLed = false) {
   let messages = await fetchConversation(id);
   if (state.wanted !== id) return; // another was opened meanwhile
   if (!messages) return notify("closed", "There is no such conversation.");
-  const conversation = state.conversations.get(id);
-  const firstNew = unreadOf(conversation) > 0 ? conversation.read.get(state.me.user_id) + 1 : undefined;
-  const seq = target ?? firstNew ?? conversation.last_seq;
+  const { seq, ...place } = destination(state.conversations.get(id), target);
   if (messages[0]?.seq > 1 && seq < messages[0].seq + 10) {
     messages = await fetchMessages(id, { after_seq: Math.max(0, seq - PAGE / 2), ordering: "seq" });
   }
-  if (state.wanted === id) state.room = { id, messages, firstNew, target, isLed, isAtBottom: false };
+  if (state.wanted === id) enter({ id, messages, ...place, isLed, isAtBottom: false });
+}
+
+/** Have the server know that I have read up to a message. */
+export async function markRead({ conversation, message_id, seq }) {
+  await call("POST", `messages/${message_id}/mark_as_read/`);
+  // The event says the same, but perhaps later.
+  const data = { conversation_id: conversation, user_id: state.me.user_id, last_read_seq: seq };
+  await inOrder(() => handle("read.updated", data));
 }
 
 /** Move the room on to older or newer messages, if that is wanted yet when they are there. */
@@ -186,12 +230,20 @@ async function messageChanged({ conversation_id: id, message }) {
   if (!conversation) return;
   const { sender, seq } = message;
   const isNew = seq > conversation.last_seq;
+  if (isNew && !isMe(sender.user_id)) markFirstNew(conversation, seq);
   putMessage(conversation, message);
   if (conversation.read.has(sender.user_id)) raise(conversation, sender.user_id, seq);
   know(sender);
   conversation.typing.delete(sender.user_id);
   if (isMe(sender.user_id)) discard(message);
   else if (isNew) notify("message", { conversation, message });
+}
+
+/** Where nobody looks at the end, what comes after all was read is new: there a line is drawn. */
+function markFirstNew(conversation, seq) {
+  const { room } = state;
+  if (room?.id !== conversation.conversation_id || isLookedAt(room)) return;
+  if (unreadOf(conversation) < 1 || !room.firstNew) room.firstNew = seq;
 }
 
 const handlers = {
@@ -234,18 +286,47 @@ export const handle = async (type, data) => handlers[type](data, state.conversat
 
 export const waitingIn = ({ conversation_id: id }) => state.outbox.filter((item) => item.conversation === id);
 
-const place = () => `outbox of ${state.me.user_id}`;
+const nameInStorage = (kind) => `${kind} of ${state.me.user_id}`;
+const store = (kind, list, replacer) => sessionStorage.setItem(nameInStorage(kind), JSON.stringify(list, replacer));
+const stored = (kind) => JSON.parse(sessionStorage.getItem(nameInStorage(kind)) ?? "[]");
+
 function keep(outbox) {
   state.outbox = outbox;
-  sessionStorage.setItem(place(), JSON.stringify(outbox));
+  store("outbox", outbox);
   changed();
 }
 
 /** Take up what an earlier page of this tab left behind. */
-export function restoreOutbox() {
-  keep(JSON.parse(sessionStorage.getItem(place()) ?? "[]"));
+export function restore() {
+  state.drafts = new Map(stored("drafts"));
+  keep(stored("outbox"));
   state.outbox.forEach(enqueue);
 }
+
+/** Forget what was written and not sent, for good. */
+export function forget() {
+  state.outbox = []; // what is being sent may fail yet, and would be kept
+  state.drafts.clear();
+  sessionStorage.clear();
+}
+
+// --- What is being written ---------------------------------------------------------
+// It outlives the same, as far as that is bounded.
+
+const MOST_DRAFTS = 20;
+const LONGEST_DRAFT = 20_000; // characters, twice what can be sent
+
+export const draftOf = (id) => state.drafts.get(id) ?? { text: "", edit: null };
+
+/** Keep what is being written in a conversation: a message, the new words of another, or nothing. */
+export function keepDraft(id, { text = "", edit = null }) {
+  state.drafts.delete(id); // the last one written comes last
+  if (text || edit) state.drafts.set(id, { text, edit });
+  const shortened = (_, value) => (typeof value === "string" ? value.slice(0, LONGEST_DRAFT) : value);
+  store("drafts", [...state.drafts].slice(-MOST_DRAFTS), shortened);
+}
+
+// --- Sending -----------------------------------------------------------------------
 
 /** Show it at once, and send it as soon as what was written before is sent. */
 export function send(conversation, message_body) {

@@ -46,19 +46,25 @@ export function avatar(id, name, kind = "") {
 }
 export const avatarOf = (person) => avatar(person.user_id, nameOf(person), person.is_online ? "online" : "");
 
-// Neither blanks nor marks that turn the direction, which could show another address; nor what ends the sentence.
-const ADDRESS = /(https?:\/\/[^\s<>"'`\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+(?<![.,;:!?)\]}…]))/i;
+// What an address may not have: blanks; quotation marks and others of the sentence around it, typographic and
+// full-width ones, too; marks that turn the direction, which could show another address. Brackets it has in pairs.
+const PART = String.raw`[^\s()[\]{}<>"'\x60‘-‟‹›«»…—、。〈-】〔-〟！（），．：；？［］｛｝｟-､\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]`;
+const PARTS = String.raw`(?:${PART}|\(${PART}*\)|\[${PART}*\]|\{${PART}*\})+(?<![.,;:!?])`;
+const E_MAIL = String.raw`(?<![\w.+-])[\w.+-]{1,64}@(?:[\w-]{1,63}\.)+[a-z]{2,63}(?![\w-])`;
+const LINK = new RegExp(String.raw`(${E_MAIL}|https?:\/\/${PARTS}|(?<!\w)www\.(?=\w)${PARTS})`, "i");
 
-/** Let an element have a text, with links where that has web addresses, and no other. */
+/** Let an element have a text, with links where that has addresses of the web or of e-mail, and no other. */
 function write(element, text) {
   if (element.textContent === text) return;
-  element.replaceChildren(...text.split(ADDRESS).map((part, index) => (index % 2 ? linkTo(part) : part)));
+  element.replaceChildren(...text.split(LINK).map((part, index) => (index % 2 ? linkTo(part) : part)));
 }
 
-function linkTo(href) {
-  if (!URL.canParse(href)) return href;
+function linkTo(text) {
+  const isOfWeb = /^(https?:\/\/|www\.(?!.*@))/i.test(text);
+  const href = !isOfWeb ? `mailto:${text}` : text.replace(/^www/i, "https://$&");
+  if (!URL.canParse(href)) return text;
   const link = document.createElement("a");
-  return Object.assign(link, { href, target: "_blank", rel: "noopener noreferrer nofollow", textContent: href });
+  return Object.assign(link, { href, target: isOfWeb ? "_blank" : "", rel: "noopener noreferrer nofollow", textContent: text });
 }
 
 const formatter = (options) => {
@@ -209,7 +215,7 @@ const textOf = ({ deleted_at, message_body }) => (deleted_at ? "Message deleted"
 const EDGE = 800; // pixels from an end of the messages at which more are loaded
 const NEAR = 40; // pixels from the bottom that count as the bottom
 let shown = null; // the room
-let marked = ""; // the last message told to the server as read
+let isMarking = false; // the server is being told what is read, or was a moment ago
 
 const above = () => $("scroller").scrollTop;
 const below = () => $("scroller").scrollHeight - $("scroller").scrollTop - $("scroller").clientHeight;
@@ -242,7 +248,8 @@ export function drawConversation() {
     scrolled();
   } else if (!state.room) {
     if (shown && !state.wanted) $("list").querySelector(`[href="#/c/${shown.id}"]`)?.focus(); // where one comes back from
-    shown = edited = null;
+    shown = null;
+    menu.hidePopover();
     $("messages").replaceChildren(); // one may not see them any more
     $("hint").textContent = state.wanted ? "Loading…" : "Choose a conversation, or start a new one.";
   }
@@ -254,15 +261,23 @@ function enter(conversation) {
   draw(conversation);
   const isAnother = before?.id !== shown.id;
   const isElsewhere = isAnother || shown.isLed;
-  if (isAnother) takeUp();
+  if (isAnother) {
+    menu.hidePopover();
+    takeUp();
+  }
   if (!isElsewhere && !before.isAtBottom) return; // loaded anew: one stays where one is
   const target = elementOf(shown.target);
   const place = target ?? $("messages").querySelector(".divider");
-  if (place) place.scrollIntoView({ block: target ? "center" : "start" });
+  if (place) bringUp(place, target ? (rectOf($("scroller")).height - rectOf(target).height) / 2 : 60);
   else toBottom();
   // Where one wants to be: with the message found, or writing.
   const focused = target ?? (hasMouse() ? $("text") : $("title"));
   if (isElsewhere && !document.querySelector("dialog[open]")) focused.focus({ preventScroll: true });
+}
+
+/** Scroll until an element is so many pixels below the upper edge, if it can be; nothing but the messages moves. */
+function bringUp(element, space) {
+  $("scroller").scrollTop += rectOf(element).top - rectOf($("scroller")).top - Math.max(space, 0);
 }
 
 /** Draw what has changed; what one looks at stays where it is. */
@@ -293,7 +308,7 @@ function scrolled() {
 }
 
 async function goToEnd() {
-  history.replaceState(null, "", `#/c/${shown.id}`); // to load the page again leads here, too
+  history.replaceState(history.state, "", `#/c/${shown.id}`); // to load the page again leads here, too
   state.target = shown.target = null;
   if (!s.isAtEnd(shown)) await s.open(shown.id, Infinity);
   drawConversation();
@@ -308,15 +323,30 @@ function aboutPeople(conversation) {
   return other.last_seen_at ? `Last seen ${shortly(other.last_seen_at)}` : "Offline";
 }
 
-/** Tell the server how far I have read: to the end, if that is what I am looking at. */
-function markRead() {
+const MARK_EVERY = 1_000; // milliseconds at least from telling it once to telling it again
+
+/** Tell the server how far I have read, whenever I am looking at more. */
+async function markRead() {
   const conversation = s.openConversation();
-  const isLooking = shown?.isAtBottom && !document.hidden && document.hasFocus();
-  if (!conversation || !isLooking || unreadOf(conversation) < 1) return;
-  const { message_id } = shown.messages.at(-1);
-  if (marked === message_id) return;
-  marked = message_id;
-  call("POST", `messages/${message_id}/mark_as_read/`).catch(() => (marked = ""));
+  if (isMarking || !shown || !conversation || unreadOf(conversation) < 1) return;
+  const message = lastSeen(conversation);
+  if (!message) return;
+  isMarking = true;
+  const error = await errorOf(s.markRead(message));
+  await pause(error ? error.retryAfter * 1000 || 5_000 : MARK_EVERY);
+  isMarking = false;
+  markRead(); // what was seen meanwhile
+}
+
+/** The last message I have seen the whole of, if it is new: none where I jumped over others that are. */
+function lastSeen({ read }) {
+  const last = read.get(state.me.user_id);
+  if (document.hidden || !document.hasFocus()) return null;
+  if (shown.isAtBottom) return shown.messages.at(-1);
+  if (s.firstOf(shown) > last + 1) return null;
+  const edge = rectOf($("scroller")).bottom;
+  const seen = [...$("messages").querySelectorAll(".message")].findLast((element) => rectOf(element).bottom <= edge);
+  return shown.messages.find(({ seq }) => seq > last && seen?.dataset.key === String(seq));
 }
 
 // --- Its messages ------------------------------------------------------------------------
@@ -345,7 +375,7 @@ function messageItems(conversation) {
 const line = (className, text, seq) => item(`${className} ${seq}`, "line", { ":scope": { className }, span: text });
 
 function receiptOf(conversation, seq) {
-  const readers = othersOf(conversation).filter(({ user_id }) => conversation.read.get(user_id) >= seq);
+  const readers = s.readersOf(conversation, seq);
   if (!readers.length) return "Sent";
   if (conversation.participant_count === 2) return "Read";
   return `Read by ${readers.length > 3 ? `${readers.length} people` : readers.map(shortNameOf).join(", ")}`;
@@ -369,13 +399,50 @@ function messageItem({ owner }, message, note, isGrouped = false) {
     ".edited": { hidden: !edited_at },
     // To format a time takes long.
     time: (time) => time.dateTime === sent_at || set(time, { ":scope": timed(sent_at, clock(sent_at)) }),
-    ".edit": { onclick: () => edit(message) },
-    ".delete": { hidden: !isMine && !isMe(owner), onclick: () => remove(message) },
+    ".more": { hidden: !isMine && !isMe(owner), onclick: ({ currentTarget }) => aimMenu(currentTarget, message) },
     ".note": note,
     ".retry": { onclick: () => s.retry(message) },
     ".discard": { onclick: () => s.discard(message) },
   });
 }
+
+// One menu is there for all messages: the button that the browser opens it by aims it first.
+const menu = $("menu");
+const menuItems = () => [...menu.querySelectorAll("button:not([hidden])")];
+
+function aimMenu(button, message) {
+  set(menu, {
+    ".edit": { hidden: !isMe(message.sender.user_id), onclick: () => edit(message) },
+    ".delete": { onclick: () => remove(message) },
+  });
+  menu.ontoggle = ({ newState }) => {
+    const isOpen = newState === "open";
+    button.ariaExpanded = String(isOpen);
+    if (!isOpen) return;
+    putBeside(button);
+    menuItems()[0].focus();
+  };
+}
+
+/** Put the menu below the button, or above it where there is no space. */
+function putBeside(button) {
+  const { left, top, bottom } = rectOf(button);
+  const { width, height } = rectOf(menu);
+  menu.style.left = `${Math.max(8, Math.min(left, innerWidth - width - 8))}px`;
+  menu.style.top = `${bottom + height + 8 < innerHeight ? bottom : Math.max(8, top - height)}px`;
+}
+
+// Closed first, it gives the focus back to the button; then the item does its own.
+menu.addEventListener("click", () => menu.hidePopover(), { capture: true });
+menu.onkeydown = (event) => {
+  const items = menuItems();
+  const at = items.indexOf(document.activeElement);
+  const next = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 }[event.key];
+  if (event.key === "Tab") menu.hidePopover();
+  if (next === undefined) return;
+  items.at(next % items.length).focus();
+  event.preventDefault();
+};
 
 function remove({ message_id, seq }) {
   ask("Delete this message for everybody?", "Delete", () => {
@@ -388,21 +455,21 @@ function remove({ message_id, seq }) {
 
 const LONGEST = 10_000; // characters, as the server counts them
 const TYPING_EVERY = 3_000;
-const drafts = new Map(); // conversation_id -> text
-let edited = null; // the message being edited: another object each time one begins
 let told = 0; // when the others were last told that I type
 
-/** Take up what was being written in the conversation, or a message to word it anew. */
-function takeUp(message = null) {
-  edited = message && { ...message };
-  $("text").value = message?.message_body ?? drafts.get(shown.id) ?? "";
-  $("editing").hidden = !message;
+/** Take up what was being written in the conversation: a message, or the new words of another. */
+function takeUp() {
+  const { text, edit } = s.draftOf(shown.id);
+  $("text").value = edit?.text ?? text;
+  $("editing").hidden = !edit;
   measure();
 }
 
-/** Edit a message; with null, none any more. */
+/** Edit a message; with null, none any more: what was being written before is there again. */
 function edit(message) {
-  takeUp(message);
+  const { text } = s.draftOf(shown.id);
+  s.keepDraft(shown.id, { text, edit: message && { message_id: message.message_id, text: message.message_body } });
+  takeUp();
   $("text").focus();
 }
 
@@ -420,15 +487,17 @@ $("stop").onclick = () => edit(null);
 
 $("text").oninput = () => {
   measure();
-  if (edited) return;
-  drafts.set(shown.id, $("text").value);
+  const { text, edit } = s.draftOf(shown.id);
+  if (edit) edit.text = $("text").value;
+  s.keepDraft(shown.id, { text: edit ? text : $("text").value, edit });
+  if (edit) return;
   if (Date.now() - told < TYPING_EVERY) return;
   told = Date.now();
   call("POST", `conversations/${shown.id}/typing/`).catch(() => {}); // not worth a word
 };
 
 $("text").onkeydown = (event) => {
-  if (event.key === "Escape" && edited) edit(null);
+  if (event.key === "Escape" && !$("editing").hidden) edit(null);
   // On a phone Enter makes a new line: there is a button to send.
   if (event.key !== "Enter" || event.shiftKey || event.isComposing || !hasMouse()) return;
   event.preventDefault();
@@ -437,17 +506,24 @@ $("text").onkeydown = (event) => {
 
 $("composer").onsubmit = async (event) => {
   event.preventDefault();
-  const message = edited;
   const message_body = $("text").value;
-  if (message) {
-    const isSaved = await attempt(() => call("PATCH", `messages/${message.message_id}/`, { message_body }));
-    if (!isSaved || edited !== message || $("text").value !== message_body) return; // one writes on, or something else
-    return $("composer").matches(":focus-within") ? edit(null) : takeUp();
-  }
-  drafts.delete(shown.id);
+  const { edit } = s.draftOf(shown.id);
+  if (edit) return save(shown.id, edit, message_body);
+  s.keepDraft(shown.id, {});
   told = 0;
   takeUp();
   shown.firstNew = undefined;
   s.send(shown.id, message_body);
   attempt(goToEnd);
 };
+
+/** Save an edit; then it is over, unless one has written on or edits something else. */
+async function save(id, edit, message_body) {
+  if (!(await attempt(() => call("PATCH", `messages/${edit.message_id}/`, { message_body })))) return;
+  const draft = s.draftOf(id);
+  if (draft.edit !== edit || edit.text !== message_body) return;
+  s.keepDraft(id, { text: draft.text });
+  if (shown?.id !== id) return;
+  takeUp();
+  if ($("composer").matches(":focus-within")) $("text").focus();
+}
