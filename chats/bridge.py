@@ -219,7 +219,7 @@ def takes_long(scope: Scope) -> bool:
         return True
     if path == "/api/users/me/export/":
         return True
-    is_write = scope["method"] in {"POST", "PUT", "PATCH"}
+    is_write = scope["method"] in {"POST", "PUT", "PATCH", "DELETE"}
     return is_write and path.startswith(("/api/auth/", "/api/users/"))
 
 

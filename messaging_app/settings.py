@@ -316,6 +316,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes of a request body
 MAX_JSON_DEPTH = env_int("MAX_JSON_DEPTH", 32, minimum=4, maximum=200)
 MAX_SESSIONS_PER_USER = env_int("MAX_SESSIONS_PER_USER", 100, minimum=1, maximum=10_000)
 MAX_TOKENS_PER_USER = env_int("MAX_TOKENS_PER_USER", 100, minimum=1, maximum=10_000)
+TOKEN_MAX_DAYS = env_int("TOKEN_MAX_DAYS", 365, minimum=1, maximum=3650)
 # Of one process. A browser opens one stream a tab.
 MAX_STREAMS_PER_USER = env_int("MAX_STREAMS_PER_USER", 50, minimum=1, maximum=100_000)
 MAX_STREAMS = env_int("MAX_STREAMS", 20_000, minimum=1, maximum=1_000_000)

@@ -299,7 +299,8 @@ def test_staff_revocations_are_recorded(as_boss, boss, alice):
 def test_calls_that_matter_for_safety_are_recorded(
     as_alice, as_admin, admin, alice, bob, conversation
 ):
-    token = as_alice.post("/api/auth/tokens/", {"name": "laptop"}).json()
+    laptop = {"name": "laptop", "current_password": PASSWORD}
+    token = as_alice.post("/api/auth/tokens/", laptop).json()
     as_alice.delete(f"/api/auth/tokens/{token['token_id']}/")
     made = as_admin.post("/api/users/", NEW_ADMIN).json()["user_id"]
     url = f"/api/conversations/{conversation.pk}/"
@@ -308,7 +309,7 @@ def test_calls_that_matter_for_safety_are_recorded(
     as_admin.patch(f"/api/users/{alice.pk}/", {"role": "host"})
     passwords = {"old_password": PASSWORD, "new_password": "quiet-Meadow-42"}
     as_alice.post("/api/auth/password/change/", passwords)
-    as_alice.delete("/api/users/me/")
+    as_alice.delete("/api/users/me/", {"current_password": "quiet-Meadow-42"})
 
     mine = (alice.pk, alice.pk, None)
     place = conversation.pk

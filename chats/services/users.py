@@ -199,10 +199,14 @@ def delete_user(user: User, *, actor: User) -> None:
 
     Ownership passes on; messages stay, from "Deleted user". The person's row is
     locked first, so nobody can add them anywhere meanwhile. Again is harmless.
+    Raises SignedOut for somebody who deletes themselves, where the password is no
+    longer the one that ``actor`` was read with, and has proved.
     """
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if user.deleted_at is not None:
         return
+    if actor.pk == user.pk and actor.password != user.password:
+        raise SignedOut("Sign in again.")
     participations = Participant.objects.filter(user=user)
     conversations = list(
         Conversation.objects.filter(pk__in=participations.values("conversation_id"))
