@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import OperationalError, models
 from django.utils import timezone
 
+from chats.clocks import is_recent
 from chats.models.brief import brief_transaction
 from chats.models.users import User
 from chats.prepared import Param, Prepared
@@ -97,8 +98,8 @@ class AccessToken(models.Model):
 
         No reason to fail a call, nor to hold it up, as ``User.mark_seen`` is none.
         """
-        now = timezone.now()
-        if self.last_used_at and self.last_used_at >= now - LAST_USED_PRECISION:
+        now, used_at = timezone.now(), self.last_used_at
+        if used_at and is_recent(used_at, LAST_USED_PRECISION, now):
             return
         with suppress(OperationalError), brief_transaction():
             own = type(self).objects.filter(pk=self.pk)
