@@ -16,6 +16,7 @@ from chats.admin.groups import given_to
 from chats.admin.hours import hours_of_person
 from chats.admin.links import link_to_list
 from chats.admin.lists import MOST_LISTED, SearchedChangeList
+from chats.admin.messages import may_read
 from chats.admin.user_forms import AddUserForm, EditUserForm, UserPasswordForm
 from chats.models import (
     AccessToken,
@@ -58,6 +59,14 @@ def may_change(staff: User, person: User) -> bool:
         return False
     has_powers = person.is_staff or person.is_superuser or person.is_role_admin
     return staff.is_superuser or staff == person or not has_powers
+
+
+def may_set_sign_in(staff: User, person: User) -> bool:
+    """Whether one of the staff may set the password or the e-mail of a person.
+
+    Whoever can is able to sign in as them, and so to read what was written to them.
+    """
+    return staff == person or may_read(staff)
 
 
 @admin.register(User)
@@ -166,11 +175,17 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
 
     def get_readonly_fields(self, request, obj=None):
         fields = super().get_readonly_fields(request, obj)
+        if obj and not may_set_sign_in(request.user, obj):
+            fields = (*fields, "email")
         return fields if request.user.is_superuser else (*fields, *POWERS)
 
     def has_change_permission(self, request, obj=None):
         allowed = super().has_change_permission(request, obj)
         return allowed and (obj is None or may_change(request.user, obj))
+
+    def has_password_permission(self, request, obj=None):
+        allowed = self.has_change_permission(request, obj)
+        return allowed and (obj is None or may_set_sign_in(request.user, obj))
 
     def has_delete_permission(self, request, obj=None):
         """Nobody deletes themselves here: they would lock themselves out."""
@@ -240,6 +255,7 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
     def user_change_password(self, request, id, form_url=""):  # noqa: A002
         """Hand the form who sets the password; Django's view makes it without."""
         page = copy(self)
+        page.has_change_permission = self.has_password_permission
         page.change_password_form = partial(UserPasswordForm, actor=request.user)
         view = super(UserAdmin, page).user_change_password
         return view(request, id, form_url)
