@@ -124,6 +124,12 @@ SQLITE_OPTIONS = {
 
 POSTGRESQL_OPTIONS = {
     "connect_timeout": 5,  # seconds
+    # A connection that a firewall or a lost host has cut in silence is noticed: when
+    # nothing of what was sent is acknowledged (milliseconds), or when idle (seconds).
+    "tcp_user_timeout": 5000,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
     # Milliseconds: a call queues for a lock as long as on SQLite, then it is 503. And
     # a node that lost its power in a transaction does not hold its locks for hours.
     "options": "-c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000",
