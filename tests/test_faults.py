@@ -17,13 +17,14 @@ from django.db import InternalError, close_old_connections, connection, connecti
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from chats.events.hub import IDLE_AFTER
 from chats.handlers import exception_handler
 from chats.models import Message, User
 from chats.services.messages import send_message
 from chats.throttles import breaker, count
 from messaging_app.settings import POSTGRESQL_OPTIONS, SQLITE_OPTIONS
 from tests.factories import PASSWORD
-from tests.servers import Follower, serving_in_thread, token_of
+from tests.servers import Follower, serving_in_thread, token_of, wait_until
 
 BOUND = 6.0  # seconds until a call that waits for the database is 503
 on_postgresql = pytest.mark.skipif(
@@ -202,6 +203,27 @@ def test_the_first_calls_after_connections_died_are_answered(alice, bob, convers
         assert client.get("/readyz").status_code == 200
         seqs = [follower.next()["message"]["seq"] for _ in range(3)]
     assert seqs == [1, 2, 3]
+
+
+@committed
+@on_postgresql
+def test_the_hub_that_slept_wakes_with_another_connection(alice, conversation, caplog):
+    body = {"conversation": str(conversation.pk), "message_body": "Hello"}
+    with serving_in_thread() as server:
+        with Follower(server, token_of(alice)) as follower:
+            assert follower.next()["event"] == "ready"
+            wait_until(lambda: server.shell.hub and server.shell.hub.audience.people)
+        hub = server.shell.hub
+        hub._clock = lambda: time.monotonic() + IDLE_AFTER  # nobody has come for long
+        hub.ring()
+        wait_until(lambda: hub.position is None)
+        end_other_connections()
+        hub._clock = time.monotonic
+        with Follower(server, token_of(alice)) as follower:
+            assert follower.next()["event"] == "ready"
+            server.call(alice, "POST", "/api/messages/", body)
+            assert follower.next()["message"]["seq"] == 1
+    assert "The event hub waits" not in caplog.text
 
 
 @committed

@@ -7,11 +7,13 @@ from functools import partial
 from django.contrib import admin, messages
 from django.contrib.auth import admin as auth_admin
 from django.db.models import Q, QuerySet, prefetch_related_objects
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html_join
 
 from chats.admin.base import StaffAdmin
 from chats.admin.exports import ExportsLists
+from chats.admin.filters import as_uuid
 from chats.admin.groups import given_to
 from chats.admin.hours import hours_of_person
 from chats.admin.links import link_to_list
@@ -62,11 +64,12 @@ def may_change(staff: User, person: User) -> bool:
 
 
 def may_set_sign_in(staff: User, person: User) -> bool:
-    """Whether one of the staff may set the password or the e-mail of a person.
+    """Whether one of the staff may set the password or the e-mail of a person here.
 
     Whoever can is able to sign in as them, and so to read what was written to them.
+    One's own take the present password, which is not asked here.
     """
-    return staff == person or may_read(staff)
+    return staff != person and may_read(staff)
 
 
 @admin.register(User)
@@ -253,7 +256,12 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
         )
 
     def user_change_password(self, request, id, form_url=""):  # noqa: A002
-        """Hand the form who sets the password; Django's view makes it without."""
+        """Hand the form who sets the password; Django's view makes it without.
+
+        One's own is set where the present one is asked for.
+        """
+        if as_uuid(id) == request.user.pk:
+            return redirect("admin:password_change")
         page = copy(self)
         page.has_change_permission = self.has_password_permission
         page.change_password_form = partial(UserPasswordForm, actor=request.user)
