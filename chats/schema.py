@@ -5,6 +5,7 @@ from drf_spectacular.extensions import (
     OpenApiSerializerExtension,
 )
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import build_media_type_object
 from rest_framework import serializers
 
 
@@ -127,6 +128,20 @@ class ChatsSchema(AutoSchema):
         auths = super().get_auth()
         return [*auths, {}] if "CanRegister" in self._permissions() else auths
 
+    def get_request_serializer(self):
+        """Give a DELETE a body where ``extend_schema`` says so, and nowhere else."""
+        return None if self.method == "DELETE" else super().get_request_serializer()
+
+    def _get_request_body(self, direction="request") -> dict | None:
+        """Add the optional body of a DELETE, which the base class leaves out."""
+        if not self._is_delete_with_body():
+            return super()._get_request_body(direction)
+        serializer = self.get_request_serializer()
+        media_type = "application/json"
+        schema, _ = self._get_request_for_media_type(serializer, direction)
+        examples = self._get_examples(serializer, direction, media_type)
+        return {"content": {media_type: build_media_type_object(schema, examples)}}
+
     def _get_response_bodies(self, direction="response") -> dict:
         bodies = super()._get_response_bodies(direction)
         for status, serializer in self._errors().items():
@@ -149,7 +164,7 @@ class ChatsSchema(AutoSchema):
         errors = {"429": Error, "503": Error}
         if not self._is_public():
             errors["401"] = Error
-        if self.method in {"POST", "PUT", "PATCH"}:
+        if self.method in {"POST", "PUT", "PATCH"} or self._is_delete_with_body():
             errors |= {"400": FieldErrors, "413": Error, "415": Error}
         if self.method != "GET" and not self._is_public():
             errors["403"] = Error
@@ -158,6 +173,9 @@ class ChatsSchema(AutoSchema):
         if self._is_list_view() and self.method == "GET":
             errors["400"] = FieldErrors
         return errors
+
+    def _is_delete_with_body(self) -> bool:
+        return self.method == "DELETE" and self.get_request_serializer() is not None
 
     def _is_public(self) -> bool:
         return self._permissions() == {"AllowAny"}

@@ -1,16 +1,22 @@
 """Django's database sessions, which know whose they are and where they are used."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends import db
+from django.utils import timezone
 
 from chats.addresses import client_address
+from chats.clocks import is_recent
 from chats.models import UserSession
 from chats.models.sessions import USER_AGENT_LENGTH
 from chats.models.sign_in import digest_of
+
+SIGNED_IN_AT = "signed_in_at"  # seconds since 1970
+FRESH_FOR = timedelta(minutes=15)  # after signing in
 
 
 class SessionStore(db.SessionStore):
@@ -27,6 +33,18 @@ class SessionStore(db.SessionStore):
     @classmethod
     def get_model_class(cls) -> type[UserSession]:
         return UserSession
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        """Note when somebody signs in, which is what sets whose session it is."""
+        super().__setitem__(key, value)
+        if key == SESSION_KEY:
+            super().__setitem__(SIGNED_IN_AT, timezone.now().timestamp())
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether somebody signed in with it within the last 15 minutes."""
+        signed_in_at = datetime.fromtimestamp(self.get(SIGNED_IN_AT, 0), UTC)
+        return is_recent(signed_in_at, FRESH_FOR, timezone.now())
 
     def exists(self, session_key: str) -> bool:
         return UserSession.objects.filter(pk=digest_of(session_key)).exists()

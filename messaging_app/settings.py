@@ -124,6 +124,12 @@ SQLITE_OPTIONS = {
 
 POSTGRESQL_OPTIONS = {
     "connect_timeout": 5,  # seconds
+    # A connection that a firewall or a lost host has cut in silence is noticed: when
+    # nothing of what was sent is acknowledged (milliseconds), or when idle (seconds).
+    "tcp_user_timeout": 5000,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
     # Milliseconds: a call queues for a lock as long as on SQLite, then it is 503. And
     # a node that lost its power in a transaction does not hold its locks for hours.
     "options": "-c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000",
@@ -317,6 +323,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes of a request body
 MAX_JSON_DEPTH = env_int("MAX_JSON_DEPTH", 32, minimum=4, maximum=200)
 MAX_SESSIONS_PER_USER = env_int("MAX_SESSIONS_PER_USER", 100, minimum=1, maximum=10_000)
 MAX_TOKENS_PER_USER = env_int("MAX_TOKENS_PER_USER", 100, minimum=1, maximum=10_000)
+TOKEN_MAX_DAYS = env_int("TOKEN_MAX_DAYS", 365, minimum=1, maximum=3650)
 # Of one process. A browser opens one stream a tab.
 MAX_STREAMS_PER_USER = env_int("MAX_STREAMS_PER_USER", 50, minimum=1, maximum=100_000)
 MAX_STREAMS = env_int("MAX_STREAMS", 20_000, minimum=1, maximum=1_000_000)

@@ -37,6 +37,10 @@ SECRET = "The launch code is 1234"
 Action = AuditEntry.Action
 
 
+def password_page(person: User) -> str:
+    return reverse("admin:auth_user_password_change", args=[person.pk])
+
+
 @pytest.fixture
 def boss(db) -> User:
     return UserFactory(username="boss", role="admin", is_staff=True, is_superuser=True)
@@ -112,6 +116,100 @@ def test_message_picker_is_no_way_to_search_bodies(as_boss, message):
     answer = as_boss.get(reverse("admin:autocomplete"), asked)
 
     assert answer.json()["results"] == []
+
+
+def clerk_of(client: Client) -> User:
+    return User.objects.get(pk=client.session["_auth_user_id"])
+
+
+def test_staff_without_the_permission_add_nobody_who_would_read(
+    as_clerk, mallory, conversation, message
+):
+    """Themselves or an accomplice, who reads by the API what was written before."""
+    clerk = clerk_of(as_clerk)
+    for person in (clerk, mallory):
+        form = conversation_form(conversation, person, title="New")
+        as_clerk.post(page_of(conversation), form)
+        assert not conversation.participations.filter(user=person).exists()
+    conversation.refresh_from_db()
+    assert conversation.title == "New"  # the rest of the page is theirs
+    page = as_clerk.get(page_of(conversation))
+    formset = page.context["inline_admin_formsets"][0].formset
+    assert formset.extra_forms == []
+    assert "participant.added" not in [deed[0] for deed in deeds()]
+
+
+def test_staff_without_the_permission_still_remove_participants(
+    as_clerk, bob, conversation
+):
+    form = conversation_form(conversation, leaving=[bob])
+    as_clerk.post(page_of(conversation), form)
+    assert not conversation.participations.filter(user=bob).exists()
+
+
+def test_staff_without_the_permission_set_nobodys_password_or_email(as_clerk, alice):
+    """Or they could sign in as somebody who reads."""
+    url = password_page(alice)
+    passwords = {
+        "usable_password": "true",
+        "password1": "quiet-Meadow-42",
+        "password2": "quiet-Meadow-42",
+    }
+    assert as_clerk.get(url).status_code == 403
+    assert as_clerk.post(url, passwords).status_code == 403
+    form = user_form(alice, email="clerk@example.org", first_name="New")
+    as_clerk.post(page_of(alice), form)
+
+    stored = User.objects.get(pk=alice.pk)
+    assert (stored.email, stored.first_name) == ("alice@example.org", "New")
+    assert stored.check_password(PASSWORD)
+    clerk = clerk_of(as_clerk)
+    assert deeds() == [("user.changed", clerk.pk, alice.pk, None, "first_name")]
+
+
+def test_staff_set_their_own_email_and_password_where_the_present_one_is_asked(
+    as_boss, boss
+):
+    """Or a session left open would do, which it does not by the API."""
+    powers = {"is_staff": "on", "is_superuser": "on"}
+    form = user_form(boss, email="new@example.org", first_name="New", **powers)
+    as_boss.post(page_of(boss), form)
+    stored = User.objects.get(pk=boss.pk)
+    assert (stored.email, stored.first_name) == (boss.email, "New")
+    for answer in (as_boss.get, as_boss.post):
+        page = answer(password_page(boss))
+        assert page.headers["Location"] == reverse("admin:password_change")
+
+
+def test_staff_with_the_permission_add_themselves_as_recorded_readers(
+    as_clerk, conversation, message
+):
+    clerk = clerk_of(as_clerk)
+    clerk.user_permissions.add(Permission.objects.get(codename="read_message_body"))
+
+    as_clerk.post(page_of(conversation), conversation_form(conversation, clerk))
+
+    assert conversation.participations.filter(user=clerk).exists()
+    assert deeds() == [
+        ("participant.added", clerk.pk, clerk.pk, conversation.pk, ""),
+        ("messages.read", clerk.pk, None, conversation.pk, "seq 1-1"),
+    ]
+
+
+def test_staff_give_themselves_no_permission_to_read(as_clerk):
+    clerk = clerk_of(as_clerk)
+    reading = Permission.objects.get(codename="read_message_body")
+    crew = Group.objects.create(name="Crew")
+    crew.permissions.add(reading)
+    powers = {
+        "user_permissions": [reading.pk],
+        "groups": [crew.pk],
+        "is_superuser": "on",
+    }
+
+    as_clerk.post(page_of(clerk), user_form(clerk, **powers))
+
+    assert not User.objects.get(pk=clerk.pk).has_perm("chats.read_message_body")
 
 
 def test_reading_a_message_is_recorded_with_who_and_where(as_boss, boss, message):
@@ -299,7 +397,8 @@ def test_staff_revocations_are_recorded(as_boss, boss, alice):
 def test_calls_that_matter_for_safety_are_recorded(
     as_alice, as_admin, admin, alice, bob, conversation
 ):
-    token = as_alice.post("/api/auth/tokens/", {"name": "laptop"}).json()
+    laptop = {"name": "laptop", "current_password": PASSWORD}
+    token = as_alice.post("/api/auth/tokens/", laptop).json()
     as_alice.delete(f"/api/auth/tokens/{token['token_id']}/")
     made = as_admin.post("/api/users/", NEW_ADMIN).json()["user_id"]
     url = f"/api/conversations/{conversation.pk}/"
@@ -308,7 +407,7 @@ def test_calls_that_matter_for_safety_are_recorded(
     as_admin.patch(f"/api/users/{alice.pk}/", {"role": "host"})
     passwords = {"old_password": PASSWORD, "new_password": "quiet-Meadow-42"}
     as_alice.post("/api/auth/password/change/", passwords)
-    as_alice.delete("/api/users/me/")
+    as_alice.delete("/api/users/me/", {"current_password": "quiet-Meadow-42"})
 
     mine = (alice.pk, alice.pk, None)
     place = conversation.pk

@@ -1,5 +1,7 @@
 """Outages: 503 in bounded time, no restart needed, nothing lost."""
 
+import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,17 +11,20 @@ import httpx
 import pytest
 import redis
 import time_machine
+from django.conf import settings as project_settings
 from django.core.cache import caches
-from django.db import InternalError, connection
+from django.db import InternalError, close_old_connections, connection, connections
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from chats.events.hub import IDLE_AFTER
 from chats.handlers import exception_handler
 from chats.models import Message, User
 from chats.services.messages import send_message
-from chats.throttles import count
+from chats.throttles import breaker, count
 from messaging_app.settings import POSTGRESQL_OPTIONS, SQLITE_OPTIONS
-from tests.servers import Follower, serving_in_thread, token_of
+from tests.factories import PASSWORD
+from tests.servers import Follower, serving_in_thread, token_of, wait_until
 
 BOUND = 6.0  # seconds until a call that waits for the database is 503
 on_postgresql = pytest.mark.skipif(
@@ -150,6 +155,114 @@ def test_a_transaction_that_the_database_has_ended_is_503():
     assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
 
 
+# --- Connections that have died -------------------------------------------------
+
+
+def execute_apart(sql: str) -> list[tuple]:
+    """Execute a query on a connection of its own."""
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute(sql)
+        found = cursor.fetchall()
+    other.close()
+    return found
+
+
+def end_other_connections() -> int:
+    """End every other connection to the database, as a restart does; return how many
+    there were."""
+    ended = execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    return len(ended)
+
+
+@committed
+@on_postgresql
+def test_the_first_calls_after_connections_died_are_answered(alice, bob, conversation):
+    """In every thread: the API's, the one of sign-in, the hub's and the listener's."""
+    body = {"conversation": str(conversation.pk), "message_body": "Hello"}
+    login = {"username": "alice", "password": PASSWORD}
+    export = "/api/users/me/export/"
+    with (
+        serving_in_thread() as server,
+        Follower(server, token_of(bob)) as follower,
+        httpx.Client(base_url=server.url, headers=token_of(alice)) as client,
+    ):
+        assert follower.next()["event"] == "ready"
+        for _ in range(3):
+            answers = [
+                client.post("/api/messages/", json=body).status_code,
+                client.get("/api/conversations/").status_code,
+                client.post("/api/auth/login/", json=login).status_code,
+                client.get(export).status_code,
+            ]
+            assert answers == [201, 200, 200, 200]
+            assert end_other_connections() >= 2  # of both pools
+        assert client.get("/readyz").status_code == 200
+        seqs = [follower.next()["message"]["seq"] for _ in range(3)]
+    assert seqs == [1, 2, 3]
+
+
+@committed
+@on_postgresql
+def test_the_hub_that_slept_wakes_with_another_connection(alice, conversation, caplog):
+    body = {"conversation": str(conversation.pk), "message_body": "Hello"}
+    with serving_in_thread() as server:
+        with Follower(server, token_of(alice)) as follower:
+            assert follower.next()["event"] == "ready"
+            wait_until(lambda: server.shell.hub and server.shell.hub.audience.people)
+        hub = server.shell.hub
+        hub._clock = lambda: time.monotonic() + IDLE_AFTER  # nobody has come for long
+        hub.ring()
+        wait_until(lambda: hub.position is None)
+        end_other_connections()
+        hub._clock = time.monotonic
+        with Follower(server, token_of(alice)) as follower:
+            assert follower.next()["event"] == "ready"
+            server.call(alice, "POST", "/api/messages/", body)
+            assert follower.next()["message"]["seq"] == 1
+    assert "The event hub waits" not in caplog.text
+
+
+@committed
+@on_postgresql
+def test_a_connection_used_just_now_is_tried_by_no_statement():
+    wrapper = connections["default"]
+    wrapper.ensure_connection()
+    pid, tried = wrapper.connection.info.backend_pid, []
+    for idle in (0, 4.9, 5.1):
+        wrapper._used_at = time.monotonic() - idle
+        close_old_connections()
+        [(pid_after, query)] = execute_apart(
+            f"SELECT pid, query FROM pg_stat_activity WHERE pid = {pid}"
+        )
+        tried.append(query == "SELECT 1")
+    assert tried == [False, False, True]
+    assert pid_after == wrapper.connection.info.backend_pid
+
+
+@committed
+@on_postgresql
+def test_a_connection_that_a_firewall_forgot_fails_within_seconds():
+    """While a statement waits, and while nothing is asked, respectively."""
+    connection.ensure_connection()
+    with socket.socket(fileno=os.dup(connection.connection.fileno())) as raw:
+        if raw.family == socket.AF_UNIX:
+            pytest.skip("no network between")
+        limits = [
+            raw.getsockopt(socket.IPPROTO_TCP, option)
+            for option in (
+                socket.TCP_USER_TIMEOUT,
+                socket.TCP_KEEPIDLE,
+                socket.TCP_KEEPINTVL,
+                socket.TCP_KEEPCNT,
+            )
+        ]
+    assert limits == [5000, 30, 10, 3]
+
+
 # --- The cache ------------------------------------------------------------------
 
 
@@ -163,6 +276,22 @@ def test_a_cache_emptied_between_two_steps_of_counting_fails_no_call(monkeypatch
 
     monkeypatch.setattr("chats.throttles.cache", Forgetful())
     assert count("a key", 60) == 0
+
+
+@pytest.mark.skipif(not project_settings.REDIS_URL, reason="a matter of Redis")
+def test_the_first_count_after_connections_to_the_cache_died_is_counted():
+    address = project_settings.REDIS_URL
+    assert count("key", 3600) == 1
+    with redis.Redis.from_url(address, client_name="other") as other:
+        here = other.client_info()
+        ended = [
+            other.client_kill_filter(_id=client["id"])
+            for client in other.client_list()
+            if client["db"] == str(here["db"]) and client["name"] != "other"
+        ]
+    assert ended
+    assert count("key", 3600) == 2
+    assert breaker.may_ask()
 
 
 @pytest.mark.django_db

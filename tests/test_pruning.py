@@ -145,7 +145,9 @@ def test_batch_deletes_whatever_the_times_are_up_to_its_end(alice, conversation)
     """Clocks of two nodes differ; ids are in order."""
     send(alice, conversation, 3)
     before = ids()
-    Event.objects.filter(pk=before[2]).update(created_at=timezone.now() - timedelta(40))
+    now = timezone.now()
+    for pk, days in zip(before, (40, -300, 40), strict=False):
+        Event.objects.filter(pk=pk).update(created_at=now - timedelta(days))
 
     end, count = prunable_through(timezone.now() - timedelta(30))
 

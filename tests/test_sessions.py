@@ -279,7 +279,7 @@ def test_sessions_of_the_suspended_and_the_deleted_are_gone(alice, bob):
     for user in (alice, bob):
         browser_of(user)
     deactivate_user(alice, actor=bob)
-    script_of(bob).delete(ME)
+    script_of(bob).delete(ME, {"current_password": PASSWORD})
     assert not UserSession.objects.exists()
 
 

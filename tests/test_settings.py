@@ -93,6 +93,7 @@ WRONG = [
     ("THROTTLE_CONVERSATIONS", "x", f"{RATE}; got 'x'"),
     ("MAX_JSON_DEPTH", "3", "a whole number from 4 to 200; got '3'"),
     ("MAX_TOKENS_PER_USER", "0", "a whole number from 1 to 10000; got '0'"),
+    ("TOKEN_MAX_DAYS", "0", "a whole number from 1 to 3650; got '0'"),
     ("MAX_SESSIONS_PER_USER", "0", "a whole number from 1 to 10000; got '0'"),
     ("MAX_STREAMS_PER_USER", "0", "a whole number from 1 to 100000; got '0'"),
     ("MAX_STREAMS", "0", "a whole number from 1 to 1000000; got '0'"),

@@ -10,7 +10,6 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from chats.models import AccessToken, Event, User
-from chats.models.sign_in import TOKEN_LIFETIME
 from tests.factories import PASSWORD
 
 TOKENS = "/api/auth/tokens/"
@@ -74,7 +73,7 @@ def test_token_is_made_by_password_and_lasts_a_year(anonymous, alice, name):
         "prefix": secret[:8],
         "token": secret,
         "created_at": stamp(now),
-        "expires_at": stamp(now + TOKEN_LIFETIME),
+        "expires_at": stamp(now + timedelta(days=365)),
         "last_used_at": None,
     }
     assert token.user == alice
@@ -93,6 +92,34 @@ def test_token_is_made_by_a_session(alice):
     assert response.status_code == 201
     assert response.json() == shown(token) | {"token": response.json()["token"]}
     assert (token.user, token.name, token.expires_at) == (alice, "phone", expires_at)
+
+
+def test_token_by_a_session_that_is_not_fresh_needs_the_password(alice):
+    """Or a session left open for a minute would be one that never ends."""
+    client = APIClient()
+    client.force_login(alice)
+    with time_machine.travel(timezone.now() + timedelta(minutes=16)):
+        missing = client.post(TOKENS, {"name": "x"})
+        wrong = client.post(TOKENS, {"name": "x", "current_password": "wrong"})
+        right = client.post(TOKENS, {"name": "x", "current_password": PASSWORD})
+    assert [answer.status_code for answer in (missing, wrong, right)] == [400, 400, 201]
+    assert missing.json() == {"current_password": ["Needed to make a token."]}
+    assert wrong.json() == {"current_password": ["Wrong password."]}
+    assert AccessToken.objects.get().user == alice
+
+
+def test_token_expires_within_a_year_at_the_latest(anonymous, alice, settings):
+    settings.TOKEN_MAX_DAYS = 30
+    with time_machine.travel(timezone.now(), tick=False):
+        latest = timezone.now() + timedelta(days=30)
+        bodies = [
+            BY_PASSWORD | {"expires_at": expires_at}
+            for expires_at in (stamp(latest), None, "2099-01-01T00:00:00Z")
+        ]
+        answers = [anonymous.post(TOKENS, body) for body in bodies]
+    assert [answer.status_code for answer in answers] == [201, 201, 400]
+    assert {answer.json()["expires_at"] for answer in answers[:2]} == {stamp(latest)}
+    assert answers[2].json() == {"expires_at": ["At most 30 days ahead."]}
 
 
 def test_token_by_password_is_the_password_owners_in_any_session(bob, alice):

@@ -7,6 +7,7 @@ from threading import Barrier
 from uuid import UUID
 
 import pytest
+import time_machine
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection
@@ -21,6 +22,7 @@ from chats.models import (
     Message,
     Participant,
     PastParticipant,
+    SignInAttempts,
     User,
 )
 from chats.models.users import ONLINE_FOR
@@ -29,10 +31,12 @@ from chats.services.messages import send_message
 from chats.services.users import (
     change_password,
     deactivate_user,
+    delete_user,
     reactivate_user,
     register_user,
     update_user,
 )
+from chats.sessions import SIGNED_IN_AT
 from tests.factories import PASSWORD, UserFactory, start
 
 NOBODY = "01900000-0000-7000-8000-000000000000"
@@ -53,7 +57,12 @@ SIGN_UP = {
     "last_name": "Jones",
 }
 CHANGES = {"first_name": "A", "last_name": "B", "email": "ab@example.org"}
-PROOF = {"current_password": PASSWORD}  # goes with a change of one's own e-mail
+PROOF = {"current_password": PASSWORD}  # that the account is the caller's
+UNPROVED = [
+    ({}, {"current_password": ["Needed to delete your account."]}),
+    ({"current_password": "wrong"}, {"current_password": ["Wrong password."]}),
+    ({"current_password": None}, {"current_password": ["This field may not be null."]}),
+]
 
 
 def stamp(time: datetime | None) -> str | None:
@@ -110,10 +119,17 @@ def at_once(*calls: Callable) -> list:
         return list(pool.map(run, calls))
 
 
-def signed_in(person: User) -> APIClient:
-    """Return a client with a real session."""
+def signed_in(person: User, at: str = "now") -> APIClient:
+    """Return a client with a real session; of 15 minutes ago, or from before sessions
+    noted when they began, if ``at`` says so."""
     client = APIClient()
     client.force_login(person)
+    if at != "now":
+        session = client.session
+        began = session.pop(SIGNED_IN_AT)
+        if at == "old session":
+            session[SIGNED_IN_AT] = began - 15 * 60
+        session.save()
     return client
 
 
@@ -771,6 +787,60 @@ def test_user_delete_ends_sessions_and_tokens(alice):
     assert APIClient().post("/api/auth/login/", credentials).status_code == 401
 
 
+@pytest.mark.parametrize("url", ["/api/users/me/", None])
+@pytest.mark.parametrize("by", ["token", "old session", "session of no date"])
+@pytest.mark.parametrize(("proof", "errors"), UNPROVED)
+def test_user_delete_of_oneself_needs_the_password(alice, by, proof, errors, url):
+    """Or a leaked token, or a session left open, could end the account for good."""
+    client = with_token(alice) if by == "token" else signed_in(alice, at=by)
+    response = client.delete(url or url_of(alice), proof)
+    assert (response.status_code, response.json()) == (400, errors)
+    assert User.objects.get().deleted_at is None
+    failed = SignInAttempts.objects.filter(attempts=1).count()
+    assert failed == (3 if proof == {"current_password": "wrong"} else 0)
+
+    response = client.delete(url or url_of(alice), PROOF)
+    assert response.status_code == 204
+
+
+def test_user_delete_of_a_role_admin_by_themselves_needs_the_password(as_admin, admin):
+    assert as_admin.delete(url_of(admin)).status_code == 400
+    assert User.objects.get().deleted_at is None
+
+
+def test_user_delete_right_after_signing_in_needs_no_password(alice):
+    client = signed_in(alice, at="old session")
+    client.force_login(alice)  # again, in the same session
+    response = client.delete("/api/users/me/", {"current_password": "wrong"})
+    assert response.json() == {"current_password": ["Wrong password."]}
+    assert client.delete("/api/users/me/").status_code == 204
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(899, 204), (901, 400), (-90, 400)])
+def test_user_delete_needs_no_password_for_15_minutes(alice, seconds, status):
+    client = signed_in(alice)
+    with time_machine.travel(timezone.now() + timedelta(seconds=seconds)):
+        assert client.delete("/api/users/me/").status_code == status
+
+
+def test_user_delete_guesses_are_limited(alice):
+    client = with_token(alice)
+    wrong = {"current_password": "wrong"}
+    answers = [client.delete("/api/users/me/", wrong) for _ in range(6)]
+    assert [answer.status_code for answer in answers] == [400] * 5 + [429]
+    assert client.delete("/api/users/me/", PROOF).status_code == 429
+
+
+def test_own_account_is_not_deleted_once_the_password_is_another(alice):
+    proved = User.objects.get(pk=alice.pk)
+    change_password(alice, "quiet-Meadow-42", actor=alice)
+
+    with pytest.raises(SignedOut):
+        delete_user(proved, actor=proved)
+
+    assert User.objects.get().deleted_at is None
+
+
 def test_user_delete_by_a_role_admin(as_admin, as_bob, alice):
     assert as_admin.delete(url_of(alice)).status_code == 204
     assert as_bob.get(url_of(alice)).json() == NOT_FOUND
@@ -781,7 +851,7 @@ def test_user_delete_by_a_role_admin(as_admin, as_bob, alice):
 
 
 def test_user_delete_frees_the_username_and_email(as_alice, anonymous, alice):
-    as_alice.delete("/api/users/me/")
+    as_alice.delete("/api/users/me/", PROOF)
     again = SIGN_UP | {"username": "alice", "email": "alice@example.org"}
     assert anonymous.post("/api/users/", again).status_code == 201
 
@@ -789,7 +859,7 @@ def test_user_delete_frees_the_username_and_email(as_alice, anonymous, alice):
 def test_user_delete_takes_the_name_out_of_the_staffs_log(as_alice, alice, bob, admin):
     for person in (alice, bob):
         LogEntry.objects.log_actions(admin.pk, [person], CHANGE, "Changed.")
-    as_alice.delete("/api/users/me/")
+    as_alice.delete("/api/users/me/", PROOF)
     names = LogEntry.objects.values_list("object_id", "object_repr")
     assert dict(names) == {str(alice.pk): "Deleted user", str(bob.pk): "bob"}
 
@@ -798,7 +868,7 @@ def test_user_delete_keeps_the_messages_from_deleted_user(
     as_alice, as_bob, alice, conversation
 ):
     message, _ = send_message(alice, conversation.pk, message_body="Hello")
-    as_alice.delete("/api/users/me/")
+    as_alice.delete("/api/users/me/", PROOF)
     body = as_bob.get(f"/api/messages/{message.pk}/").json()
     assert body["message_body"] == "Hello"
     assert body["sender"] == {
@@ -819,7 +889,7 @@ def test_user_delete_leaves_every_conversation_and_passes_ownership_on(
     add_participant(alice, own.pk, user_id=mallory.pk)
     others = start(bob, alice)
     alone = start(alice)
-    as_alice.delete("/api/users/me/")
+    as_alice.delete("/api/users/me/", PROOF)
     assert set(
         Conversation.objects.values_list("pk", "owner_id", "participant_count")
     ) == {(own.pk, bob.pk, 2), (others.pk, bob.pk, 1), (alone.pk, None, 0)}
@@ -834,7 +904,7 @@ def test_user_delete_is_announced_in_commit_order_and_remembered(
     first, second = sorted([conversation.pk, start(bob, alice).pk])
     began = dict(Event.objects.values_list("conversation_id", "event_id"))
     last_id = max(began.values())
-    as_alice.delete("/api/users/me/")
+    as_alice.delete("/api/users/me/", PROOF)
     events = Event.objects.filter(event_id__gt=last_id)
     assert list(
         events.values_list("type", "conversation_id", "user_id", "actor_id")
@@ -864,7 +934,7 @@ def test_user_delete_by_an_admin_names_the_admin_as_actor(
 
 
 def test_user_delete_takes_as_many_queries_for_one_conversation_as_for_three(
-    bob, client_of, django_assert_num_queries
+    bob, django_assert_num_queries
 ):
     ContentType.objects.get_for_model(User)  # the process remembers it
     for count in (1, 3):
@@ -873,8 +943,9 @@ def test_user_delete_takes_as_many_queries_for_one_conversation_as_for_three(
             start(bob, person)
         # Before several events, PostgreSQL locks the log by a statement of its own.
         lock = 1 if count > 1 and connection.vendor == "postgresql" else 0
-        with django_assert_num_queries(19 + lock):
-            client_of(person).delete("/api/users/me/")
+        client = signed_in(person)
+        with django_assert_num_queries(21 + lock):
+            client.delete("/api/users/me/")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -882,7 +953,7 @@ def test_user_delete_takes_as_many_queries_for_one_conversation_as_for_three(
 def test_user_deleted_while_being_added_is_nowhere_a_participant(alice, bob):
     conversations = [start(bob) for _ in range(3)]
     answers = at_once(
-        lambda: with_token(alice).delete("/api/users/me/").status_code,
+        lambda: with_token(alice).delete("/api/users/me/", PROOF).status_code,
         *(
             lambda pk=conversation.pk: (
                 with_token(bob)

@@ -53,8 +53,8 @@ def activity_for(staff: User) -> dict[str, Any]:
 
 def _facts(sees: dict[str, bool], now: datetime) -> Iterator[Fact]:
     if sees["user"]:
-        yield Fact("People here now", _seen_since(now - ONLINE_FOR), "last minute")
-        yield Fact("People in a day", _seen_since(now - DAY), "last 24 hours")
+        yield Fact("People here now", _seen_within(ONLINE_FOR), "last minute")
+        yield Fact("People in a day", _seen_within(DAY), "last 24 hours")
     if sees["event"]:
         streams = metrics.open_streams.collect()[0].samples[0].value
         yield Fact("Open streams", f"{streams:,.0f}", "of this process")
@@ -63,8 +63,8 @@ def _facts(sees: dict[str, bool], now: datetime) -> Iterator[Fact]:
         yield _failed_sign_ins(now)
 
 
-def _seen_since(moment: datetime) -> str:
-    people = User.objects.filter(last_seen_at__gte=moment)
+def _seen_within(span: timedelta) -> str:
+    people = User.objects.seen_within(span)
     return _bounded(people.order_by().values("pk")[: MOST_COUNTED + 1].count())
 
 

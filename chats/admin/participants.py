@@ -10,6 +10,7 @@ from chats.admin.base import ReadOnly, StaffAdmin
 from chats.admin.filters import LinkedFilter
 from chats.admin.links import link_to_conversation, link_to_list
 from chats.admin.lists import MOST_LISTED, SearchedChangeList
+from chats.admin.messages import may_read
 from chats.admin.widgets import PicksPeople
 from chats.models import Participant, User
 from chats.models.users import NAMES, any_contains
@@ -120,6 +121,10 @@ class ParticipantInline(PicksPeople, admin.TabularInline):
     readonly_fields = ("joined_at", "last_read_seq")
     autocomplete_fields = ("user",)
     extra = 0
+
+    def has_add_permission(self, request, obj):
+        """Whoever is added reads all that was written: by the API, the staff too."""
+        return super().has_add_permission(request, obj) and may_read(request.user)
 
     def has_change_permission(self, request, obj=None):
         return False

@@ -7,15 +7,18 @@ from functools import partial
 from django.contrib import admin, messages
 from django.contrib.auth import admin as auth_admin
 from django.db.models import Q, QuerySet, prefetch_related_objects
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html_join
 
 from chats.admin.base import StaffAdmin
 from chats.admin.exports import ExportsLists
+from chats.admin.filters import as_uuid
 from chats.admin.groups import given_to
 from chats.admin.hours import hours_of_person
 from chats.admin.links import link_to_list
 from chats.admin.lists import MOST_LISTED, SearchedChangeList
+from chats.admin.messages import may_read
 from chats.admin.user_forms import AddUserForm, EditUserForm, UserPasswordForm
 from chats.models import (
     AccessToken,
@@ -58,6 +61,15 @@ def may_change(staff: User, person: User) -> bool:
         return False
     has_powers = person.is_staff or person.is_superuser or person.is_role_admin
     return staff.is_superuser or staff == person or not has_powers
+
+
+def may_set_sign_in(staff: User, person: User) -> bool:
+    """Whether one of the staff may set the password or the e-mail of a person here.
+
+    Whoever can is able to sign in as them, and so to read what was written to them.
+    One's own take the present password, which is not asked here.
+    """
+    return staff != person and may_read(staff)
 
 
 @admin.register(User)
@@ -166,11 +178,17 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
 
     def get_readonly_fields(self, request, obj=None):
         fields = super().get_readonly_fields(request, obj)
+        if obj and not may_set_sign_in(request.user, obj):
+            fields = (*fields, "email")
         return fields if request.user.is_superuser else (*fields, *POWERS)
 
     def has_change_permission(self, request, obj=None):
         allowed = super().has_change_permission(request, obj)
         return allowed and (obj is None or may_change(request.user, obj))
+
+    def has_password_permission(self, request, obj=None):
+        allowed = self.has_change_permission(request, obj)
+        return allowed and (obj is None or may_set_sign_in(request.user, obj))
 
     def has_delete_permission(self, request, obj=None):
         """Nobody deletes themselves here: they would lock themselves out."""
@@ -238,8 +256,14 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
         )
 
     def user_change_password(self, request, id, form_url=""):  # noqa: A002
-        """Hand the form who sets the password; Django's view makes it without."""
+        """Hand the form who sets the password; Django's view makes it without.
+
+        One's own is set where the present one is asked for.
+        """
+        if as_uuid(id) == request.user.pk:
+            return redirect("admin:password_change")
         page = copy(self)
+        page.has_change_permission = self.has_password_permission
         page.change_password_form = partial(UserPasswordForm, actor=request.user)
         view = super(UserAdmin, page).user_change_password
         return view(request, id, form_url)

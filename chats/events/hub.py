@@ -13,7 +13,12 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    close_old_connections,
+    connection,
+)
 from django.db.models import BigIntegerField, QuerySet
 
 from chats import doorbell, metrics
@@ -116,6 +121,8 @@ class Hub:
             self._rung.wait(self._patience())
             was_rung = self._rung.is_set()
             self._rung.clear()
+            if self.position is None:  # it may have slept for long
+                close_old_connections()
             try:
                 self.turn(was_rung=was_rung)
             except (DatabaseError, InterfaceError) as error:

@@ -12,6 +12,7 @@ from uuid import UUID
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
+from chats.clocks import SKEW
 from chats.events.people import Audience, Subscription
 from chats.events.rendering import frame
 from chats.models import AccessToken, Participant, User, UserSession
@@ -74,10 +75,10 @@ def refresh(user_ids: Iterable[UUID]) -> None:
     noted now, since others write, is noted at a later look.
     """
     now = timezone.now()
-    stale = now - timedelta(seconds=REFRESH_EVERY)
+    recent = (now - timedelta(seconds=REFRESH_EVERY), now + SKEW)
     for chunk in chunks(user_ids):
         people = User.objects.active().filter(pk__in=chunk)
-        people = people.exclude(last_seen_at__gte=stale)
+        people = people.exclude(last_seen_at__range=recent)
         if ids := list(people.order_by().values_list("pk", flat=True)):
             with suppress(OperationalError), _impatience(), transaction.atomic():
                 _note_seen(ids, now)

@@ -5,6 +5,8 @@ from datetime import datetime
 from django.db import models
 from django.utils import timezone
 
+from chats.clocks import SKEW
+
 MAX_DETAILS = 500
 
 
@@ -12,9 +14,16 @@ class AuditEntryQuerySet(models.QuerySet):
     """Sets of entries."""
 
     def prune_batch(self, before: datetime, size: int) -> int:
-        """Delete up to ``size`` entries older than ``before``; return how many."""
-        oldest = self.filter(created_at__lt=before).order_by("created_at")
-        ids = list(oldest.values_list("pk", flat=True)[:size])
+        """Delete up to ``size`` entries older than ``before``; return how many.
+
+        An entry that a wrong clock dated long ago is as old as those around it.
+        """
+        possible = (before, timezone.now() + SKEW)
+        younger = self.filter(created_at__range=possible).order_by("pk").first()
+        old = self.filter(created_at__lt=before)
+        if younger:
+            old = self.filter(pk__lt=younger.pk)
+        ids = list(old.order_by("created_at").values_list("pk", flat=True)[:size])
         return self.filter(pk__in=ids).delete()[0]
 
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from django.db import OperationalError, models
 from django.utils import timezone
 
+from chats.clocks import is_recent
 from chats.models.brief import brief_transaction
 from chats.models.sign_in import LAST_USED_PRECISION, digest_of
 from chats.models.users import User
@@ -113,7 +114,7 @@ class UserSession(models.Model):
         No reason to fail a call: what cannot be written now, a later call writes.
         """
         now = timezone.now()
-        if self.last_used_at > now - LAST_USED_PRECISION:
+        if is_recent(self.last_used_at, LAST_USED_PRECISION, now):
             return
         self.last_used_at, self.address = now, address
         own = type(self).objects.filter(pk=self.pk)

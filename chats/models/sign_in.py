@@ -5,16 +5,17 @@ import secrets
 from contextlib import suppress
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import OperationalError, models
 from django.utils import timezone
 
+from chats.clocks import is_recent
 from chats.models.brief import brief_transaction
 from chats.models.users import User
 from chats.prepared import Param, Prepared
 from chats.uuids import uuid7
 
 PREFIX_LENGTH = 8
-TOKEN_LIFETIME = timedelta(days=365)
 LAST_USED_PRECISION = timedelta(minutes=1)  # written at most this often
 
 
@@ -46,14 +47,18 @@ class AccessTokenQuerySet(models.QuerySet):
     def issue(
         self, user: User, name: str, expires_at: datetime | None
     ) -> tuple["AccessToken", str]:
-        """Create a token; return it with the secret, which is not kept."""
+        """Create a token; return it with the secret, which is not kept.
+
+        Without ``expires_at`` it lives as long as a token may.
+        """
+        longest = timezone.now() + timedelta(days=settings.TOKEN_MAX_DAYS)
         secret = secrets.token_urlsafe(32)
         token = self.create(
             user=user,
             name=name,
             prefix=secret[:PREFIX_LENGTH],
             digest=digest_of(secret),
-            expires_at=expires_at or timezone.now() + TOKEN_LIFETIME,
+            expires_at=expires_at or longest,
         )
         return token, secret
 
@@ -93,8 +98,8 @@ class AccessToken(models.Model):
 
         No reason to fail a call, nor to hold it up, as ``User.mark_seen`` is none.
         """
-        now = timezone.now()
-        if self.last_used_at and self.last_used_at >= now - LAST_USED_PRECISION:
+        now, used_at = timezone.now(), self.last_used_at
+        if used_at and is_recent(used_at, LAST_USED_PRECISION, now):
             return
         with suppress(OperationalError), brief_transaction():
             own = type(self).objects.filter(pk=self.pk)

@@ -14,6 +14,7 @@ from django.db.models.lookups import Exact
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
+from chats.clocks import SKEW, is_recent
 from chats.models.audit import AuditEntry
 from chats.models.brief import brief_transaction
 from chats.uuids import uuid7
@@ -52,11 +53,18 @@ class UserQuerySet(models.QuerySet):
         return self if user.is_role_admin else self.active()
 
     def online(self) -> "UserQuerySet":
-        return self.filter(last_seen_at__gte=timezone.now() - ONLINE_FOR)
+        return self.seen_within(ONLINE_FOR)
 
     def offline(self) -> "UserQuerySet":
-        since = timezone.now() - ONLINE_FOR
-        return self.filter(Q(last_seen_at__lt=since) | Q(last_seen_at=None))
+        now = timezone.now()
+        earlier = Q(last_seen_at__lt=now - ONLINE_FOR)
+        never = Q(last_seen_at=None) | Q(last_seen_at__gt=now + SKEW)
+        return self.filter(earlier | never)
+
+    def seen_within(self, span: timedelta) -> "UserQuerySet":
+        """Those last seen at most ``span`` ago; as ``is_recent`` of one time."""
+        now = timezone.now()
+        return self.filter(last_seen_at__range=(now - span, now + SKEW))
 
     def named(self, identifier: str) -> "UserQuerySet":
         """The one with this username or e-mail, without regard to case."""
@@ -186,11 +194,14 @@ class User(AbstractUser):
     def mark_seen(self) -> None:
         """Note that the person is here, at most twice a minute.
 
+        A time in the future, by a clock that was wrong, is written over.
+
         A presence mark is no reason to fail a call: what cannot be written now, the
         database being busy, is written by a later call.
         """
         now = timezone.now()
-        if self.last_seen_at and self.last_seen_at > now - SEEN_PRECISION:
+        seen_at = self.last_seen_at
+        if seen_at and is_recent(seen_at, SEEN_PRECISION, now):
             return
         self.last_seen_at = now
         with suppress(OperationalError), brief_transaction():
@@ -217,4 +228,6 @@ class User(AbstractUser):
 
 def is_online(last_seen_at) -> bool:
     """Tell whether somebody last seen at this time (or never: None) is online."""
-    return last_seen_at is not None and last_seen_at >= timezone.now() - ONLINE_FOR
+    if last_seen_at is None:
+        return False
+    return is_recent(last_seen_at, ONLINE_FOR, timezone.now())

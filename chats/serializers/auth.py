@@ -1,5 +1,8 @@
 """Signing in, passwords, access tokens."""
 
+from datetime import datetime, timedelta
+
+from django.conf import settings
 from django.contrib.auth.tokens import default_token_generator
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.utils import timezone
@@ -10,6 +13,7 @@ from rest_framework import serializers
 from chats.models import AccessToken, User
 from chats.serializers import examples
 from chats.serializers.examples import shown_as
+from chats.serializers.proof import CurrentPasswordField
 from chats.serializers.users import require_password
 
 
@@ -116,18 +120,34 @@ class NewTokenSerializer(TokenSerializer):
 
 @shown_as(examples.ISSUE_TOKEN, component_name="IssueAccessToken")
 class IssueTokenSerializer(serializers.ModelSerializer):
-    """A token to make: by session, or by username (or e-mail) and password."""
+    """A token to make: by session, or by username (or e-mail) and password.
+
+    A session gives `current_password`, unless it has signed in within the last 15
+    minutes.
+    """
 
     username = serializers.CharField(required=False, max_length=254)
     email = serializers.CharField(required=False, max_length=254)
     password = PasswordField(required=False)
+    current_password = CurrentPasswordField(
+        help_text="By session; not needed within 15 minutes of its sign-in."
+    )
     expires_at = serializers.DateTimeField(
-        required=False, allow_null=True, help_text="In a year, if not given."
+        required=False,
+        allow_null=True,
+        help_text="In `TOKEN_MAX_DAYS` days, if not given; no later.",
     )
 
     class Meta:
         model = AccessToken
-        fields = ("name", "expires_at", "username", "email", "password")
+        fields = (
+            "name",
+            "expires_at",
+            "username",
+            "email",
+            "password",
+            "current_password",
+        )
 
     def validate(self, attrs: dict) -> dict:
         """A password needs a name and a name a password; neither: the session's."""
@@ -139,7 +159,12 @@ class IssueTokenSerializer(serializers.ModelSerializer):
             )
         return attrs
 
-    def validate_expires_at(self, value):
-        if value is not None and value <= timezone.now():
+    def validate_expires_at(self, value: datetime | None) -> datetime | None:
+        now = timezone.now()
+        if value is not None and value <= now:
             raise serializers.ValidationError("Must be in the future.")
+        if value is not None and value > now + timedelta(days=settings.TOKEN_MAX_DAYS):
+            raise serializers.ValidationError(
+                f"At most {settings.TOKEN_MAX_DAYS} days ahead."
+            )
         return value

@@ -20,6 +20,7 @@ SIGN_UP = {
 }
 LOGIN = {"username": "nina", "password": "quiet-Meadow-42"}
 ISSUE_TOKEN = {**LOGIN, "name": "laptop"}
+PROOF = {"current_password": "quiet-Meadow-42"}
 START = {"participant_ids": [OMAR_ID], "title": "Picnic"}
 SEND = {
     "conversation": PICNIC_ID,

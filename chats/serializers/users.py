@@ -7,12 +7,12 @@ from django.core.exceptions import ValidationError as DjangoValidationError
 from rest_framework import exceptions, serializers
 
 from chats import rows
-from chats.addresses import client_network
 from chats.models import User
 from chats.models.users import validate_no_at_sign
 from chats.serializers import examples
 from chats.serializers.examples import shown_as
-from chats.services import sign_in, users
+from chats.serializers.proof import CurrentPasswordField, require_proof
+from chats.services import users
 
 PUBLIC_FIELDS = (
     "user_id",
@@ -150,12 +150,8 @@ class AccountSerializer(serializers.ModelSerializer):
     username = UsernameField(required=False)
     email = EmailField(max_length=254)
     password = serializers.CharField(required=False, write_only=True)
-    current_password = serializers.CharField(
-        required=False,
-        write_only=True,
-        max_length=128,
-        trim_whitespace=False,
-        help_text="Needed to change one's own e-mail.",
+    current_password = CurrentPasswordField(
+        help_text="Needed to change one's own e-mail."
     )
 
     class Meta:
@@ -205,14 +201,7 @@ class AccountSerializer(serializers.ModelSerializer):
             del attrs["email"]
         if "email" not in attrs:
             return attrs
-        if password is None:
-            raise serializers.ValidationError(
-                {"current_password": ["Needed to change your e-mail."]}, code="required"
-            )
-        network = client_network(request)
-        sign_in.confirm_password(
-            request.user, password, network, field="current_password"
-        )
+        require_proof(request, password, purpose="change your e-mail", always=True)
         return attrs
 
     def update(self, instance: User, validated_data: dict[str, Any]) -> User:

@@ -145,8 +145,8 @@ def add_as_staff(
 ) -> Conversation:
     """Add a person on behalf of the staff, who need not take part.
 
-    The caller has checked that the actor is allowed to. Raises ChatError as
-    ``add_participant`` does.
+    The caller has checked that the actor is allowed to. Who adds themselves is recorded
+    as a reader of all there is. Raises ChatError as ``add_participant`` does.
     """
     person = next(iter(_locked_people([user_id])), None)
     conversation = Conversation.objects.locked_for_staff(conversation.pk)
@@ -155,6 +155,9 @@ def add_as_staff(
     if not conversation.participations.filter(user=person).exists():
         _require_room(conversation.participant_count + 1, field="user_id")
         _record(Action.PARTICIPANT_ADDED, conversation, actor, user_id)
+        if user_id == actor.pk and conversation.last_seq:
+            details = f"seq 1-{conversation.last_seq}"
+            _record(Action.MESSAGES_READ, conversation, actor, details=details)
         _admit(conversation, person, actor)
     return conversation
 

@@ -3,17 +3,26 @@
 from datetime import datetime
 
 from django.db import transaction
+from django.utils import timezone
 
+from chats.clocks import SKEW
 from chats.models import Event, EventLog, PastParticipant
 
 
 def prunable_through(before: datetime) -> tuple[int, int]:
     """Return the id of the last event older than ``before``, and how many go.
 
-    Ids are in commit order and times nearly so: everything up to that id goes.
+    Ids are in commit order and times nearly so: everything before the first event that
+    is certainly younger goes. So an event that a wrong clock dated long ago takes no
+    younger ones with it, and one dated in the future keeps no older ones.
     """
-    old = Event.objects.filter(created_at__lt=before).order_by("-event_id")
-    end = old.values_list("event_id", flat=True).first() or EventLog.pruned_through()
+    in_order = Event.objects.order_by("event_id").values_list("event_id", flat=True)
+    possible = (before, timezone.now() + SKEW)
+    younger = in_order.filter(created_at__range=possible).first()
+    old = in_order.filter(created_at__lt=before)
+    if younger:
+        old = in_order.filter(event_id__lt=younger)
+    end = old.last() or EventLog.pruned_through()
     return end, Event.objects.filter(event_id__lte=end).count()
 
 

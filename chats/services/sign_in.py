@@ -7,6 +7,7 @@ from django.contrib.auth.hashers import check_password
 from django.db import transaction
 from django.utils import timezone
 
+from chats.clocks import SKEW
 from chats.exceptions import ChatError, TooManyAttempts
 from chats.models import AccessToken, AuditEntry, SignInAttempts, User
 from chats.services.audit import record
@@ -127,8 +128,10 @@ def _remember(account: str, address: str) -> None:
 
 
 def _is_remembered(account: str, address: str) -> bool:
+    now = timezone.now()
     note = SignInAttempts.objects.filter(key=_key("remembered", account, address))
-    return note.filter(window_ends_at__gt=timezone.now()).exists()
+    possible = (now, now + REMEMBERED + SKEW)
+    return note.filter(window_ends_at__range=possible).exists()
 
 
 def _refusal(counter: SignInAttempts) -> TooManyAttempts:
@@ -145,7 +148,11 @@ def _key(*parts: str) -> str:
 
 
 def _locked_counter(key: str) -> SignInAttempts:
-    """Return the counter, locked until the commit, its window begun anew if over."""
+    """Return the counter, locked until the commit, its window begun anew if over.
+
+    So is a window that ends later than any can: a clock was wrong when it began, and
+    it would keep somebody out for as long as that clock was ahead.
+    """
     now = timezone.now()
     SignInAttempts.objects.bulk_create(
         [SignInAttempts(key=key, window_ends_at=now + WINDOW)], ignore_conflicts=True
@@ -153,6 +160,6 @@ def _locked_counter(key: str) -> SignInAttempts:
     counter = SignInAttempts.objects.select_for_update().filter(key=key).first()
     if counter is None:  # its window was over, and it was pruned just now
         return _locked_counter(key)
-    if counter.window_ends_at <= now:
+    if not now < counter.window_ends_at <= now + WINDOW + SKEW:
         counter.attempts, counter.window_ends_at = 0, now + WINDOW
     return counter

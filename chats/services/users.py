@@ -87,7 +87,7 @@ def _record_changes(user: User, before: dict, after: dict, actor: User) -> None:
         _record(Action.USER_CHANGED, user, actor, ", ".join(rest))
 
 
-def _record(action: Action, user: User, actor: User, details: str = "") -> None:
+def _record(action: Action, user: User, actor: User | None, details: str = "") -> None:
     record(action, actor=actor, user_id=user.pk, details=details)
 
 
@@ -104,9 +104,12 @@ def _taken(error: IntegrityError) -> Exception:
     return error
 
 
-def change_password(user: User, new_password: str | None, *, actor: User) -> None:
+def change_password(
+    user: User, new_password: str | None, *, actor: User | None
+) -> None:
     """Set the password; every session and token of the person ends.
 
+    ``actor`` is None for the operator at the command line.
     A view that wants to keep its own session calls ``update_session_auth_hash``.
     Raises NotFound for a person deleted meanwhile, SignedOut where they changed their
     own and it was another one meanwhile than the one they proved.
@@ -118,7 +121,7 @@ def change_password(user: User, new_password: str | None, *, actor: User) -> Non
         present = row.first()
         if present is None:
             raise NotFound
-        if actor.pk == user.pk and present != proven:
+        if actor and actor.pk == user.pk and present != proven:
             raise SignedOut("Sign in again.")
         user.save(update_fields=["password", "updated_at"])
         end_everything(user)
@@ -199,10 +202,14 @@ def delete_user(user: User, *, actor: User) -> None:
 
     Ownership passes on; messages stay, from "Deleted user". The person's row is
     locked first, so nobody can add them anywhere meanwhile. Again is harmless.
+    Raises SignedOut for somebody who deletes themselves, where the password is no
+    longer the one that ``actor`` was read with, and has proved.
     """
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if user.deleted_at is not None:
         return
+    if actor.pk == user.pk and actor.password != user.password:
+        raise SignedOut("Sign in again.")
     participations = Participant.objects.filter(user=user)
     conversations = list(
         Conversation.objects.filter(pk__in=participations.values("conversation_id"))

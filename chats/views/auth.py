@@ -28,6 +28,7 @@ from chats.serializers.auth import (
     PasswordResetSerializer,
     TokenSerializer,
 )
+from chats.serializers.proof import require_proof
 from chats.serializers.users import UserSerializer
 from chats.services import sign_in, users
 from chats.throttles import count
@@ -201,4 +202,6 @@ class TokenViewSet(
         if "password" in fields:
             identifier = fields["identifier"]
             return person_by_password(request, identifier, fields["password"])
+        proof = fields.get("current_password")
+        require_proof(request, proof, purpose="make a token")
         return request.user

@@ -11,6 +11,7 @@ from chats.filters import UserFilter
 from chats.models import User
 from chats.permissions import CanManageAccount, CanRegister
 from chats.schema import Error
+from chats.serializers.proof import ProofSerializer, require_proof
 from chats.serializers.users import AccountSerializer, SignUpSerializer, UserSerializer
 from chats.services import users
 from chats.throttles import SignUpThrottle
@@ -78,9 +79,20 @@ class UserViewSet(ChatsViewSet):
         """Change an account."""
         return self._update(request, partial=True)
 
+    @extend_schema(request=ProofSerializer, responses={204: None})
     def destroy(self, request: Request, user_id: str) -> Response:
-        """Delete an account: leave every conversation, anonymise the person."""
-        users.delete_user(self.get_object(), actor=request.user)
+        """Delete an account: leave every conversation, anonymise the person.
+
+        One's own takes `current_password`, unless the session has signed in within the
+        last 15 minutes. Role-admins delete others' without.
+        """
+        user = self.get_object()
+        if user == request.user:
+            serializer = ProofSerializer(data=request.data)
+            serializer.is_valid(raise_exception=True)
+            proof = serializer.validated_data.get("current_password")
+            require_proof(request, proof, purpose="delete your account")
+        users.delete_user(user, actor=request.user)
         return Response(status=204)
 
     @action(detail=False)
@@ -100,10 +112,14 @@ class UserViewSet(ChatsViewSet):
         """Change my account."""
         return self._mine(self.partial_update)
 
-    @extend_schema(responses={204: None})
+    @extend_schema(request=ProofSerializer, responses={204: None})
     @me.mapping.delete
     def delete_me(self, request: Request) -> Response:
-        """Delete my account: leave every conversation, anonymise the person."""
+        """Delete my account: leave every conversation, anonymise the person.
+
+        Takes `current_password`, unless the session has signed in within the last 15
+        minutes.
+        """
         return self._mine(self.destroy)
 
     def _mine(self, handler) -> Response:
