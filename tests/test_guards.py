@@ -35,6 +35,7 @@ NOBODY = "01900000-0000-7000-8000-000000000000"
 # package from itself. docs/architecture.md says what is in them.
 LEVELS = {
     "exceptions": 0,
+    "text": 0,
     "uuids": 0,
     "doorbell": 0,
     "addresses": 0,

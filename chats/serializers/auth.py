@@ -10,6 +10,7 @@ from rest_framework import serializers
 from chats.models import AccessToken, User
 from chats.serializers import examples
 from chats.serializers.examples import shown_as
+from chats.serializers.fields import EmailField, LinesSerializer
 from chats.serializers.users import require_password
 
 
@@ -58,7 +59,7 @@ class PasswordChangeSerializer(serializers.Serializer):
 class PasswordResetSerializer(serializers.Serializer):
     """Whose password was forgotten."""
 
-    email = serializers.EmailField(max_length=254)
+    email = EmailField()
 
 
 class PasswordResetConfirmSerializer(serializers.Serializer):
@@ -115,7 +116,7 @@ class NewTokenSerializer(TokenSerializer):
 
 
 @shown_as(examples.ISSUE_TOKEN, component_name="IssueAccessToken")
-class IssueTokenSerializer(serializers.ModelSerializer):
+class IssueTokenSerializer(LinesSerializer):
     """A token to make: by session, or by username (or e-mail) and password."""
 
     username = serializers.CharField(required=False, max_length=254)
