@@ -15,7 +15,8 @@ class UsernameOrEmailBackend(ModelBackend):
     """Django's backend, for either identifier, with guessing limited.
 
     Every way in passes here: API, tokens, admin, browsable API. An unknown
-    identifier costs the same password hash as a known one, and counts the same.
+    identifier costs the same password hash as a known one, and counts the same. What
+    is counted is the identifier, so the limit tells nothing of whose it is.
     Raises TooManyAttempts when the allowance is used up.
     """
 
@@ -29,16 +30,15 @@ class UsernameOrEmailBackend(ModelBackend):
         if not username or password is None or "\0" in username:
             return None
         known = User.objects.named(username).first()
-        account = str(known.pk) if known else username.lower()
         address = client_network(request) if request else ""
-        sign_in.reserve_attempt(account, address)
+        sign_in.reserve_attempt(username, address)
         user = known or User()
         if not known:
             user.set_password(password)  # takes the time a check would
             return None
         if not user.check_password(password) or not user.is_active:
             return None
-        sign_in.forgive_attempts(account, address)
+        sign_in.forgive_attempts(username, address)
         return user
 
 

@@ -36,6 +36,7 @@ NOBODY = "01900000-0000-7000-8000-000000000000"
 LEVELS = {
     "exceptions": 0,
     "clocks": 0,
+    "text": 0,
     "uuids": 0,
     "doorbell": 0,
     "addresses": 0,

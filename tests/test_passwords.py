@@ -52,6 +52,19 @@ def with_token(person: User) -> APIClient:
     return client
 
 
+LETTER = """Hello,
+
+somebody, probably you, asked to reset the password of the account with this e-mail
+address.
+
+To choose a new one, open
+
+    LINK
+
+If it was not you, do nothing: your password stays as it is.
+"""
+
+
 def log_in(password: str) -> int:
     body = {"username": "alice", "password": password}
     return APIClient().post("/api/auth/login/", body).status_code
@@ -173,6 +186,25 @@ def test_password_reset_sends_a_letter_that_sets_the_password(
     assert letter.from_email == project_settings.DEFAULT_FROM_EMAIL
     assert anonymous.post(CONFIRM, fields).status_code == 204
     assert log_in(NEW) == 200
+
+
+def test_password_reset_letter_has_nothing_that_the_person_wrote(
+    anonymous, alice, letters, settings
+):
+    """Nobody has proved the address: names would be a stranger's words to it."""
+    settings.PASSWORD_RESET_URL = "https://app.example/reset?uid={uid}&token={token}"
+    User.objects.update(
+        username="evil.example",
+        first_name="You won!\nSee https://evil.example",
+        last_name="evil.example",
+        phone_number="+1 202 555 0100",
+    )
+    anonymous.post(RESET, {"email": alice.email})
+    [letter] = letters()
+    [link] = re.findall(r"https?://\S+", letter.body)
+    assert link.startswith("https://app.example/reset?uid=")
+    assert letter.body.strip() == LETTER.strip().replace("LINK", link)
+    assert "evil" not in letter.message().as_string()
 
 
 def test_password_reset_letter_links_to_the_frontend(

@@ -102,6 +102,8 @@ def at_once(*calls: Callable) -> list:
         {"username": "alice@example.org"},
         {"email": "alice"},
         {"username": "alice", "email": "bob@example.org"},
+        {"username": "\uff21lice"},
+        {"email": "alice\uff20example.org"},
     ],
 )
 def test_login_answers_the_whole_account(anonymous, alice, bob, name):
@@ -378,11 +380,45 @@ def test_success_does_not_count(alice):
     assert statuses(8) == [200] * 8
 
 
-def test_guessing_counts_username_and_email_of_an_account_together(alice):
-    names = ["alice", "alice@example.org", "ALICE", "ALICE@example.org", "Alice"]
+def test_guessing_counts_all_spellings_of_an_identifier_together(alice):
+    # PostgreSQL finds her by the last one too, in most locales.
+    names = ["alice", "ALICE", " Alice", "\uff41lice", "al\u0130ce"]
     assert [log_in(name, "wrong").status_code for name in names] == [401] * 5
     for name in names:
         assert log_in(name).status_code == 429
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("alice", "{}@example.org"), ("{}@example.org", "alice")],
+)
+@pytest.mark.parametrize("owner", ["alice", "bob", "nobody"])
+def test_guessing_tells_nothing_of_whose_email_it_is(alice, bob, first, second, owner):
+    """Whoever's it is, each of the two has an allowance of its own."""
+    first, second = first.format(owner), second.format(owner)
+    answers = [log_in(name, "wrong") for name in [*[first] * 6, *[second] * 6]]
+    assert [answer.status_code for answer in answers] == ([401] * 5 + [429]) * 2
+    bodies = [answer.json() for answer in answers]
+    assert bodies == ([WRONG] * 5 + [TOO_MANY]) * 2
+
+
+def test_guessing_from_everywhere_tells_nothing_of_whose_email_it_is(alice, bob):
+    log_in("alice", **HOME)
+    for name in ("alice", "alice@example.org", "bob@example.org"):
+        guess_from_everywhere(name)
+    answers = [
+        log_in(name, "wrong", **HOME).status_code
+        for name in ("alice@example.org", "bob@example.org")
+    ]
+    assert answers == [429, 429]  # though alice signed in here, by her username
+
+
+def test_success_by_one_identifier_leaves_the_count_of_the_other(alice):
+    """Or a neighbour at the same address would see which two are one person's."""
+    email = "alice@example.org"
+    assert [log_in(email, "wrong").status_code for _ in range(6)] == [401] * 5 + [429]
+    assert log_in("alice").status_code == 200
+    assert log_in(email).status_code == 429
 
 
 def test_guessing_of_one_account_leaves_others_free(alice, bob):
@@ -492,13 +528,13 @@ def test_guesses_at_once_are_evaluated_five_times_at_most(hashed, alice):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("patient_database")
-def test_guesses_at_once_by_both_names_are_evaluated_five_times_at_most(hashed, alice):
-    names = ["alice", "alice@example.org"] * 6
+def test_guesses_at_once_are_evaluated_five_times_for_each_identifier(hashed, alice):
+    names = ["alice", "alice@example.org"] * 8
     answers = at_once(
         *(lambda name=name: log_in(name, "wrong").status_code for name in names)
     )
-    assert sorted(answers) == [401] * 5 + [429] * 7
-    assert len(hashed) == 5
+    assert sorted(answers) == [401] * 10 + [429] * 6
+    assert len(hashed) == 10
 
 
 GUESSER = """
@@ -526,7 +562,7 @@ with ThreadPoolExecutor(4) as pool:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_guesses_at_once_by_four_processes_are_evaluated_five_times_at_most(alice):
+def test_guesses_at_once_by_four_processes_are_evaluated_five_times_each(alice):
     named = {"DJANGO_SETTINGS_MODULE": "tests.settings", "DATABASE_URL": database_url()}
     with ExitStack() as stack:
         guessers = [
@@ -548,21 +584,21 @@ def test_guesses_at_once_by_four_processes_are_evaluated_five_times_at_most(alic
             guesser.stdin.write("go\n")
             guesser.stdin.flush()
         answers = [status for item in guessers for status in item.stdout.read().split()]
-    assert sorted(answers) == ["401"] * 5 + ["429"] * 51
+    assert sorted(answers) == ["401"] * 10 + ["429"] * 46
 
 
 def test_guessing_from_many_addresses_is_refused_after_fifty(db):
     for number in range(50):
-        sign_in.reserve_attempt("account", f"192.0.2.{number}")
+        sign_in.reserve_attempt("name", f"192.0.2.{number}")
     with pytest.raises(TooManyAttempts):
-        sign_in.reserve_attempt("account", "198.51.100.1")
+        sign_in.reserve_attempt("name", "198.51.100.1")
     sign_in.reserve_attempt("another", "198.51.100.1")
 
 
-def guess_from_everywhere(account: User) -> None:
-    """Use up the account's allowance from addresses that are new to it."""
+def guess_from_everywhere(identifier: str) -> None:
+    """Use up the identifier's allowance from addresses that are new to it."""
     for number in range(50):
-        sign_in.reserve_attempt(str(account.pk), f"192.0.2.{number}")
+        sign_in.reserve_attempt(identifier, f"192.0.2.{number}")
 
 
 HOME = {"REMOTE_ADDR": "203.0.113.7"}
@@ -571,14 +607,14 @@ HOME = {"REMOTE_ADDR": "203.0.113.7"}
 def test_account_used_up_is_open_where_its_person_signed_in_lately(alice):
     """Or somebody with ten hosts could keep a person out for ever."""
     log_in(**HOME)
-    guess_from_everywhere(alice)
+    guess_from_everywhere(alice.username)
     assert log_in(REMOTE_ADDR="203.0.113.8").status_code == 429
     assert statuses(2, **HOME) == [200, 200]
 
 
 def test_account_used_up_allows_five_guesses_where_its_person_signed_in(alice):
     log_in(**HOME)
-    guess_from_everywhere(alice)
+    guess_from_everywhere(alice.username)
     assert statuses(6, password="wrong", **HOME) == [401] * 5 + [429]
     assert log_in(**HOME).status_code == 429
 
@@ -586,18 +622,19 @@ def test_account_used_up_allows_five_guesses_where_its_person_signed_in(alice):
 def test_account_used_up_is_closed_where_its_person_signed_in_long_ago(alice):
     with time_machine.travel(timezone.now() - timedelta(days=30, minutes=1)):
         log_in(**HOME)
-    guess_from_everywhere(alice)
+    guess_from_everywhere(alice.username)
     assert log_in(**HOME).status_code == 429
 
 
 def test_account_used_up_is_closed_where_another_person_signed_in(alice, bob):
     log_in("bob", **HOME)
-    guess_from_everywhere(alice)
+    guess_from_everywhere(alice.username)
     assert log_in(**HOME).status_code == 429
 
 
-def test_account_used_up_opens_by_a_letter(alice):
-    guess_from_everywhere(alice)
+@pytest.mark.parametrize("name", ["alice", "alice@example.org"])
+def test_account_used_up_opens_by_a_letter(alice, name):
+    guess_from_everywhere(name)
     letter = {
         "uid": urlsafe_base64_encode(str(alice.pk).encode()),
         "token": default_token_generator.make_token(alice),
@@ -605,7 +642,7 @@ def test_account_used_up_opens_by_a_letter(alice):
     }
     path = "/api/auth/password/reset/confirm/"
     assert APIClient().post(path, letter, **HOME).status_code == 204
-    assert log_in(password="an-0ther-good-one", **HOME).status_code == 200
+    assert log_in(name, "an-0ther-good-one", **HOME).status_code == 200
 
 
 def test_guessing_of_many_accounts_is_refused_after_two_hundred(db):

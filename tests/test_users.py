@@ -944,7 +944,7 @@ def test_user_delete_takes_as_many_queries_for_one_conversation_as_for_three(
         # Before several events, PostgreSQL locks the log by a statement of its own.
         lock = 1 if count > 1 and connection.vendor == "postgresql" else 0
         client = signed_in(person)
-        with django_assert_num_queries(21 + lock):
+        with django_assert_num_queries(23 + lock):
             client.delete("/api/users/me/")
 
 

@@ -5,6 +5,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 
+from chats.admin.base import MayStay
 from chats.admin.widgets import PeoplePicker
 from chats.models import Conversation, User
 
@@ -42,7 +43,7 @@ class AddConversationForm(forms.ModelForm):
         return people
 
 
-class EditConversationForm(forms.ModelForm):
+class EditConversationForm(MayStay, forms.ModelForm):
     """The title and the owner, who is one of the participants."""
 
     class Meta:

@@ -12,6 +12,7 @@ from django.http import StreamingHttpResponse
 from django.utils import timezone
 
 from chats.services.audit import Action, record
+from chats.text.characters import without_controls
 
 MOST_EXPORTED = 10_000  # rows, as many as a list pages through
 CHUNK = 500  # rows read at once, each time by a short query of its own
@@ -92,12 +93,13 @@ def cells_of(values: Iterable[Any]) -> list[str]:
 def cell(value: Any) -> str:
     """Return a value as text of which no spreadsheet takes a part for a formula.
 
-    An apostrophe stands before what one would; all other text is as it was.
+    An apostrophe stands before what one would. U+FFFD stands for control characters,
+    which a terminal would obey. All other text is as it was.
     """
     if value is None:
         return ""
     text = value.isoformat() if hasattr(value, "isoformat") else str(value)
-    text = BEFORE.sub(guarded, text)
+    text = BEFORE.sub(guarded, without_controls(text))
     return f"'{text}" if AT_START.match(text) else text
 
 

@@ -1,5 +1,6 @@
 """Groups, and what of them and of people's permissions is recorded."""
 
+from django import forms
 from django.contrib import admin
 from django.contrib.auth import admin as auth_admin
 from django.contrib.auth.models import Group
@@ -9,6 +10,7 @@ from django.db.models import Manager
 from chats.admin.base import HistoryOfVisible
 from chats.models import User
 from chats.services.audit import Action, record, record_all, steps
+from chats.text.characters import composed, validate_line
 
 
 def permissions_in(permissions: Manager) -> set[str]:
@@ -23,12 +25,24 @@ def given_to(person: User) -> set[str]:
     return permissions_in(person.user_permissions) | {f"group {pk}" for pk in groups}
 
 
+class GroupForm(forms.ModelForm):
+    """A group, whose name follows the rules of all names."""
+
+    def clean_name(self):
+        name = composed(self.cleaned_data["name"])
+        if name != self.instance.name:
+            validate_line(name)
+        return name
+
+
 admin.site.unregister(Group)
 
 
 @admin.register(Group)
 class GroupAdmin(HistoryOfVisible, auth_admin.GroupAdmin):
     """Groups, for superusers to change: to fill one's own is to take powers."""
+
+    form = GroupForm
 
     def has_add_permission(self, request):
         return request.user.is_superuser

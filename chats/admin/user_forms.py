@@ -6,6 +6,7 @@ from django.contrib.auth.forms import (
     UserChangeForm,
 )
 
+from chats.admin.base import MayStay
 from chats.models import User
 from chats.services.users import change_password
 
@@ -18,7 +19,7 @@ class AddUserForm(AdminUserCreationForm):
         fields = ("username", "email", "first_name", "last_name")
 
 
-class EditUserForm(UserChangeForm):
+class EditUserForm(MayStay, UserChangeForm):
     """Everything about a person but the password."""
 
     class Meta(UserChangeForm.Meta):

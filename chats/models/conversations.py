@@ -8,6 +8,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from chats.exceptions import ChatError, NotFound
+from chats.models.fields import LineField
 from chats.models.participants import Participant, hour_of
 from chats.models.rules import require
 from chats.models.users import NAMES, User, any_contains
@@ -59,7 +60,7 @@ class ConversationQuerySet(models.QuerySet):
         fields = [f"user__{name}" for name in NAMES]
         people = Participant.objects.filter(conversation_id=models.OuterRef("pk"))
         one = people.filter(any_contains(fields, text)).order_by().values("pk")[:1]
-        found = Q(title__icontains=text) | Q(one_named__isnull=False)
+        found = any_contains(["title"], text) | Q(one_named__isnull=False)
         return self.alias(one_named=models.Subquery(one)).filter(found)
 
     def locked(
@@ -106,7 +107,7 @@ class Conversation(models.Model):
     """A titled exchange between participants; ``seq`` orders its messages."""
 
     conversation_id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    title = models.CharField(max_length=200, blank=True, default="")
+    title = LineField(max_length=200, blank=True, default="")
     owner = models.ForeignKey(
         User,
         on_delete=models.PROTECT,

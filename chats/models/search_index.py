@@ -18,6 +18,7 @@ from chats.models.brief import tell
 from chats.models.conversations import Conversation
 from chats.models.users import User
 from chats.prepared import Param, Prepared, execute
+from chats.text.characters import spellings
 
 Place = tuple[UUID, int]  # a conversation, and its last seq
 
@@ -152,8 +153,10 @@ def people_with(text: str, *, with_email: bool) -> list[UUID] | None:
     """Return the people, also inactive, with ``text`` in what a search looks at.
 
     And maybe others: the names are looked at as one, or other letters as the same.
-    None as above.
+    None as above, and for text that may be stored in several forms, as it rarely is.
     """
+    if len(spellings(text)) > 1:
+        return None
     is_sqlite = connection.vendor == "sqlite"
     is_indexed = people_index.is_indexed if is_sqlite else _is_indexed
     if not is_indexed(text) or not has_index("user_search"):

@@ -17,6 +17,9 @@ from django.utils.crypto import salted_hmac
 from chats.clocks import SKEW, is_recent
 from chats.models.audit import AuditEntry
 from chats.models.brief import brief_transaction
+from chats.models.fields import EmailAddressField, LineField, UsernameField
+from chats.text.characters import spellings
+from chats.text.identifiers import normal_address, normal_form
 from chats.uuids import uuid7
 
 POWERS = ("role", "is_staff", "is_superuser")
@@ -36,8 +39,13 @@ validate_phone_number = RegexValidator(
 
 
 def any_contains(fields: Iterable[str], text: str) -> Q:
-    """Return the condition that one of the fields has ``text``, whatever the case."""
-    matches = [Q(**{f"{field}__icontains": text}) for field in fields]
+    """Return the condition that one of the fields has ``text``, whatever the case,
+    in any of the forms in which it may be stored."""
+    matches = [
+        Q(**{f"{field}__icontains": spelling})
+        for field in fields
+        for spelling in spellings(text)
+    ]
     return Q(*matches, _connector=Q.OR)
 
 
@@ -67,8 +75,11 @@ class UserQuerySet(models.QuerySet):
         return self.filter(last_seen_at__range=(now - span, now + SKEW))
 
     def named(self, identifier: str) -> "UserQuerySet":
-        """The one with this username or e-mail, without regard to case."""
-        field = "email" if "@" in identifier else "username"
+        """The one with this username or e-mail, in whatever case or form of Unicode."""
+        identifier = normal_form(identifier)
+        field = "username"
+        if "@" in identifier:
+            field, identifier = "email", normal_address(identifier)
         return self.filter(Exact(Lower(field), Lower(models.Value(identifier))))
 
     def search(self, text: str, *, with_email: bool = False) -> "UserQuerySet":
@@ -79,6 +90,10 @@ class UserQuerySet(models.QuerySet):
 
 class ChatsUserManager(UserManager.from_queryset(UserQuerySet)):
     """Django's user manager; superusers get the role admin."""
+
+    @classmethod
+    def normalize_email(cls, email: str | None) -> str:
+        return normal_address(email or "")
 
     def create_superuser(
         self,
@@ -111,7 +126,7 @@ class User(AbstractUser):
         ADMIN = "admin", "Admin"
 
     user_id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    username = models.CharField(
+    username = UsernameField(
         max_length=150,
         unique=True,
         help_text="Letters, digits and . + - _ only; unique whatever the case (on "
@@ -119,9 +134,9 @@ class User(AbstractUser):
         validators=[AbstractUser.username_validator, validate_no_at_sign],
         error_messages={"unique": "A user with that username already exists."},
     )
-    email = models.EmailField(max_length=254)
-    first_name = models.CharField(max_length=150)
-    last_name = models.CharField(max_length=150)
+    email = EmailAddressField(max_length=254)
+    first_name = LineField(max_length=150)
+    last_name = LineField(max_length=150)
     phone_number = models.CharField(  # noqa: DJ001 (the contract says null)
         max_length=32, null=True, blank=True, validators=[validate_phone_number]
     )
@@ -175,6 +190,10 @@ class User(AbstractUser):
             # The admin's date hierarchy and newest-first list.
             models.Index(fields=["created_at"], name="user_created"),
         ]
+
+    @classmethod
+    def normalize_username(cls, username: str | None) -> str | None:
+        return username and normal_form(username)  # None: of a form with an error
 
     @property
     def is_role_admin(self) -> bool:

@@ -13,6 +13,7 @@ from rest_framework import serializers
 from chats.models import AccessToken, User
 from chats.serializers import examples
 from chats.serializers.examples import shown_as
+from chats.serializers.fields import EmailField, LinesSerializer
 from chats.serializers.proof import CurrentPasswordField
 from chats.serializers.users import require_password
 
@@ -62,7 +63,7 @@ class PasswordChangeSerializer(serializers.Serializer):
 class PasswordResetSerializer(serializers.Serializer):
     """Whose password was forgotten."""
 
-    email = serializers.EmailField(max_length=254)
+    email = EmailField()
 
 
 class PasswordResetConfirmSerializer(serializers.Serializer):
@@ -119,7 +120,7 @@ class NewTokenSerializer(TokenSerializer):
 
 
 @shown_as(examples.ISSUE_TOKEN, component_name="IssueAccessToken")
-class IssueTokenSerializer(serializers.ModelSerializer):
+class IssueTokenSerializer(LinesSerializer):
     """A token to make: by session, or by username (or e-mail) and password.
 
     A session gives `current_password`, unless it has signed in within the last 15

@@ -9,6 +9,7 @@ from rest_framework import serializers
 from chats.models import Conversation
 from chats.serializers import examples
 from chats.serializers.examples import shown_as
+from chats.serializers.fields import LinesSerializer
 from chats.serializers.messages import MessageSerializer
 from chats.serializers.users import PublicUserSerializer
 
@@ -101,7 +102,7 @@ class IdsField(serializers.ListField):
 
 
 @shown_as(examples.START)
-class StartConversationSerializer(serializers.ModelSerializer):
+class StartConversationSerializer(LinesSerializer):
     """A new conversation; the caller always takes part."""
 
     participant_ids = IdsField()
@@ -112,7 +113,7 @@ class StartConversationSerializer(serializers.ModelSerializer):
 
 
 @extend_schema_serializer(component_name="RenameConversation")
-class RenameSerializer(serializers.ModelSerializer):
+class RenameSerializer(LinesSerializer):
     """Another title; empty is allowed."""
 
     class Meta:

@@ -8,30 +8,13 @@ from rest_framework import serializers
 
 from chats import rows
 from chats.models import Message
-from chats.models.messages import MAX_BODY_LENGTH
 from chats.serializers import examples
 from chats.serializers.examples import shown_as
+from chats.serializers.fields import BodyField
 from chats.serializers.users import PublicUserSerializer
 
 # Spellings of older clients: accepted on write, never returned.
 ALIASES = {"content": "message_body", "conversation_id": "conversation"}
-
-
-class BodyField(serializers.CharField):
-    """Text, taken exactly as sent: never trimmed, and never made from a number.
-
-    NUL and lone surrogates, which databases refuse, are refused by CharField.
-    """
-
-    def __init__(self, **kwargs):
-        super().__init__(max_length=MAX_BODY_LENGTH, trim_whitespace=False, **kwargs)
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("invalid")
-        if not data.strip():
-            self.fail("blank")
-        return super().to_internal_value(data)
 
 
 class AliasesMixin:

@@ -11,8 +11,10 @@ from chats.models import User
 from chats.models.users import validate_no_at_sign
 from chats.serializers import examples
 from chats.serializers.examples import shown_as
+from chats.serializers.fields import LinesSerializer, NewEmailField, UsernameField
 from chats.serializers.proof import CurrentPasswordField, require_proof
 from chats.services import users
+from chats.text.identifiers import validate_username
 
 PUBLIC_FIELDS = (
     "user_id",
@@ -55,20 +57,6 @@ class UserSerializer(PublicUserSerializer):
         return rows.private_user(row) if is_private_to else rows.public_user(row)
 
 
-class UsernameField(serializers.CharField):
-    """A username, in the form it is stored in: normalising may make it longer."""
-
-    def to_internal_value(self, data: Any) -> str:
-        return User.normalize_username(super().to_internal_value(data))
-
-
-class EmailField(serializers.EmailField):
-    """An e-mail address, in the form it is stored in: with a lower-case domain."""
-
-    def to_internal_value(self, data: Any) -> str:
-        return User.objects.normalize_email(super().to_internal_value(data))
-
-
 def require_password(password: str, user: User, *, field: str) -> None:
     """Raise ValidationError on ``field`` unless Django's validators pass it."""
     try:
@@ -91,14 +79,15 @@ def require_free(field: str, value: str, *, owner: User | None = None) -> str:
 
 
 @shown_as(examples.SIGN_UP)
-class SignUpSerializer(serializers.ModelSerializer):
+class SignUpSerializer(LinesSerializer):
     """A new account. The role admin is for role-admins to give."""
 
     # Uniqueness is without regard to case, checked below.
     username = UsernameField(
-        max_length=150, validators=[User.username_validator, validate_no_at_sign]
+        max_length=150,
+        validators=[User.username_validator, validate_no_at_sign, validate_username],
     )
-    email = EmailField(max_length=254)
+    email = NewEmailField()
     password = serializers.CharField(
         write_only=True, max_length=128, trim_whitespace=False
     )
@@ -139,7 +128,7 @@ class SignUpSerializer(serializers.ModelSerializer):
         return users.register_user(**validated_data, actor=actor)
 
 
-class AccountSerializer(serializers.ModelSerializer):
+class AccountSerializer(LinesSerializer):
     """Changes to an account: names, e-mail, phone; the role by a role-admin.
 
     `username` and `password` may not change here. Sending them is an error
@@ -148,7 +137,7 @@ class AccountSerializer(serializers.ModelSerializer):
     """
 
     username = UsernameField(required=False)
-    email = EmailField(max_length=254)
+    email = NewEmailField()
     password = serializers.CharField(required=False, write_only=True)
     current_password = CurrentPasswordField(
         help_text="Needed to change one's own e-mail."

@@ -1,4 +1,9 @@
-"""Counting sign-in attempts, so that nobody guesses passwords in bulk."""
+"""Counting sign-in attempts, so that nobody guesses passwords in bulk.
+
+They are counted by the identifier that was typed, and never by the account that has
+it: a count that a username and an e-mail address shared would tell that they are one
+person's. An account with two identifiers so allows twice the guesses.
+"""
 
 import hashlib
 from datetime import timedelta
@@ -11,33 +16,36 @@ from chats.clocks import SKEW
 from chats.exceptions import ChatError, TooManyAttempts
 from chats.models import AccessToken, AuditEntry, SignInAttempts, User
 from chats.services.audit import record
+from chats.text.identifiers import comparable
 from chats.throttles import limit_password_checks
 
 WINDOW = timedelta(minutes=15)
-PER_ACCOUNT_AND_ADDRESS = 5
-PER_ACCOUNT = 50  # from all addresses together that the account is new to
-PER_ADDRESS = 200  # over all accounts: an office behind one address fits
-REMEMBERED = timedelta(days=30)  # an address from which the account signed in
+PER_IDENTIFIER_AND_ADDRESS = 5
+PER_IDENTIFIER = 50  # from all addresses together that the identifier is new to
+PER_ADDRESS = 200  # over all identifiers: an office behind one address fits
+REMEMBERED = timedelta(days=30)  # an address from which it was signed in with
 
 
-def reserve_attempt(account: str, address: str) -> None:
+def reserve_attempt(identifier: str, address: str) -> None:
     """Count an attempt before its password is looked at; raise TooManyAttempts.
 
     The attempt is committed first, under a lock on its counter, so of any number
     of guesses sent at once no more than the allowance is evaluated. A success
     takes its own count back with ``forgive_attempts``.
 
-    An account that is used up is so for strangers only: where it has signed in
-    lately its person still can, or anybody with many hosts could keep them out.
+    An identifier that is used up is so for strangers only: where its person has
+    signed in with it lately they still can, or anybody with many hosts could keep them
+    out.
     """
     limit_password_checks(address)
-    limits = _limits(account, address)
+    limits = _limits(identifier, address)
     with transaction.atomic():
         counters = [_locked_counter(key) for key in sorted(limits)]
         for counter in counters:
             if counter.attempts < limits[counter.key]:
                 continue
-            if counter.key == _account(account) and _is_remembered(account, address):
+            is_wide = counter.key == _anywhere(identifier)
+            if is_wide and _is_remembered(identifier, address):
                 continue
             raise _refusal(counter)
         for counter in counters:
@@ -45,46 +53,50 @@ def reserve_attempt(account: str, address: str) -> None:
             counter.save(update_fields=["attempts", "window_ends_at"])
 
 
-def forgive_attempts(account: str, address: str) -> None:
+def forgive_attempts(identifier: str, address: str) -> None:
     """Take back the counts after the right password was given.
 
     The pair starts afresh; the wider counters lose this one attempt only, or an
     attacker would clear them by signing in to an account of their own.
     """
-    pair, *wider = _limits(account, address)
+    pair, *wider = _limits(identifier, address)
     with transaction.atomic():
         for key in sorted([pair, *wider]):
             counter = _locked_counter(key)
             counter.attempts = 0 if key == pair else max(0, counter.attempts - 1)
             counter.save(update_fields=["attempts", "window_ends_at"])
-        _remember(account, address)
+        _remember(identifier, address)
 
 
-def start_afresh(account: str, address: str) -> None:
-    """Let somebody in again who has set a new password by letter.
+def start_afresh(user: User, address: str) -> None:
+    """Let somebody in again, by either identifier, who has set a new password by
+    e-mail.
 
     What was guessed before was another password.
     """
-    pair = _pair(account, address)
+    identifiers = (user.username, user.email)
+    keys = [_pair(item, address) for item in identifiers]
+    keys += [_anywhere(item) for item in identifiers]
     with transaction.atomic():
-        for key in sorted([pair, _account(account)]):
+        for key in sorted(keys):
             counter = _locked_counter(key)
             counter.attempts = 0
             counter.save(update_fields=["attempts", "window_ends_at"])
-        _remember(account, address)
+        for item in identifiers:
+            _remember(item, address)
 
 
 def confirm_password(user: User, password: str, address: str, *, field: str) -> None:
-    """Have somebody signed in prove who they are; counts as an attempt to sign in.
+    """Have somebody signed in prove who they are; counts as an attempt to sign in
+    by username.
 
     Raises TooManyAttempts, or ChatError on ``field`` for a wrong password.
     """
-    account = str(user.pk)
-    reserve_attempt(account, address)
+    reserve_attempt(user.username, address)
     # Not the user's own method: it may store another hash, which ends all sessions.
     if not check_password(password, user.password):
         raise ChatError("Wrong password.", field=field, code="wrong_password")
-    forgive_attempts(account, address)
+    forgive_attempts(user.username, address)
 
 
 @transaction.atomic
@@ -102,36 +114,40 @@ def forget_expired() -> tuple[int, int]:
     return tokens, counters
 
 
-def _limits(account: str, address: str) -> dict[str, int]:
+def _limits(identifier: str, address: str) -> dict[str, int]:
     """Return the counters' keys and allowances, the pair first."""
     return {
-        _pair(account, address): PER_ACCOUNT_AND_ADDRESS,
-        _account(account): PER_ACCOUNT,
+        _pair(identifier, address): PER_IDENTIFIER_AND_ADDRESS,
+        _anywhere(identifier): PER_IDENTIFIER,
         _key("address", address): PER_ADDRESS,
     }
 
 
-def _pair(account: str, address: str) -> str:
-    return _key("account and address", account, address)
+def _pair(identifier: str, address: str) -> str:
+    return _key("identifier and address", comparable(identifier), address)
 
 
-def _account(account: str) -> str:
-    return _key("account", account)
+def _anywhere(identifier: str) -> str:
+    return _key("identifier", comparable(identifier))
 
 
-def _remember(account: str, address: str) -> None:
-    """Note that the account has signed in from the address."""
+def _remember(identifier: str, address: str) -> None:
+    """Note that somebody has signed in with the identifier from the address."""
     SignInAttempts.objects.update_or_create(
-        key=_key("remembered", account, address),
+        key=_remembered(identifier, address),
         defaults={"window_ends_at": timezone.now() + REMEMBERED},
     )
 
 
-def _is_remembered(account: str, address: str) -> bool:
+def _is_remembered(identifier: str, address: str) -> bool:
     now = timezone.now()
-    note = SignInAttempts.objects.filter(key=_key("remembered", account, address))
+    note = SignInAttempts.objects.filter(key=_remembered(identifier, address))
     possible = (now, now + REMEMBERED + SKEW)
     return note.filter(window_ends_at__range=possible).exists()
+
+
+def _remembered(identifier: str, address: str) -> str:
+    return _key("remembered", comparable(identifier), address)
 
 
 def _refusal(counter: SignInAttempts) -> TooManyAttempts:
@@ -143,7 +159,7 @@ def _refusal(counter: SignInAttempts) -> TooManyAttempts:
 
 
 def _key(*parts: str) -> str:
-    """Return a key of fixed size: neither accounts nor addresses are kept as text."""
+    """Return a key of fixed size: no identifier or address is kept as text."""
     return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()
 
 

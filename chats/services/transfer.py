@@ -17,9 +17,12 @@ from django.utils.timezone import is_naive
 
 from chats.exceptions import ChatError, Conflict, NotFound
 from chats.models import AuditEntry, Conversation, Event, Message, Participant, User
+from chats.models.fields import LineField
 from chats.models.participants import hour_of
 from chats.services.announce import announce
 from chats.services.audit import record
+from chats.text.characters import as_line
+from chats.text.identifiers import SystemName
 
 FORMAT = 1
 CHUNK = 500  # rows read or written at once
@@ -31,7 +34,8 @@ CONVERSATION = (
     "created_at",
     "updated_at",
 )
-PERSON = ("user_id", "username", "first_name", "last_name")
+NAMES = ("user_id", "first_name", "last_name")
+PERSON = (*NAMES, "username")  # which may be somebody else's where it is read
 PARTICIPANT = ("user_id", "joined_at", "last_read_seq")
 MESSAGE = (
     "message_id",
@@ -133,7 +137,7 @@ class _File:
 
 def _people(lines: list[Line], *, create_missing: bool) -> tuple[dict[UUID, User], int]:
     """Return the people by id, locked, and how many of them were created."""
-    named = {user.pk: user for user in (_build(User, PERSON, line) for line in lines)}
+    named = {user.pk: user for user in (_build(User, NAMES, line) for line in lines)}
     there = User.objects.filter(pk__in=list(named)).order_by("pk")
     people = {user.pk: user for user in there.select_for_update(no_key=True)}
     missing = [user for pk, user in named.items() if pk not in people]
@@ -141,9 +145,7 @@ def _people(lines: list[Line], *, create_missing: bool) -> tuple[dict[UUID, User
         ids = ", ".join(str(user.pk) for user in missing[:5])
         raise ChatError(f"{len(missing)} people are not here: {ids} …")
     for user in missing:
-        # Their username may be somebody else's here.
-        user.username = f"imported-{user.pk.hex}"
-        user.email = f"{user.pk.hex}@imported.invalid"
+        user.username, user.email = SystemName.IMPORTED.of(user.pk)
         user.is_active = False
         user.set_unusable_password()
     User.objects.bulk_create(missing, batch_size=CHUNK)
@@ -220,6 +222,8 @@ def _read(field: Field, value: Any) -> Any:
     if isinstance(value, list | dict) or (isinstance(value, str) and "\0" in value):
         raise ValidationError(f"{field.name} is no text or number.")
     value = field.to_python(value)
+    if isinstance(field, LineField):
+        value = as_line(value)  # it may be from before the rules
     if isinstance(value, datetime) and is_naive(value):
         raise ValidationError(f"{field.name} has no time zone.")
     if value not in field.empty_values:

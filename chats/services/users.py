@@ -1,5 +1,6 @@
 """Changes to an account that reach beyond its row."""
 
+import secrets
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from chats.models.users import POWERS
 from chats.services.audit import record
 from chats.services.conversations import end_participations
 from chats.services.sessions import end_everything
+from chats.text.identifiers import SystemName
 
 Action = AuditEntry.Action
 
@@ -228,15 +230,13 @@ def delete_user(user: User, *, actor: User) -> None:
 
 def _anonymise(user: User) -> None:
     now = timezone.now()
-    user.username = f"deleted-{user.pk.hex}"
-    user.email = f"{user.pk.hex}@deleted.invalid"
     user.first_name, user.last_name = "Deleted", "user"
     user.phone_number = user.last_seen_at = user.last_login = None
     user.role = User.Role.GUEST
     user.is_active = user.is_staff = user.is_superuser = False
     user.deleted_at = user.sessions_ended_at = now
     user.set_unusable_password()
-    user.save()
+    _save_as_deleted(user)
     user.groups.clear()
     user.user_permissions.clear()
     end_everything(user)
@@ -244,3 +244,19 @@ def _anonymise(user: User) -> None:
     LogEntry.objects.filter(
         content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk)
     ).update(object_repr="Deleted user")
+
+
+def _save_as_deleted(user: User) -> None:
+    """Save the row under names of the system's, whoever may hold the usual ones.
+
+    They are reserved; but a deletion must not fail by a row from before, or by one
+    that was written past the application.
+    """
+    user.username, user.email = SystemName.DELETED.of(user.pk)
+    try:
+        with transaction.atomic():
+            user.save()
+    except IntegrityError:
+        suffix = secrets.token_hex(4)
+        user.username, user.email = SystemName.DELETED.of(user.pk, suffix)
+        user.save()

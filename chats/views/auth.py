@@ -31,6 +31,7 @@ from chats.serializers.auth import (
 from chats.serializers.proof import require_proof
 from chats.serializers.users import UserSerializer
 from chats.services import sign_in, users
+from chats.text.identifiers import comparable
 from chats.throttles import count
 from chats.uuids import UUID_REGEX
 
@@ -129,7 +130,7 @@ class PasswordResetView(GenericAPIView):
         email = serializer.validated_data["email"]
         user = User.objects.active().named(email).first()
         # As a digest: an address may be longer than a cache's key.
-        key = hashlib.sha256(email.lower().encode()).hexdigest()
+        key = hashlib.sha256(comparable(email).encode()).hexdigest()
         letters = count(f"reset:{key}", 3600)
         mail.send_password_reset(user if letters <= RESETS_PER_HOUR else None)
         return Response(status=204)
@@ -150,7 +151,7 @@ class PasswordResetConfirmView(GenericAPIView):
         fields = serializer.validated_data
         user = fields["user"]
         users.change_password(user, fields["new_password"], actor=user)
-        sign_in.start_afresh(str(user.pk), client_network(request))
+        sign_in.start_afresh(user, client_network(request))
         return Response(status=204)
 
 

@@ -1,0 +1,1 @@
+"""What text may hold, and the form in which it is stored and compared."""
