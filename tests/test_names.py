@@ -129,7 +129,8 @@ def test_account_is_deleted_though_somebody_holds_its_later_name(
     username, email = SystemName.DELETED.of(alice.pk)
     held = {"username": username.upper(), "email": email}
     User.objects.filter(pk=bob.pk).update(**{field: held[field]})
-    assert as_alice.delete(f"{USERS}me/").status_code == 204
+    proof = {"current_password": PASSWORD}
+    assert as_alice.delete(f"{USERS}me/", proof).status_code == 204
     alice.refresh_from_db()
     assert alice.deleted_at is not None
     assert alice.username.startswith(f"{username}-")
