@@ -1,5 +1,8 @@
 """Signing in, passwords, access tokens."""
 
+from datetime import datetime
+from typing import Any
+
 from django.contrib.auth.tokens import default_token_generator
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.utils import timezone
@@ -11,6 +14,7 @@ from chats.models import AccessToken, User
 from chats.serializers import examples
 from chats.serializers.examples import shown_as
 from chats.serializers.users import require_password
+from chats.times import INVALID, parse_time
 
 
 class PasswordField(serializers.CharField):
@@ -19,6 +23,18 @@ class PasswordField(serializers.CharField):
     def __init__(self, **kwargs):
         kwargs = {"max_length": 128, "trim_whitespace": False} | kwargs
         super().__init__(write_only=True, **kwargs)
+
+
+class TimeField(serializers.DateTimeField):
+    """A time in RFC 3339, given in UTC."""
+
+    default_error_messages = {"invalid": INVALID}
+
+    def to_internal_value(self, value: Any) -> datetime:
+        try:
+            return parse_time(value)
+        except (TypeError, ValueError):
+            self.fail("invalid")
 
 
 def with_identifier(attrs: dict) -> dict:
@@ -121,7 +137,7 @@ class IssueTokenSerializer(serializers.ModelSerializer):
     username = serializers.CharField(required=False, max_length=254)
     email = serializers.CharField(required=False, max_length=254)
     password = PasswordField(required=False)
-    expires_at = serializers.DateTimeField(
+    expires_at = TimeField(
         required=False, allow_null=True, help_text="In a year, if not given."
     )
 
