@@ -1,11 +1,16 @@
 """How the API describes itself: OpenAPI 3, with error answers on every operation."""
 
+import re
+from collections.abc import Iterator
+from typing import Any
+
 from drf_spectacular.extensions import (
     OpenApiAuthenticationExtension,
     OpenApiSerializerExtension,
 )
 from drf_spectacular.openapi import AutoSchema
 from rest_framework import serializers
+from rest_framework.pagination import BasePagination
 
 
 class Error(serializers.Serializer):
@@ -80,6 +85,7 @@ ERRORS = {
 }
 SUCCESSES = {"200": "Done.", "201": "Made.", "204": "Done; there is nothing to say."}
 UUID_SCHEMA = {"type": "string", "format": "uuid"}
+EXAMPLE_ID = "01a20a3a-8ed4-7b3c-a1f0-6c2d4e8f9a0b"
 
 
 class FieldErrorsSchema(OpenApiSerializerExtension):
@@ -145,6 +151,12 @@ class ChatsSchema(AutoSchema):
             parameter["schema"] = UUID_SCHEMA
         return parameters
 
+    def _get_paginator(self) -> BasePagination | None:
+        """Return the list's pagination; its example of a next page is of that list."""
+        if paginator := super()._get_paginator():
+            paginator.path = re.sub("{.*?}", EXAMPLE_ID, self.path)
+        return paginator
+
     def _errors(self) -> dict:
         errors = {"429": Error, "503": Error}
         if not self._is_public():
@@ -178,17 +190,16 @@ def explain(status: str, body: dict) -> None:
 
 
 class TokenScheme(OpenApiAuthenticationExtension):
-    """``Authorization: Token …`` in the schema."""
+    """``Authorization: Bearer …`` in the schema."""
 
     target_class = "chats.authentication.TokenAuthentication"
     name = "token"
 
     def get_security_definition(self, auto_schema) -> dict:
         return {
-            "type": "apiKey",
-            "in": "header",
-            "name": "Authorization",
-            "description": "`Token <secret>`, from `POST /api/auth/tokens/`.",
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The `token` that `POST /api/auth/tokens/` returned.",
         }
 
 
@@ -209,4 +220,35 @@ def private_fields_optional(result: dict, generator, request, public) -> dict:
     user["required"] = [
         name for name in user.get("required", []) if name not in private
     ]
+    return result
+
+
+def type_of_nullables(result: dict, generator, request, public) -> dict:
+    """Add to nullable schemas the type without which ``nullable`` means nothing.
+
+    OpenAPI 3.0.3 says so. The alternatives of one of ours have one type: text, or an
+    object that is referred to.
+    """
+    for schema in schemas_in(result["components"]["schemas"]):
+        if schema.get("nullable") and "type" not in schema:
+            kinds = schema.get("oneOf") or schema["allOf"]
+            [schema["type"]] = {item.get("type", "object") for item in kinds}
+    return result
+
+
+def schemas_in(part: Any) -> Iterator[dict]:
+    """Yield every object within a part of the schema."""
+    if isinstance(part, dict):
+        yield part
+    children = part.values() if isinstance(part, dict) else part
+    if isinstance(part, dict | list):
+        for child in children:
+            yield from schemas_in(child)
+
+
+def empty_security(result: dict, generator, request, public) -> dict:
+    """Say of calls without credentials that they take none; it is left out if empty."""
+    for item in result["paths"].values():
+        for operation in item.values():
+            operation.setdefault("security", [])
     return result
