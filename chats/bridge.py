@@ -14,26 +14,30 @@ from time import perf_counter
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpResponse
 from django.urls import Resolver404, resolve
 
 from chats.encoding import to_json
-from chats.middleware import RequestMiddleware
+from chats.middleware import NoStoreMiddleware, RequestMiddleware
 
 BODY_TIMEOUT = 30.0  # seconds a client may take to send its request's body
 PIECE_TIMEOUT = 30.0  # seconds a client may take for a piece of its backlog
 CHUNK = 64 * 1024  # bytes of a streamed answer taken from a thread at once
+OWN_ROOTS = {"/admin", "/api", "/api-auth", "/static"}  # of the paths that are served
 MOST_ROWS = 100  # of one answer, above which it takes long
 SIZE = re.compile(rb"(?:^|&)(?:page_size|limit)=([0-9]{1,9})(?![0-9])")
 
-# What is refused before it has arrived whole, by status.
+# What is refused before it has arrived whole, by status: the detail and the code.
 REFUSALS = {
     400: ("The request broke off.", "incomplete"),
     408: ("The body took too long.", "timeout"),
     413: ("The body is too large.", "too_large"),
 }
+
+AMBIGUOUS = ("Content-Length and Transfer-Encoding exclude each other.", "parse_error")
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -127,24 +131,32 @@ async def read_body(scope: Scope, receive: Receive) -> bytes | int:
     return 408
 
 
-async def refuse(environ: dict[str, Any], status: int, send: Send) -> None:
-    """Answer a request that never arrived whole."""
-    response = refusal(environ, status)
+async def refuse(
+    environ: dict[str, Any],
+    status: int,
+    send: Send,
+    words: tuple[str, str] | None = None,
+) -> None:
+    """Answer a request that never arrived whole, in the status's words or others."""
+    response = refusal(environ, status, words or REFUSALS[status])
     await send(start_message(status, encoded(response.items())))
     await send(body_message(response.content))
 
 
-def refusal(environ: dict[str, Any], status: int) -> HttpResponse:
+def refusal(
+    environ: dict[str, Any], status: int, words: tuple[str, str]
+) -> HttpResponse:
     """Return the answer, which asks nothing of Django but what all get: its id, a line
-    in the log, a count."""
-    detail, code = REFUSALS[status]
+    in the log, a count, and the headers without which no page may read it."""
+    detail, code = words
     body = to_json({"detail": detail, "code": code})
     headers = {"Content-Length": str(len(body)), "Connection": "close"}
     response = HttpResponse(body, "application/json", status, headers=headers)
     request = WSGIRequest(environ)
     with contextlib.suppress(Resolver404):
         request.resolver_match = resolve(request.path_info)
-    return RequestMiddleware(lambda _: response)(request)
+    readable = CorsMiddleware(lambda _: response)
+    return RequestMiddleware(NoStoreMiddleware(readable))(request)
 
 
 def transport_of(send: Send) -> asyncio.Transport | None:
@@ -224,13 +236,25 @@ def takes_long(scope: Scope) -> bool:
 
 
 def path_of(scope: Scope) -> str:
-    """Return the path below the one that the application is mounted at."""
-    return scope["path"].removeprefix(scope.get("root_path", ""))
+    """Return the path below the one that the application is mounted at.
+
+    uvicorn puts its ``--root-path`` before each path, even if the proxy in front has
+    left it there: then it is there twice. A path with the name of a route of ours is
+    taken to be that route.
+    """
+    root = scope.get("root_path", "").rstrip("/")
+    path = below(root, scope["path"])
+    return path if root in OWN_ROOTS else below(root, path)
+
+
+def below(root: str, path: str) -> str:
+    """Return the path without the root, if it is below it."""
+    return path.removeprefix(root) if path.startswith(f"{root}/") else path
 
 
 def environ_of(scope: Scope, body: bytes) -> dict[str, Any]:
     """Return the WSGI environment (PEP 3333) of an ASGI request."""
-    root_path = scope.get("root_path", "")
+    root_path = scope.get("root_path", "").rstrip("/")
     server_host, server_port = scope.get("server") or ("localhost", 80)
     client_host, client_port = scope.get("client") or ("", 0)
     environ = {

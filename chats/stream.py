@@ -24,6 +24,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from chats import metrics
 from chats.bridge import (
+    AMBIGUOUS,
     Application,
     Exchange,
     Receive,
@@ -45,6 +46,7 @@ from chats.events.places import Places
 from chats.events.presence import signed_out
 from chats.events.streams import Piece, backlog
 from chats.exceptions import Gone
+from chats.framing import is_ambiguous
 from chats.logs import log_stream_end
 
 logger = logging.getLogger(__name__)
@@ -188,6 +190,9 @@ class Shell:
         """Answer one request; hold the answer open if the view took up the offer."""
         began = perf_counter()
         body = await read_body(scope, receive)
+        if is_ambiguous(scope["headers"]):  # read first, or the server cuts the answer
+            await refuse(environ_of(scope, b""), 400, send, AMBIGUOUS)
+            return
         scope = scope | {"client": peer_of(scope, send)}
         if isinstance(body, int):
             environ = environ_of(scope, b"") | {"chats.began": began}
