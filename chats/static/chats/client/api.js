@@ -20,9 +20,9 @@ class ApiError extends Error {
 
 export const csrfToken = () => document.cookie.match(/(?:^|; )csrftoken=(\w+)/)?.[1] ?? "";
 
-/** Call `/api/PATH`, or the address of a next page; return what it answers, or raise an ApiError. */
+/** Call `api/PATH` below the page, or the address of a next page; return what it answers, or raise an ApiError. */
 export async function call(method, path, body) {
-  const response = await fetch(`/api/${path.split("/api/").at(-1)}`, {
+  const response = await fetch(`api/${path.split("/api/").at(-1)}`, {
     method,
     headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": csrfToken() },
     body: JSON.stringify(body),
@@ -118,7 +118,7 @@ export class Stream {
   open() {
     this.source?.close();
     const after = this.cursor ? `?after=${encodeURIComponent(this.cursor)}` : "";
-    const source = new EventSource(`/api/events/${after}`);
+    const source = new EventSource(`api/events/${after}`);
     this.source = source;
     for (const type of this.types) {
       source.addEventListener(type, ({ lastEventId: id, data }) => this.share({ type, id, data: JSON.parse(data) }));
