@@ -217,7 +217,7 @@ class KeysetPagination(BasePagination):
         return replace_query_param(url, "cursor", cursor)
 
     def get_paginated_response_schema(self, schema: dict) -> dict:
-        link = {"type": "string", "format": "uri", "nullable": True}
+        link = {"type": ["string", "null"], "format": "uri"}
         return {
             "type": "object",
             "required": ["next", "previous", "results"],

@@ -1,8 +1,6 @@
 """How the API describes itself: OpenAPI 3, with error answers on every operation."""
 
 import re
-from collections.abc import Iterator
-from typing import Any
 
 from drf_spectacular.extensions import (
     OpenApiAuthenticationExtension,
@@ -221,29 +219,6 @@ def private_fields_optional(result: dict, generator, request, public) -> dict:
         name for name in user.get("required", []) if name not in private
     ]
     return result
-
-
-def type_of_nullables(result: dict, generator, request, public) -> dict:
-    """Add to nullable schemas the type without which ``nullable`` means nothing.
-
-    OpenAPI 3.0.3 says so. The alternatives of one of ours have one type: text, or an
-    object that is referred to.
-    """
-    for schema in schemas_in(result["components"]["schemas"]):
-        if schema.get("nullable") and "type" not in schema:
-            kinds = schema.get("oneOf") or schema["allOf"]
-            [schema["type"]] = {item.get("type", "object") for item in kinds}
-    return result
-
-
-def schemas_in(part: Any) -> Iterator[dict]:
-    """Yield every object within a part of the schema."""
-    if isinstance(part, dict):
-        yield part
-    children = part.values() if isinstance(part, dict) else part
-    if isinstance(part, dict | list):
-        for child in children:
-            yield from schemas_in(child)
 
 
 def empty_security(result: dict, generator, request, public) -> dict:

@@ -59,10 +59,11 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def serving_in_thread() -> Iterator[Server]:
+def serving_in_thread(**options) -> Iterator[Server]:
     """Serve the ASGI application from a thread of this process."""
     shell = Shell(application)
-    config = uvicorn.Config(shell, log_config=None, timeout_graceful_shutdown=8)
+    options = {"log_config": None, "timeout_graceful_shutdown": 8} | options
+    config = uvicorn.Config(shell, **options)
     server = uvicorn.Server(config)
     before = set(threading.enumerate())
     with socket.create_server(("127.0.0.1", 0)) as listening:
