@@ -7,6 +7,7 @@ from rest_framework.request import Request
 
 from chats.addresses import client_address, client_network
 from chats.callers import note_person
+from chats.exceptions import CHALLENGE
 from chats.models import AccessToken, User
 from chats.services import sign_in
 
@@ -58,7 +59,10 @@ class SessionAuthentication(authentication.SessionAuthentication):
 
 
 class TokenAuthentication(authentication.BaseAuthentication):
-    """``Authorization: Token <secret>``; ``request.auth`` is the AccessToken."""
+    """``Authorization: Bearer <secret>``, or ``Token``; ``request.auth`` is the
+    AccessToken."""
+
+    schemes = ("bearer", "token")
 
     def authenticate(self, request: Request) -> tuple[User, AccessToken] | None:
         scheme, _, secret = (
@@ -66,7 +70,7 @@ class TokenAuthentication(authentication.BaseAuthentication):
             .decode("latin-1")
             .partition(" ")
         )
-        if scheme.lower() != "token":
+        if scheme.lower() not in self.schemes:
             return None
         token = AccessToken.objects.opened_by(secret.strip())
         if token is None:
@@ -77,7 +81,7 @@ class TokenAuthentication(authentication.BaseAuthentication):
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:
-        return "Token"
+        return CHALLENGE
 
 
 def require_same_origin(request: Request) -> None:

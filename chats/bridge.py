@@ -14,24 +14,26 @@ from time import perf_counter
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpResponse
 from django.urls import Resolver404, resolve
 
 from chats.encoding import to_json
-from chats.middleware import RequestMiddleware
+from chats.middleware import NoStoreMiddleware, RequestMiddleware
 
 BODY_TIMEOUT = 30.0  # seconds a client may take to send its request's body
 PIECE_TIMEOUT = 30.0  # seconds a client may take for a piece of its backlog
 CHUNK = 64 * 1024  # bytes of a streamed answer taken from a thread at once
+OWN_ROOTS = {"/admin", "/api", "/api-auth", "/static"}  # of the paths that are served
 MOST_ROWS = 100  # of one answer, above which it takes long
 SIZE = re.compile(rb"(?:^|&)(?:page_size|limit)=([0-9]{1,9})(?![0-9])")
 
 MAY_HASH = ("/api/auth/", "/api/users/", "/api-auth/login/", "/admin/login/")
 SLOW = ("/admin/", "/api-auth/", "/api/schema/", "/metrics")
 
-# What is refused before Django sees it, by status.
+# What is refused before Django sees it, by status: the detail and the code.
 REFUSALS = {
     400: ("The request broke off.", "incomplete"),
     408: ("The body took too long.", "timeout"),
@@ -44,6 +46,8 @@ REFUSALS = {
 }
 ITS_BODY_IS_UNREAD = {400, 408, 413, 429, 503}
 MAY_COME_BACK = {429, 503}
+
+AMBIGUOUS = ("Content-Length and Transfer-Encoding exclude each other.", "parse_error")
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -121,11 +125,21 @@ def take_apart(response: Any) -> None:
 
 
 class Refused(Exception):
-    """The request gets no further than the shell; ``retry_after`` is in seconds."""
+    """The request gets no further than the shell; ``retry_after`` is in seconds.
 
-    def __init__(self, status: int, *, retry_after: float = 1.0):
+    ``words`` are the detail and the code, where they are not the status's own.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        words: tuple[str, str] | None = None,
+        *,
+        retry_after: float = 1.0,
+    ):
         super().__init__(status)
         self.status, self.retry_after = status, ceil(retry_after)
+        self.words = words or REFUSALS[status]
 
 
 async def read_body(receive: Receive) -> bytes:
@@ -165,8 +179,8 @@ async def refuse(environ: dict[str, Any], refusal: Refused, send: Send) -> None:
 
 def response_to(environ: dict[str, Any], refusal: Refused) -> HttpResponse:
     """Return the answer, which asks nothing of Django but what all get: its id, a line
-    in the log, a count."""
-    detail, code = REFUSALS[refusal.status]
+    in the log, a count, and the headers without which no page may read it."""
+    detail, code = refusal.words
     wait = refusal.retry_after
     body = to_json({"detail": detail.format(seconds=wait), "code": code})
     headers = {"Content-Length": str(len(body))}
@@ -178,7 +192,8 @@ def response_to(environ: dict[str, Any], refusal: Refused) -> HttpResponse:
     request = WSGIRequest(environ)
     with contextlib.suppress(Resolver404):
         request.resolver_match = resolve(request.path_info)
-    return RequestMiddleware(lambda _: response)(request)
+    readable = CorsMiddleware(lambda _: response)
+    return RequestMiddleware(NoStoreMiddleware(readable))(request)
 
 
 # --- The connection below, where the server is uvicorn --------------------------
@@ -275,13 +290,25 @@ def lane_of(scope: Scope) -> str:
 
 
 def path_of(scope: Scope) -> str:
-    """Return the path below the one that the application is mounted at."""
-    return scope["path"].removeprefix(scope.get("root_path", ""))
+    """Return the path below the one that the application is mounted at.
+
+    uvicorn puts its ``--root-path`` before each path, even if the proxy in front has
+    left it there: then it is there twice. A path with the name of a route of ours is
+    taken to be that route.
+    """
+    root = scope.get("root_path", "").rstrip("/")
+    path = below(root, scope["path"])
+    return path if root in OWN_ROOTS else below(root, path)
+
+
+def below(root: str, path: str) -> str:
+    """Return the path without the root, if it is below it."""
+    return path.removeprefix(root) if path.startswith(f"{root}/") else path
 
 
 def environ_of(scope: Scope, body: bytes) -> dict[str, Any]:
     """Return the WSGI environment (PEP 3333) of an ASGI request."""
-    root_path = scope.get("root_path", "")
+    root_path = scope.get("root_path", "").rstrip("/")
     server_host, server_port = scope.get("server") or ("localhost", 80)
     client_host, client_port = scope.get("client") or ("", 0)
     environ = {

@@ -15,6 +15,7 @@ from django.db import connections
 
 from chats.addresses import network_in
 from chats.bridge import (
+    AMBIGUOUS,
     CHUNK,
     Application,
     Exchange,
@@ -35,6 +36,7 @@ from chats.bridge import (
     refuse,
 )
 from chats.callers import Caller, Callers
+from chats.framing import is_ambiguous
 from chats.shares import Busy, Share, Shares
 from chats.turns import ClientGone, FairPool
 
@@ -113,6 +115,8 @@ class Calls:
             pause_reading(call.send)
         async with self.shares.room(call.share, size):
             body = await read_body(call.receive)
+            if is_ambiguous(call.scope["headers"]):  # read first: uvicorn answers too
+                raise Refused(400, AMBIGUOUS)
             environ = environ_of(call.scope, body)
             environ |= {"chats.hold": offer, "chats.caller": call.caller}
             exchange = Exchange(self.application, environ)

@@ -1,5 +1,10 @@
 """What can go wrong in the domain, as status, message, field and machine code."""
 
+from django.core.exceptions import PermissionDenied
+
+# What a 401 answer asks for (RFC 6750, section 3).
+CHALLENGE = 'Bearer realm="api"'
+
 
 class ChatError(Exception):
     """A rule of the domain refused the call.
@@ -42,6 +47,10 @@ class NotAllowed(ChatError):
 
     status = 403
     code = "permission_denied"
+
+
+class HTTPSRequired(PermissionDenied):
+    """A write came over plain HTTP where only HTTPS is served."""
 
 
 class Conflict(ChatError):

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 
 from django import forms
 from django.db.models import QuerySet
 from django.http import Http404
 from django_filters import rest_framework as filters
-from django_filters.fields import IsoDateTimeField
 from drf_spectacular.utils import extend_schema_field
 
 from chats import rows, searching
@@ -17,6 +16,7 @@ from chats.models import Conversation, Message, Participant, User
 from chats.models.inbox import Inbox
 from chats.models.messages import EVER
 from chats.rows.messages import messages_of
+from chats.times import INVALID, parse_time
 
 MAX_BIGINT = 2**63 - 1
 MAX_SEARCH_LENGTH = 200  # SQLite fails on patterns of 50,000 bytes
@@ -27,25 +27,22 @@ SPAN = (*TIMES, "after_seq", "before_seq")
 FLAGS = (("true", "true"), ("false", "false"))
 
 
-class UtcDateTimeField(IsoDateTimeField):
-    """A time in RFC 3339, given in UTC.
-
-    With an offset, the first and last hours of the calendar are no time in UTC.
-    """
+class TimeField(forms.DateTimeField):
+    """A time in RFC 3339, given in UTC."""
 
     def to_python(self, value: str) -> datetime | None:
-        time = super().to_python(value)
+        if value in self.empty_values:
+            return None
         try:
-            return time and time.astimezone(UTC)
-        except OverflowError:
-            message, code = self.error_messages["invalid"], "invalid"
-            raise forms.ValidationError(message, code) from None
+            return parse_time(value)
+        except ValueError:
+            raise forms.ValidationError(INVALID, "invalid") from None
 
 
 class TimeFilter(filters.IsoDateTimeFilter):
     """A time that every database can compare."""
 
-    field_class = UtcDateTimeField
+    field_class = TimeField
 
 
 class SearchFilter(filters.CharFilter):

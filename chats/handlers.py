@@ -9,6 +9,7 @@ from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
+from django.urls import is_valid_path
 from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,7 +17,7 @@ from rest_framework.views import exception_handler as drf_exception_handler
 from rest_framework.views import set_rollback
 
 from chats import metrics, throttles
-from chats.exceptions import ChatError
+from chats.exceptions import CHALLENGE, ChatError, HTTPSRequired
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def chat_error_response(exc: ChatError) -> Response:
     if exc.retry_after is not None:
         headers["Retry-After"] = str(exc.retry_after)
     if exc.status == 401:
-        headers["WWW-Authenticate"] = "Token"
+        headers["WWW-Authenticate"] = CHALLENGE
     if exc.field:
         data = {exc.field: [exc.message]}
     else:
@@ -99,12 +100,21 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer a path under ``/api/`` that is no route as one that is (handler404)."""
-    return error(request, 404, "Not found.", "not_found")
+    """Answer a path under ``/api/`` that is no route as one that is (handler404).
+
+    A write to a path without its last slash is not redirected: the answer names the
+    path. Reads were redirected before.
+    """
+    detail = "Not found."
+    if is_valid_path(f"{request.path_info}/"):
+        detail = f"Not found. The path ends in a slash: {request.path}/"
+    return error(request, 404, detail, "not_found")
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer who may not do this (handler403)."""
+    if isinstance(exception, HTTPSRequired):
+        return error(request, 403, "Use https.", "https_required")
     detail = exceptions.PermissionDenied.default_detail
     return error(request, 403, detail, "permission_denied")
 
@@ -139,7 +149,7 @@ def error(
 
     The page takes nothing from the request but its id: no session, no database.
     """
-    if request.path.startswith("/api/"):
+    if f"{request.path_info}/".startswith("/api/"):
         return JsonResponse({"detail": detail, "code": code}, status=status)
     words = {
         "status": status,

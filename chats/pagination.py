@@ -170,6 +170,8 @@ class KeysetPagination(BasePagination):
     stopped to look when the page is not full by then.
     """
 
+    path = "/api/messages/"  # of the list, for the schema's example
+
     def paginate_queryset(self, queryset: QuerySet | Inbox | Pages, request, view=None):
         self.url = request.build_absolute_uri()
         size = size_of(
@@ -215,7 +217,7 @@ class KeysetPagination(BasePagination):
         return replace_query_param(url, "cursor", cursor)
 
     def get_paginated_response_schema(self, schema: dict) -> dict:
-        link = {"type": "string", "format": "uri", "nullable": True}
+        link = {"type": ["string", "null"], "format": "uri"}
         return {
             "type": "object",
             "required": ["next", "previous", "results"],
@@ -223,7 +225,7 @@ class KeysetPagination(BasePagination):
                 "next": link
                 | {
                     "description": "The following page, if there is one.",
-                    "example": "https://example.org/api/messages/?cursor=WzEsMl0",
+                    "example": f"https://example.org{self.path}?cursor=WzEsMl0",
                 },
                 "previous": link | {"description": "The page before.", "example": None},
                 "results": schema,

@@ -38,3 +38,11 @@ class IsNotToken(BasePermission):
 
     def has_permission(self, request: Request, view) -> bool:
         return not isinstance(request.auth, AccessToken)
+
+
+class HasSessionToEnd(IsNotToken):
+    """Not with a token, which is no session."""
+
+    message = (
+        "A token cannot sign out. To revoke it: DELETE /api/auth/tokens/{token_id}/"
+    )

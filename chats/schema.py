@@ -1,5 +1,7 @@
 """How the API describes itself: OpenAPI 3, with error answers on every operation."""
 
+import re
+
 from drf_spectacular.extensions import (
     OpenApiAuthenticationExtension,
     OpenApiSerializerExtension,
@@ -7,6 +9,7 @@ from drf_spectacular.extensions import (
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import build_media_type_object
 from rest_framework import serializers
+from rest_framework.pagination import BasePagination
 
 
 class Error(serializers.Serializer):
@@ -81,6 +84,7 @@ ERRORS = {
 }
 SUCCESSES = {"200": "Done.", "201": "Made.", "204": "Done; there is nothing to say."}
 UUID_SCHEMA = {"type": "string", "format": "uuid"}
+EXAMPLE_ID = "01a20a3a-8ed4-7b3c-a1f0-6c2d4e8f9a0b"
 
 
 class FieldErrorsSchema(OpenApiSerializerExtension):
@@ -160,6 +164,12 @@ class ChatsSchema(AutoSchema):
             parameter["schema"] = UUID_SCHEMA
         return parameters
 
+    def _get_paginator(self) -> BasePagination | None:
+        """Return the list's pagination; its example of a next page is of that list."""
+        if paginator := super()._get_paginator():
+            paginator.path = re.sub("{.*?}", EXAMPLE_ID, self.path)
+        return paginator
+
     def _errors(self) -> dict:
         errors = {"429": Error, "503": Error}
         if not self._is_public():
@@ -196,17 +206,16 @@ def explain(status: str, body: dict) -> None:
 
 
 class TokenScheme(OpenApiAuthenticationExtension):
-    """``Authorization: Token …`` in the schema."""
+    """``Authorization: Bearer …`` in the schema."""
 
     target_class = "chats.authentication.TokenAuthentication"
     name = "token"
 
     def get_security_definition(self, auto_schema) -> dict:
         return {
-            "type": "apiKey",
-            "in": "header",
-            "name": "Authorization",
-            "description": "`Token <secret>`, from `POST /api/auth/tokens/`.",
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The `token` that `POST /api/auth/tokens/` returned.",
         }
 
 
@@ -227,4 +236,12 @@ def private_fields_optional(result: dict, generator, request, public) -> dict:
     user["required"] = [
         name for name in user.get("required", []) if name not in private
     ]
+    return result
+
+
+def empty_security(result: dict, generator, request, public) -> dict:
+    """Say of calls without credentials that they take none; it is left out if empty."""
+    for item in result["paths"].values():
+        for operation in item.values():
+            operation.setdefault("security", [])
     return result

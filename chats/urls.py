@@ -1,7 +1,6 @@
 """The API's routes, below ``/api/``."""
 
 from django.urls import include, path
-from drf_spectacular.views import SpectacularSwaggerView
 from rest_framework.routers import DefaultRouter
 
 from chats.views import auth
@@ -9,7 +8,7 @@ from chats.views.conversations import ConversationViewSet
 from chats.views.events import EventsView
 from chats.views.export import ExportView
 from chats.views.messages import MessageViewSet
-from chats.views.schema import SchemaView
+from chats.views.schema import DocsView, SchemaView
 from chats.views.sessions import SessionViewSet
 from chats.views.users import UserViewSet
 
@@ -39,5 +38,5 @@ urlpatterns = [
     path("users/me/export/", ExportView.as_view(), name="export"),
     path("auth/", include(auth_urls)),
     path("schema/", SchemaView.as_view(), name="schema"),
-    path("docs/", SpectacularSwaggerView.as_view(metadata_class=None), name="docs"),
+    path("docs/", DocsView.as_view(), name="docs"),
 ]

@@ -210,12 +210,14 @@ MIDDLEWARE = [
     "chats.middleware.RequestMiddleware",
     "chats.middleware.AnyHostForProbesMiddleware",
     "chats.middleware.NoStoreMiddleware",
+    "chats.middleware.CompressionMiddleware",
+    "corsheaders.middleware.CorsMiddleware",  # before all that may answer
+    "chats.middleware.HTTPSMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "corsheaders.middleware.CorsMiddleware",
+    "chats.assets.StaticFilesMiddleware",
     "chats.middleware.RateLimitMiddleware",
     "chats.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "chats.middleware.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -249,7 +251,7 @@ AUTH_USER_MODEL = "chats.User"
 SESSION_ENGINE = "chats.sessions"
 AUTHENTICATION_BACKENDS = ["chats.authentication.UsernameOrEmailBackend"]
 LOGIN_URL = "rest_framework:login"
-LOGIN_REDIRECT_URL = "/api/"
+LOGIN_REDIRECT_URL = "api-root"
 PASSWORD_HASHERS = [
     "chats.hashers.PatientArgon2Hasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -293,7 +295,8 @@ else:
 # --- Transport security -------------------------------------------------------
 
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # probes speak plain HTTP
+# Probes speak plain HTTP, also below the path that the application is mounted at.
+SECURE_REDIRECT_EXEMPT = [r"^(.*/)?healthz$", r"^(.*/)?readyz$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
@@ -377,10 +380,10 @@ if PASSWORD_RESET_URL and reset_fields != {"uid", "token"}:
 
 # --- Static files -------------------------------------------------------------
 
-STATIC_URL = "static/"
+STATIC_URL = "/static/"
+STORAGES = {"staticfiles": {"BACKEND": "chats.assets.VersionedStorage"}}
 WHITENOISE_USE_FINDERS = True  # served from the packages: nothing to collect first
-# Names stay over an upgrade: browsers ask each time, and are told 304 by the ETag.
-WHITENOISE_MAX_AGE = 0
+WHITENOISE_MAX_AGE = 0  # of names without a version; others are kept for good
 
 # --- API ----------------------------------------------------------------------
 
@@ -403,13 +406,33 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "chats.schema.ChatsSchema",
     "EXCEPTION_HANDLER": "chats.handlers.exception_handler",
     "DEFAULT_VERSIONING_CLASS": None,
-    "URL_FORMAT_OVERRIDE": None,
+    "URL_FORMAT_OVERRIDE": None,  # chats.negotiation reads `format`
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "messaging_app",
     "DESCRIPTION": "A messaging backend: people, conversations, messages, events.",
     "VERSION": "1.0.0",
+    # 3.0 cannot say "an object of this kind, or null" for linters and generators both.
+    "OAS_VERSION": "3.1.1",
+    "LICENSE": {"name": "MIT", "identifier": "MIT"},
+    "SERVERS": [{"url": "/", "description": "This server."}],
+    "TAGS": [
+        {"name": "auth", "description": "Signing in: sessions, tokens, passwords."},
+        {
+            "name": "conversations",
+            "description": "Conversations and who takes part in them.",
+        },
+        {
+            "name": "events",
+            "description": "What happened, as pages or as a live stream.",
+        },
+        {
+            "name": "messages",
+            "description": "Sending, finding, editing and reading messages.",
+        },
+        {"name": "users", "description": "People and their accounts."},
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
@@ -424,6 +447,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "chats.schema.private_fields_optional",
+        "chats.schema.empty_security",
     ],
 }
 

@@ -58,13 +58,15 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def serving_in_thread(*, send_buffer: int = 0) -> Iterator[Server]:
+def serving_in_thread(*, send_buffer: int = 0, **options) -> Iterator[Server]:
     """Serve the ASGI application from a thread of this process.
 
-    ``send_buffer`` is how many bytes the system keeps for a client, if given.
+    ``send_buffer`` is how many bytes the system keeps for a client, if given; the
+    options are uvicorn's.
     """
     shell = Shell(application)
-    config = uvicorn.Config(shell, log_config=None, timeout_graceful_shutdown=8)
+    options = {"log_config": None, "timeout_graceful_shutdown": 8} | options
+    config = uvicorn.Config(shell, **options)
     server = uvicorn.Server(config)
     before = set(threading.enumerate())
     with socket.create_server(("127.0.0.1", 0)) as listening:

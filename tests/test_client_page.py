@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from django.contrib.staticfiles import finders
 
+from chats.assets import version
 from chats.models import User
 from tests.factories import UserFactory
 
@@ -49,10 +50,11 @@ def test_page_has_a_strict_policy_and_obeys_it(client, django_assert_num_queries
 def test_page_needs_files_of_ours_only(client):
     page = client.get("/").content.decode()
     assets = re.findall(r"""(?:src|href)="(?!data:|#)(.*?)\"""", page)
-    own = [path for path in assets if path.startswith("/static/chats/client/")]
+    kept = f"/static/{version()}"
+    own = [path for path in assets if path.startswith(f"{kept}chats/client/")]
     assert set(assets) - set(own) == {"/api/docs/"}
     assert len(own) == 2
-    assert all(finders.find(path.removeprefix("/static/")) for path in own)
+    assert all(finders.find(path.removeprefix(kept)) for path in own)
 
 
 def test_page_has_each_picture_that_it_and_its_modules_show(client):
@@ -65,7 +67,7 @@ def test_page_has_each_picture_that_it_and_its_modules_show(client):
 
 @pytest.mark.parametrize("path", sorted(CLIENT.iterdir()), ids=lambda path: path.name)
 def test_browser_asks_whether_a_file_has_changed_before_it_uses_it(client, path):
-    """Their names stay over an upgrade: old and new modules may not be mixed."""
+    """Where it is named without its version; tests.test_assets has those with one."""
     url = f"/static/chats/client/{path.name}"
     first = client.head(url)
     assert first.headers["Cache-Control"] == "max-age=0, public"

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.renderers import OpenApiJsonRenderer2
 
 from tests.test_browser import (
     PASSWORD,
@@ -56,6 +57,8 @@ def generators() -> Path:
     folder = ROOT / os.environ.get("GENERATORS", ".generators")
     tools = [
         folder / "node_modules/.bin/openapi-typescript",
+        folder / "node_modules/.bin/redocly",
+        folder / "node_modules/.bin/spectral",
         folder / "venv/bin/openapi-python-client",
     ]
     missing = [str(tool) for tool in tools if not tool.exists()]
@@ -157,6 +160,41 @@ def test_python_from_the_schema_passes_mypy_and_talks(tmp_path):
     assert "Success" in run("mypy messaging_client", tmp_path, folder)
     calls = {path.stem for path in tmp_path.glob("messaging_client/api/*/*.py")}
     assert calls - {"__init__"} == operation_ids()
+
+
+# --- The schema by the rules of others -------------------------------------------
+
+
+def schema_file(directory: Path, **changes: object) -> None:
+    """Write the schema, changed or not, where the linters are run."""
+    schema = SchemaGenerator().get_schema(request=None, public=True)
+    text = OpenApiJsonRenderer2().render(schema | changes)
+    (directory / "schema.json").write_bytes(text)
+
+
+LINTERS = {
+    "spectral": "spectral lint -F warn -r {config}/spectral.yaml schema.json",
+    "redocly": "redocly lint --config {config}/redocly.yaml schema.json",
+}
+
+
+@pytest.mark.parametrize("name", LINTERS)
+def test_schema_keeps_the_recommended_rules(tmp_path, name):
+    folder = generators()
+    schema_file(tmp_path)
+    command = LINTERS[name].format(config=ROOT / "tests" / "clients")
+    said = run(command, tmp_path, folder)
+    assert re.search("No results|Your API description is valid", said), said
+    assert not re.search("[0-9] warning", said), said
+
+
+@pytest.mark.parametrize("name", LINTERS)
+def test_rules_refuse_a_schema_that_lacks_its_servers(tmp_path, name):
+    folder = generators()
+    schema_file(tmp_path, servers=[])
+    command = LINTERS[name].format(config=ROOT / "tests" / "clients")
+    with pytest.raises(AssertionError, match=r"[Ss]ervers"):
+        run(command, tmp_path, folder)
 
 
 # --- By hand --------------------------------------------------------------------

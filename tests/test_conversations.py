@@ -706,7 +706,7 @@ def test_call_by_nobody_is_401(call, anonymous, conversation):
     response = call(anonymous, conversation.pk)
 
     assert (response.status_code, response.json()) == (401, UNAUTHENTICATED)
-    assert response.headers["WWW-Authenticate"] == "Token"
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="api"'
     assert everything() == before
 
 

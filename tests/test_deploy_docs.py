@@ -22,8 +22,18 @@ def found(pattern: str, count: int | None = None) -> list[str]:
     return matches
 
 
-def test_page_has_at_most_200_lines():
-    assert PAGE.count("\n") <= 200
+def test_page_has_at_most_240_lines():
+    assert PAGE.count("\n") <= 240
+
+
+def test_files_of_a_release_are_asked_of_each_process():
+    """While processes are replaced, each has those of its own release only."""
+    found(r"/static/ \{ [^\n]* proxy_next_upstream error timeout http_404;", 2)
+
+
+def test_writes_over_plain_http_are_refused_by_nginx_too():
+    [server] = found(r"^server \{\n    listen 80;(.*?)^\}", 1)
+    assert server.index("return 403") < server.index("return 301")
 
 
 def test_settings_exist():
@@ -56,7 +66,7 @@ def test_nginx_takes_the_largest_body():
 
 
 def test_nginx_outwaits_heartbeats_and_uvicorn_outwaits_nginx():
-    [patience] = found(r"proxy_read_timeout (\d+)s;", 1)
+    [patience] = set(found(r"proxy_read_timeout (\d+)s;", 2))
     [keep_alive] = found(r"--timeout-keep-alive (\d+)", 1)
     assert int(patience) >= 2 * stream.HEARTBEAT_EVERY
     assert int(keep_alive) > 60  # nginx's keepalive_timeout in an upstream

@@ -225,12 +225,6 @@ def test_unknown_route_elsewhere_is_404_in_html(client, db):
     assert response.headers["Content-Type"].startswith("text/html")
 
 
-def test_forgotten_slash_is_a_redirect(client, db):
-    response = client.get("/api/users?role=host")
-    assert response.status_code == 301
-    assert response.headers["Location"] == "/api/users/?role=host"
-
-
 # --- Caches -------------------------------------------------------------------
 
 

@@ -283,7 +283,7 @@ def test_events_for_nobody_are_401(headers, anonymous, conversation):
     response = anonymous.get(URL, {"after": "1-0"}, **headers)
 
     assert response.status_code == 401
-    assert response["WWW-Authenticate"] == "Token"
+    assert response["WWW-Authenticate"] == 'Bearer realm="api"'
     assert response.json() == {
         "detail": "Authentication credentials were not provided.",
         "code": "not_authenticated",

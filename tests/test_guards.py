@@ -49,6 +49,10 @@ LEVELS = {
     "throttles": 1,
     "logs": 2,
     "encoding": 0,
+    "framing": 0,
+    "times": 0,
+    "compression": 0,
+    "assets": 1,
     "prepared": 0,
     "models": 1,
     "rows": 2,
@@ -354,7 +358,7 @@ def test_every_route_asks_who_is_calling(anonymous, db, method, path):
         assert response.status_code in {200, 400}
         return
     assert response.status_code == 401
-    assert response.headers["WWW-Authenticate"] == "Token"
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="api"'
     assert response.json() == {
         "detail": "Authentication credentials were not provided.",
         "code": "not_authenticated",

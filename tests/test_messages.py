@@ -806,7 +806,7 @@ def test_call_by_nobody_is_401(call, anonymous, message):
     response = call(anonymous, message.pk)
 
     assert (response.status_code, response.json()) == (401, UNAUTHENTICATED)
-    assert response.headers["WWW-Authenticate"] == "Token"
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="api"'
     assert everything() == before
 
 

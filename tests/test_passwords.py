@@ -126,7 +126,7 @@ def test_password_change_leaves_others_alone(alice, bob):
 def test_password_change_anonymous_is_401(anonymous, alice):
     response = anonymous.post(CHANGE, {"old_password": PASSWORD, "new_password": NEW})
     assert response.status_code == 401
-    assert response.headers["WWW-Authenticate"] == "Token"
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="api"'
 
 
 def test_password_change_needs_the_csrf_token_in_a_session(alice):

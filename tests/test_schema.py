@@ -14,7 +14,10 @@ from drf_spectacular.renderers import (
     OpenApiYamlRenderer2,
 )
 
+from chats.assets import version
 from tests.test_guards import METHODS, NOBODY, PUBLIC, api_calls
+
+UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 # What is deleted there can still be named, and not be changed: 409.
 LEAVES_SOMETHING_WHEN_DELETED = {
@@ -97,9 +100,11 @@ def test_operations_tell_their_success(schema):
 
 def test_schema_knows_tokens_and_sessions(schema):
     schemes = schema["components"]["securitySchemes"]
-    assert {name: (item["in"], item["name"]) for name, item in schemes.items()} == {
-        "token": ("header", "Authorization"),
-        "session": ("cookie", "sessionid"),
+    assert schemes["token"].items() >= {"type": "http", "scheme": "bearer"}.items()
+    assert schemes["session"] == {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "sessionid",
     }
     assert operations(schema)["GET", "/api/users/"]["security"] == [
         {"token": []},
@@ -115,6 +120,52 @@ def test_schema_says_that_sign_up_needs_no_credentials(schema):
         {},
     ]
     assert {} not in found["DELETE", f"/api/users/{NOBODY}/"]["security"]
+
+
+def test_schema_says_of_calls_without_credentials_that_they_take_none(schema):
+    bare = {call for call, item in operations(schema).items() if not item["security"]}
+    assert bare == {
+        ("POST", "/api/auth/login/"),
+        ("POST", "/api/auth/password/reset/"),
+        ("POST", "/api/auth/password/reset/confirm/"),
+    }
+
+
+def test_schema_gives_each_list_a_next_page_of_its_own(schema):
+    next_pages = {
+        path: example["value"]["next"]
+        for (method, path), operation in operations(schema).items()
+        if method == "GET"
+        for media in operation["responses"]["200"]["content"].values()
+        for example in media.get("examples", {}).values()
+        if "next" in example["value"]
+    }
+    assert len(next_pages) >= 4
+    assert {re.sub(UUID, NOBODY, page) for page in next_pages.values()} == {
+        f"https://example.org{path}?cursor=WzEsMl0" for path in next_pages
+    }
+
+
+def test_schema_bounds_the_number_of_events(schema):
+    parameters = operations(schema)["GET", "/api/events/"]["parameters"]
+    [limit] = [item["schema"] for item in parameters if item["name"] == "limit"]
+    assert limit == {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}
+
+
+def test_schema_says_what_may_be_null_as_openapi_3_1_does(schema):
+    assert schema["openapi"] == "3.1.1"
+    conversation = schema["components"]["schemas"]["Conversation"]["properties"]
+    assert '"nullable"' not in json.dumps(schema)
+    assert conversation["last_message"]["oneOf"] == [
+        {"$ref": "#/components/schemas/Message"},
+        {"type": "null"},
+    ]
+
+
+def test_schema_describes_each_tag(schema):
+    described = {tag["name"] for tag in schema["tags"] if tag["description"]}
+    used = {tag for item in operations(schema).values() for tag in item["tags"]}
+    assert described == used
 
 
 def test_schema_tells_the_shape_of_field_errors(schema):
@@ -153,7 +204,60 @@ def test_docs_page_needs_nothing_from_elsewhere(client, db):
 
 def own(asset: str) -> str:
     """Return the path of a static file of ours, or what finds nothing."""
-    return asset.removeprefix("/static/") if asset.startswith("/static/") else "none"
+    prefix = f"/static/{version()}"
+    return asset.removeprefix(prefix) if asset.startswith(prefix) else "none"
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "accept", "status", "body"),
+    [
+        (
+            "GET",
+            "/api/schema/",
+            "image/png",
+            406,
+            {
+                "detail": "Could not satisfy the request Accept header.",
+                "code": "not_acceptable",
+            },
+        ),
+        (
+            "POST",
+            "/api/docs/",
+            "text/html",
+            405,
+            {"detail": 'Method "POST" not allowed.', "code": "method_not_allowed"},
+        ),
+        (
+            "DELETE",
+            "/api/schema/",
+            "application/yaml",
+            405,
+            {"detail": 'Method "DELETE" not allowed.', "code": "method_not_allowed"},
+        ),
+        (
+            "GET",
+            "/api/schema/?format=xml",
+            "*/*",
+            400,
+            {"format": ["Must be one of json, yaml."]},
+        ),
+        (
+            "GET",
+            "/api/docs/?format=json",
+            "*/*",
+            400,
+            {"format": ["Must be one of html."]},
+        ),
+    ],
+)
+def test_errors_of_the_schema_have_the_shape_of_all(
+    client, db, method, url, accept, status, body
+):
+    response = client.generic(method, url, HTTP_ACCEPT=accept)
+    assert response.status_code == status
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.json() == body
 
 
 def test_schema_is_made_once_a_process(client, db, monkeypatch):

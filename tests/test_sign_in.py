@@ -199,7 +199,7 @@ def test_login_has_one_answer_for_wrong_unknown_and_suspended(
     deactivate_user(bob, actor=bob)
     response = anonymous.post(LOGIN, body)
     assert response.status_code == 401
-    assert response.headers["WWW-Authenticate"] == "Token"
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="api"'
     assert response.json() == WRONG
     assert response.cookies == {}
 
@@ -329,14 +329,20 @@ def test_logout_needs_the_csrf_token(browser):
 def test_logout_anonymous_is_401(anonymous, db):
     response = anonymous.post(LOGOUT)
     assert response.status_code == 401
-    assert response.headers["WWW-Authenticate"] == "Token"
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="api"'
 
 
 def test_logout_with_a_token_is_403(alice):
     _, secret = AccessToken.objects.issue(alice, "script", None)
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Token {secret}")
-    assert client.post(LOGOUT).status_code == 403
+    response = client.post(LOGOUT)
+    assert response.status_code == 403
+    assert response.json() == {
+        "detail": "A token cannot sign out. "
+        "To revoke it: DELETE /api/auth/tokens/{token_id}/",
+        "code": "permission_denied",
+    }
     assert client.get(ME).status_code == 200
 
 

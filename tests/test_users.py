@@ -157,7 +157,7 @@ def test_user_list_shows_private_fields_to_role_admins(as_admin, admin, alice):
 def test_user_list_anonymous_is_401(anonymous, alice):
     response = anonymous.get("/api/users/")
     assert response.status_code == 401
-    assert response.headers["WWW-Authenticate"] == "Token"
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="api"'
     assert response.json() == ANONYMOUS
 
 

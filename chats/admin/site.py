@@ -5,7 +5,9 @@ from django.contrib.admin import AdminSite
 from django.contrib.admin.forms import AdminAuthenticationForm, AdminPasswordChangeForm
 from django.contrib.auth.views import PasswordChangeView
 from django.core.exceptions import ValidationError
+from django.http import Http404
 from django.urls import reverse_lazy
+from django.views.decorators.common import no_append_slash
 
 from chats.addresses import client_network
 from chats.admin.activity import activity_for
@@ -74,8 +76,16 @@ def index(request, extra_context=None):
     return AdminSite.index(admin.site, request, shown)
 
 
+def catch_all_view(request, url):
+    """Answer an unknown path as Django does, but redirect only reads to its slash."""
+    if request.method not in {"GET", "HEAD"}:
+        raise Http404
+    return AdminSite.catch_all_view(admin.site, request, url)
+
+
 admin.site.login_form = SignInForm
 admin.site.index = index
+admin.site.catch_all_view = no_append_slash(catch_all_view)
 admin.site.index_template = "admin/chats/index.html"
 # Only Django 6.0 has a setting for the form alone (AdminSite.password_change_form).
 admin.site.password_change = change_own_password

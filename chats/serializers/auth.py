@@ -1,6 +1,7 @@
 """Signing in, passwords, access tokens."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.tokens import default_token_generator
@@ -16,6 +17,7 @@ from chats.serializers.examples import shown_as
 from chats.serializers.fields import EmailField, LinesSerializer
 from chats.serializers.proof import CurrentPasswordField
 from chats.serializers.users import require_password
+from chats.times import INVALID, parse_time
 
 
 class PasswordField(serializers.CharField):
@@ -24,6 +26,18 @@ class PasswordField(serializers.CharField):
     def __init__(self, **kwargs):
         kwargs = {"max_length": 128, "trim_whitespace": False} | kwargs
         super().__init__(write_only=True, **kwargs)
+
+
+class TimeField(serializers.DateTimeField):
+    """A time in RFC 3339, given in UTC."""
+
+    default_error_messages = {"invalid": INVALID}
+
+    def to_internal_value(self, value: Any) -> datetime:
+        try:
+            return parse_time(value)
+        except (TypeError, ValueError):
+            self.fail("invalid")
 
 
 def with_identifier(attrs: dict) -> dict:
@@ -133,7 +147,7 @@ class IssueTokenSerializer(LinesSerializer):
     current_password = CurrentPasswordField(
         help_text="By session; not needed within 15 minutes of its sign-in."
     )
-    expires_at = serializers.DateTimeField(
+    expires_at = TimeField(
         required=False,
         allow_null=True,
         help_text="In `TOKEN_MAX_DAYS` days, if not given; no later.",

@@ -16,8 +16,9 @@ from rest_framework.views import APIView
 from chats import mail
 from chats.addresses import client_network
 from chats.authentication import require_same_origin
+from chats.exceptions import CHALLENGE
 from chats.models import AccessToken, User
-from chats.permissions import IsNotToken
+from chats.permissions import HasSessionToEnd, IsNotToken
 from chats.schema import Error
 from chats.serializers.auth import (
     IssueTokenSerializer,
@@ -60,7 +61,7 @@ class LoginView(GenericAPIView):
     permission_classes = (AllowAny,)
 
     def get_authenticate_header(self, request: Request) -> str:
-        return "Token"  # so that a wrong password is 401
+        return CHALLENGE  # so that a wrong password is 401
 
     @extend_schema(responses={200: UserSerializer, 401: Error, 403: Error})
     def post(self, request: Request) -> Response:
@@ -83,7 +84,7 @@ class LoginView(GenericAPIView):
 class LogoutView(APIView):
     """Sign out."""
 
-    permission_classes = (IsAuthenticated, IsNotToken)
+    permission_classes = (IsAuthenticated, HasSessionToEnd)
 
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request) -> Response:

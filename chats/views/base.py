@@ -7,9 +7,21 @@ from django.db.models import QuerySet
 from rest_framework import viewsets
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.permissions import SAFE_METHODS
+from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
+from chats.renderers import JSONRenderer
 from chats.uuids import UUID_REGEX
+
+
+class JSONErrors:
+    """Answers errors in JSON, whatever the form of the view's other answers."""
+
+    def handle_exception(self, exc: Exception) -> Response:
+        response = super().handle_exception(exc)
+        self.request.accepted_renderer = JSONRenderer()
+        self.request.accepted_media_type = JSONRenderer.media_type
+        return response
 
 
 class ChatsViewSet(viewsets.ModelViewSet):

@@ -31,7 +31,7 @@ DEMO_PEOPLE = ("alice@demo.example", "bob@demo.example")
 def client_page(request: HttpRequest) -> HttpResponse:
     """Answer the page, the same for everybody; with WEB_CLIENT=0 lead to the docs."""
     if not settings.WEB_CLIENT:
-        return redirect("/api/docs/")
+        return redirect("docs")
     offers = {
         "registration_open": settings.REGISTRATION_OPEN,
         "demo_password": settings.DEMO_PASSWORD,

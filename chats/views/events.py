@@ -32,7 +32,12 @@ class EventsView(APIView):
         operation_id="events_list",
         parameters=[
             OpenApiParameter("after", str, description="A cursor: what came after it."),
-            OpenApiParameter("limit", int, description="1 to 1000; 100 if not given."),
+            OpenApiParameter(
+                "limit",
+                {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}
+                | {"default": DEFAULT_LIMIT},
+                description="How many events at most.",
+            ),
             OpenApiParameter(
                 "Last-Event-ID", str, "header", description="A cursor; beats `after`."
             ),

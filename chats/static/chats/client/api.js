@@ -21,9 +21,9 @@ class ApiError extends Error {
 // Under HTTPS the server may give the cookie the prefix that binds it to this host.
 export const csrfToken = () => document.cookie.match(/(?:^|; )(?:__Host-)?csrftoken=(\w+)/)?.[1] ?? "";
 
-/** Call `/api/PATH`, or the address of a next page; return what it answers, or raise an ApiError. */
+/** Call `api/PATH` below the page, or the address of a next page; return what it answers, or raise an ApiError. */
 export async function call(method, path, body) {
-  const response = await fetch(`/api/${path.split("/api/").at(-1)}`, {
+  const response = await fetch(`api/${path.split("/api/").at(-1)}`, {
     method,
     headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": csrfToken() },
     body: JSON.stringify(body),
@@ -123,7 +123,7 @@ export class Stream {
     this.source?.close();
     this.heardAt = Date.now();
     const after = this.cursor ? `?after=${encodeURIComponent(this.cursor)}` : "";
-    const source = new EventSource(`/api/events/${after}`);
+    const source = new EventSource(`api/events/${after}`);
     this.source = source;
     for (const type of this.types) {
       source.addEventListener(type, ({ lastEventId: id, data }) => this.hear({ type, id, data: JSON.parse(data) }));
