@@ -109,6 +109,10 @@ class Restartable:
                 self._process.send_signal(number)
             self._process = None
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal that does not end it, such as SIGSTOP."""
+        self._process.send_signal(number)
+
     def close(self) -> None:
         self.stop(signal.SIGKILL)
         self._client.close()

@@ -200,6 +200,6 @@ def test_stream_passes_a_proxy_that_compresses(
         for number in range(10):
             send(alice, conversation, number)
             assert bodies(next_message, 1) == [f"número {number}"]
-        page = httpx.get(f"{url}/api/users/", headers=token_of(bob))
+        page = httpx.get(f"{url}/api/events/?after=1-0", headers=token_of(bob))
 
     assert page.headers["content-encoding"] == "gzip"

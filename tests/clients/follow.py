@@ -28,18 +28,20 @@ def headers() -> dict[str, str]:
 
 
 def take(event) -> None:
-    print(json.dumps([event.event, json.loads(event.data)]), flush=True)
+    print(json.dumps([event.event, json.loads(event.data)]), flush=True)  # noqa: T201
     state["cursor"] = event.id or state["cursor"]
     if event.retry is not None:
-        state["retry"] = event.retry / 1000
+        state["retry"] = int(event.retry) / 1000
 
 
 def by_httpx_sse() -> None:
     patience = httpx.Timeout(5, read=SILENCE)
-    with httpx.Client(timeout=patience, headers=headers()) as client:
-        with httpx_sse.connect_sse(client, "GET", URL) as source:
-            for event in source.iter_sse():
-                take(event)
+    with (
+        httpx.Client(timeout=patience, headers=headers()) as client,
+        httpx_sse.connect_sse(client, "GET", URL) as source,
+    ):
+        for event in source.iter_sse():
+            take(event)
 
 
 def by_sseclient() -> None:
