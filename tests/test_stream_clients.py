@@ -10,7 +10,9 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -24,9 +26,11 @@ from tests.servers import (
     PATIENCE,
     Server,
     serving_in_thread,
+    session_of,
     token_of,
     wait_until,
 )
+from tests.test_browser import browsing
 from tests.test_clients import ROOT, generators
 
 CLIENTS = ROOT / "tests" / "clients"
@@ -155,27 +159,62 @@ def end_streams(server: Server) -> None:
     wait_until(lambda: stream not in server.shell.streams)
 
 
+def see_an_end_and_a_full_server(
+    next_message: Next, server: Server, settings: Any, say: Callable[..., None]
+) -> None:
+    """Follow messages, a restart, a full process and more messages: each comes once."""
+    assert next_message()[0] == "ready"
+    say(*range(10))
+    assert bodies(next_message, 10) == [f"número {n}" for n in range(10)]
+
+    settings.MAX_STREAMS = 0
+    end_streams(server)
+    say(10, 11)
+    ends = [next_message(), next_message()]
+    assert [(kind, data["code"]) for kind, data in ends] == [
+        ("end", "restart"),
+        ("end", "full"),
+    ]
+    settings.MAX_STREAMS = 10
+    say(12)
+    assert bodies(next_message, 3) == [f"número {n}" for n in (10, 11, 12)]
+
+
 @pytest.mark.parametrize("client", [*NODE, *PYTHON])
 def test_client_gets_everything_once_over_an_end_and_a_full_server(
-    client, server, alice, bob, conversation, settings, tmp_path
+    client, server, settings, alice, bob, conversation, tmp_path
 ):
-    """With messages that have data only, which it resumes behind by itself."""
     with following(client, server.url, bob, tmp_path) as next_message:
-        assert next_message()[0] == "ready"
-        send(alice, conversation, *range(10))
-        assert bodies(next_message, 10) == [f"número {n}" for n in range(10)]
+        say = partial(send, alice, conversation)
+        see_an_end_and_a_full_server(next_message, server, settings, say)
 
-        settings.MAX_STREAMS = 0
-        end_streams(server)
-        send(alice, conversation, 10, 11)
-        ends = [next_message(), next_message()]
-        assert [(kind, data["code"]) for kind, data in ends] == [
-            ("end", "restart"),
-            ("end", "full"),
-        ]
-        settings.MAX_STREAMS = 10
-        send(alice, conversation, 12)
-        assert bodies(next_message, 3) == [f"número {n}" for n in (10, 11, 12)]
+
+FOLLOW = """() => {
+    window.got = [];
+    window.source = new EventSource("/api/events/");
+    for (const type of ["message", "ready", "reset", "message.created", "end"])
+        source.addEventListener(type, ({ data }) => got.push([type, JSON.parse(data)]));
+}"""
+
+
+def test_browser_gets_everything_once_over_an_end_and_a_full_server(
+    server, settings, alice, bob, conversation, monkeypatch
+):
+    """The browser's own EventSource, which gives up at any status but 200."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # playwright has a loop here
+    secret = session_of(bob)["Cookie"].removeprefix("sessionid=")
+    with browsing(server.url) as page:
+        page.context.add_cookies(
+            [{"name": "sessionid", "value": secret, "url": server.url}]
+        )
+        page.evaluate(FOLLOW)
+
+        def next_message() -> list:
+            page.wait_for_function("got.length")
+            return page.evaluate("got.shift()")
+
+        say = partial(send, alice, conversation)
+        see_an_end_and_a_full_server(next_message, server, settings, say)
 
 
 @pytest.mark.parametrize("client", [*NODE, *PYTHON])
