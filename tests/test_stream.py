@@ -2,16 +2,20 @@
 
 import asyncio
 import json
+import os
 import re
 import signal
 import socket
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from django.conf import settings
 from django.contrib.auth.tokens import default_token_generator
 from django.core.signals import request_finished
 from django.db import connections
@@ -774,9 +778,10 @@ def test_two_processes_deliver_to_each_other(server, alice, bob, conversation):
 
 
 @live
-def test_terminated_process_ends_its_streams_and_exits(transactional_db, bob):
+@pytest.mark.parametrize("lifespan", ["on", "off"])
+def test_terminated_process_ends_its_streams_and_exits(lifespan, transactional_db, bob):
     with (
-        serving_in_process() as server,
+        serving_in_process(f"--lifespan={lifespan}") as server,
         Follower(server, token_of(bob)) as follower,
         socket.create_connection(server.address) as idle,
     ):
@@ -789,6 +794,32 @@ def test_terminated_process_ends_its_streams_and_exits(transactional_db, bob):
 
     assert_ends(end, "restart", "The server is restarting.")
     assert code == -signal.SIGTERM
+
+
+WORKER = """
+import signal, time
+from messaging_app.asgi import application
+from chats import stream
+stream.LINGER = 0.1
+stream.hear_signals(lambda: print("heard", flush=True))
+signal.raise_signal(signal.SIGTERM)
+time.sleep(60)
+"""
+
+
+def test_signal_that_the_server_leaves_alone_still_ends_the_process():
+    """As in a worker of hypercorn, whose parent hears the signals."""
+    done = subprocess.run(
+        [sys.executable, "-c", WORKER],
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"},
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+    assert (done.stdout, done.returncode) == ("heard\n", -signal.SIGTERM)
 
 
 # --- Requests that are slow, broken or odd -------------------------------------
