@@ -177,7 +177,7 @@ class Follower:
     def receive(self) -> None:
         """Take what has arrived; RuntimeError if the server ends the stream."""
         data = self.connection.recv(65_536)
-        self.events += [event for event in self.reader.feed(data) if event.id]
+        self.events += [e for e in self.reader.feed(data) if e.id and e.type != "ping"]
         if not data or self.reader.status not in {0, 200}:
             raise RuntimeError(f"A stream ended, after status {self.reader.status}.")
 

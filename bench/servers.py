@@ -245,7 +245,7 @@ class ServerSentEvent(NamedTuple):
 class Reader:
     """Makes events of the bytes of one answer, as HTML's EventSource does.
 
-    ``cursor`` is the last id seen, also that of a block without data.
+    ``cursor`` is the last id seen.
     """
 
     def __init__(self, cursor: str = ""):

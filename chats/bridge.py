@@ -9,19 +9,13 @@ import io
 import re
 import sys
 from collections.abc import Awaitable, Callable, Iterable
-from math import ceil
 from time import perf_counter
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
-from django.core.handlers.wsgi import WSGIRequest
-from django.http import HttpResponse
-from django.urls import Resolver404, resolve
 
-from chats.encoding import to_json
-from chats.middleware import NoStoreMiddleware, RequestMiddleware
+from chats.refusals import Refused
 
 BODY_TIMEOUT = 30.0  # seconds a client may take to send its request's body
 PIECE_TIMEOUT = 30.0  # seconds a client may take for a piece of its backlog
@@ -32,22 +26,6 @@ SIZE = re.compile(rb"(?:^|&)(?:page_size|limit)=([0-9]{1,9})(?![0-9])")
 
 MAY_HASH = ("/api/auth/", "/api/users/", "/api-auth/login/", "/admin/login/")
 SLOW = ("/admin/", "/api-auth/", "/api/schema/", "/metrics")
-
-# What is refused before Django sees it, by status: the detail and the code.
-REFUSALS = {
-    400: ("The request broke off.", "incomplete"),
-    408: ("The body took too long.", "timeout"),
-    413: ("The body is too large.", "too_large"),
-    429: (
-        "Request was throttled. Expected available in {seconds} seconds.",
-        "throttled",
-    ),
-    503: ("Too many calls at once. Try again.", "busy"),
-}
-ITS_BODY_IS_UNREAD = {400, 408, 413, 429, 503}
-MAY_COME_BACK = {429, 503}
-
-AMBIGUOUS = ("Content-Length and Transfer-Encoding exclude each other.", "parse_error")
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -124,24 +102,6 @@ def take_apart(response: Any) -> None:
         context.clear()
 
 
-class Refused(Exception):
-    """The request gets no further than the shell; ``retry_after`` is in seconds.
-
-    ``words`` are the detail and the code, where they are not the status's own.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        words: tuple[str, str] | None = None,
-        *,
-        retry_after: float = 1.0,
-    ):
-        super().__init__(status)
-        self.status, self.retry_after = status, ceil(retry_after)
-        self.words = words or REFUSALS[status]
-
-
 async def read_body(receive: Receive) -> bytes:
     """Return the request's body; raises Refused."""
     parts, size = [], 0
@@ -168,32 +128,6 @@ def content_length(scope: Scope) -> int:
         if name == b"transfer-encoding":
             return settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     return 0
-
-
-async def refuse(environ: dict[str, Any], refusal: Refused, send: Send) -> None:
-    """Answer a request that gets no further."""
-    response = response_to(environ, refusal)
-    await send(start_message(refusal.status, encoded(response.items())))
-    await send(body_message(response.content))
-
-
-def response_to(environ: dict[str, Any], refusal: Refused) -> HttpResponse:
-    """Return the answer, which asks nothing of Django but what all get: its id, a line
-    in the log, a count, and the headers without which no page may read it."""
-    detail, code = refusal.words
-    wait = refusal.retry_after
-    body = to_json({"detail": detail.format(seconds=wait), "code": code})
-    headers = {"Content-Length": str(len(body))}
-    if refusal.status in ITS_BODY_IS_UNREAD:
-        headers["Connection"] = "close"
-    if refusal.status in MAY_COME_BACK:
-        headers["Retry-After"] = str(wait)
-    response = HttpResponse(body, "application/json", refusal.status, headers=headers)
-    request = WSGIRequest(environ)
-    with contextlib.suppress(Resolver404):
-        request.resolver_match = resolve(request.path_info)
-    readable = CorsMiddleware(lambda _: response)
-    return RequestMiddleware(NoStoreMiddleware(readable))(request)
 
 
 # --- The connection below, where the server is uvicorn --------------------------

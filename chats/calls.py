@@ -15,17 +15,16 @@ from django.db import connections
 
 from chats.addresses import network_in
 from chats.bridge import (
-    AMBIGUOUS,
     CHUNK,
     Application,
     Exchange,
     Receive,
-    Refused,
     Scope,
     Send,
     body_message,
     content_length,
     cut,
+    encoded,
     environ_of,
     is_disconnected,
     is_taken,
@@ -33,10 +32,11 @@ from chats.bridge import (
     lane_of,
     pause_reading,
     read_body,
-    refuse,
+    start_message,
 )
 from chats.callers import Caller, Callers
 from chats.framing import is_ambiguous
+from chats.refusals import AMBIGUOUS, PASSING, Refused, answer_to
 from chats.shares import Busy, Share, Shares
 from chats.turns import ClientGone, FairPool
 
@@ -166,10 +166,12 @@ class Calls:
         self, scope: Scope, send: Send, caller: Caller, refusal: Refused, began: float
     ) -> None:
         """Answer a request that gets no further; who sends too many waits for it."""
-        if refusal.status in {429, 503}:
+        if refusal.status in PASSING:
             await self.shares.delay_refusal(caller.key)
         environ = environ_of(scope, b"") | {"chats.began": began}
-        await refuse(environ, refusal, send)
+        response = answer_to(environ, refusal)
+        await send(start_message(response.status_code, encoded(response.items())))
+        await send(body_message(response.content))
 
 
 def body_size(scope: Scope) -> int:

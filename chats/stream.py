@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import random
 import signal
 import sys
@@ -37,8 +38,8 @@ from chats.events.hub import Hub
 from chats.events.people import Credential, Subscription
 from chats.events.places import Places
 from chats.events.presence import signed_out
-from chats.events.streams import Piece, backlog
-from chats.exceptions import Gone
+from chats.events.streams import PING, Piece, backlog, ending
+from chats.exceptions import Gone, SignedOut
 from chats.logs import log_stream_end
 
 logger = logging.getLogger(__name__)
@@ -162,6 +163,8 @@ class Shell:
         self.streams: set[Stream] = set()
         self.places = Places()
         self.hub: Hub | None = None
+        self.beating: asyncio.Task | None = None
+        self.hears_signals = False
         self.is_closing = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -198,6 +201,7 @@ class Shell:
         stream = Stream(user_id, piece.position, credential)
         stream.transport = transport_of(send)
         self.streams.add(stream)
+        self.look_after_streams()
         metrics.open_streams.inc()
         began = perf_counter()
         gone = asyncio.ensure_future(watch(receive, stream))
@@ -224,8 +228,9 @@ class Shell:
                 await send(body_message(frames, more=True))
             piece = Piece(b"", stream.position, has_more=True)
         if stream.ended != "gone":
-            retry = f"retry: {random.randint(*RETRY_SPREAD)}\n\n"  # noqa: S311
-            await send(body_message(retry.encode()))
+            code = stream.ended.replace(" ", "_") or "unavailable"
+            retry = random.randint(*RETRY_SPREAD)  # noqa: S311
+            await send(body_message(ending(code, retry)))
 
     async def catch_up(self, stream: Stream, piece: Piece, send: Send) -> bool:
         """Send what the log still has for the stream; False if that cannot be."""
@@ -233,6 +238,9 @@ class Shell:
         while piece.has_more and not stream.ended:
             try:
                 piece = await run(next_piece, stream)
+            except SignedOut:
+                stream.end("signed out")
+                return False
             except (Gone, DatabaseError, InterfaceError) as error:
                 logger.info("A stream ends in its backlog: %s", error)
                 return False
@@ -257,20 +265,32 @@ class Shell:
     # --- Life of the process --------------------------------------------------
 
     async def live(self, receive: Receive, send: Send) -> None:
-        """Beat every stream's heart; end the streams when the process is told to."""
+        """End the streams when the process is told to end."""
         await receive()
-        loop = asyncio.get_running_loop()
-        hear_signals(lambda: loop.call_soon_threadsafe(self.close))
-        beating = asyncio.ensure_future(self.beat())
+        self.listen_for_signals()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        beating.cancel()
+        if self.beating is not None:
+            self.beating.cancel()
         self.connections.close()
         self.close()
         if self.hub is not None:
             self.hub.stop()
         self.calls.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+    def look_after_streams(self) -> None:
+        """See to what open streams need; not every server (daphne) has a lifespan."""
+        self.listen_for_signals()
+        if self.beating is None or self.beating.done():
+            self.beating = asyncio.ensure_future(self.beat())
+
+    def listen_for_signals(self) -> None:
+        """Close when the process is told to end; called in the event loop."""
+        if not self.hears_signals:
+            self.hears_signals = True
+            loop = asyncio.get_running_loop()
+            hear_signals(lambda: loop.call_soon_threadsafe(self.close))
 
     def close(self) -> None:
         """End every stream, and those still to come: the process is going down."""
@@ -280,25 +300,28 @@ class Shell:
         loop.call_later(LINGER, cut_all, self.streams.copy(), self.streams)
 
     async def beat(self) -> None:
-        """Write a comment on every stream now and then: proxies cut silent ones."""
-        while True:
+        """Send every stream a heartbeat now and then, as long as there are any.
+
+        Proxies cut silent connections, and clients cannot see that one is dead.
+        """
+        while self.streams:
             ended = {stream for stream in self.streams if stream.is_over}
             await asyncio.sleep(HEARTBEAT_EVERY)
             cut_all(ended, self.streams)
             for stream in list(self.streams):
-                stream.push(b":\n\n")
+                stream.push(PING)
                 await asyncio.sleep(0)
 
 
 def next_piece(stream: Stream) -> Piece:
-    """Return the next piece of a stream's backlog; raises Gone.
+    """Return the next piece of a stream's backlog; raises Gone, or SignedOut.
 
     In a thread of the pool but in no request: what a request does about its
     connection and its caller is done here.
     """
     close_old_connections()
     if signed_out([stream]):
-        raise Gone("The session or token has ended.")
+        raise SignedOut("The session or token has ended.")
     return backlog(stream.user_id, stream.position)
 
 
@@ -335,7 +358,8 @@ def hear_signals(callback: Callable[[], Any]) -> None:
     """Call back on SIGTERM and SIGINT, before the server's own handler.
 
     A server ends its connections first and tells the application afterwards; open
-    streams, which never end by themselves, would keep it waiting.
+    streams, which never end by themselves, would keep it waiting. Where a signal would
+    have ended the process at once (a worker of hypercorn), it does so ``LINGER`` later.
     """
     if threading.current_thread() is not threading.main_thread():
         return  # under autoreload the server hears no signals either
@@ -346,5 +370,10 @@ def hear_signals(callback: Callable[[], Any]) -> None:
             callback()
             if callable(earlier):
                 earlier(signum, frame)
+            elif earlier == signal.SIG_DFL:
+                signal.signal(signum, signal.SIG_DFL)
+                end = threading.Timer(LINGER, os.kill, (os.getpid(), signum))
+                end.daemon = True
+                end.start()
 
         signal.signal(number, handle)

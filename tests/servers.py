@@ -96,11 +96,14 @@ def close_threads(shell: Shell) -> None:
 
 
 @contextmanager
-def serving_in_process() -> Iterator[Server]:
+def serving_in_process(*options: str) -> Iterator[Server]:
     """Serve the ASGI application from another process, on the same database."""
     command = [sys.executable, "-m", "uvicorn", "messaging_app.asgi:application"]
     process = subprocess.Popen(
-        [*command, "--port", "0", "--no-access-log", "--timeout-graceful-shutdown=8"],
+        [
+            *[*command, "--port", "0", "--no-access-log"],
+            *["--timeout-graceful-shutdown=8", *options],
+        ],
         cwd=settings.BASE_DIR,
         env=os.environ
         | {"DJANGO_SETTINGS_MODULE": "tests.settings", "DATABASE_URL": database_url()},

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import httpx
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from chats.events import streams
@@ -49,8 +49,11 @@ def stream(client, **headers_or_query) -> list[Block]:
     query = {name: value for name, value in query.items() if value is not None}
     response = client.get(URL, query, **STREAM, **headers_or_query)
     assert response.status_code == 200
-    assert response["Content-Type"] == "text/event-stream"
-    return list(blocks_of([response.content]))
+    assert response["Content-Type"] == "text/event-stream; charset=utf-8"
+    blocks = list(blocks_of([response.content]))
+    # Some clients pass every block on as a message, and parse its data.
+    assert all({"event", "data"} <= set(block) for block in blocks)
+    return blocks
 
 
 def rfc3339(moment: datetime) -> str:
@@ -627,10 +630,8 @@ def test_stream_without_a_cursor_says_where_it_begins(as_alice, alice, conversat
     blocks = stream(as_alice)
 
     cursor = f"1-{last_id()}"
-    assert blocks == [
-        {"retry": "1000"},
-        {"id": cursor, "event": "ready", "data": f'{{"cursor":"{cursor}"}}'},
-    ]
+    data = f'{{"cursor":"{cursor}"}}'
+    assert blocks == [{"retry": "1000", "id": cursor, "event": "ready", "data": data}]
 
 
 def test_stream_answers_what_is_waiting_and_ends(as_bob, alice, conversation):
@@ -641,19 +642,16 @@ def test_stream_answers_what_is_waiting_and_ends(as_bob, alice, conversation):
     blocks = stream(as_bob, after=f"1-{since}")
 
     events = page(as_bob, since)["events"]
-    assert blocks == [
-        {"retry": "1000"},
-        *(
-            {"id": e["id"], "event": e["type"], "data": block["data"]}
-            for e, block in zip(events, blocks[1:], strict=False)
-        ),
-        {"id": f"1-{last_id()}"},
-    ]
-    assert [json.loads(block["data"]) for block in blocks[1:-1]] == events
+    assert [json.loads(block.pop("data")) for block in blocks] == events
+    one, four = ({"id": event["id"], "event": event["type"]} for event in events)
+    assert blocks == [{"retry": "1000"} | one, four]
+
+
+PING = {"event": "ping", "data": "{}"}
 
 
 def test_stream_of_nothing_new_only_says_when_to_come_back(as_bob, conversation):
-    assert stream(as_bob, after=f"1-{last_id()}") == [{"retry": "1000"}]
+    assert stream(as_bob, after=f"1-{last_id()}") == [{"retry": "1000"} | PING]
 
 
 def test_stream_moves_the_cursor_past_the_events_of_others(
@@ -664,7 +662,19 @@ def test_stream_moves_the_cursor_past_the_events_of_others(
 
     blocks = stream(as_alice, after=f"1-{since}")
 
-    assert blocks == [{"retry": "1000"}, {"id": f"1-{last_id()}"}]
+    assert blocks == [{"retry": "1000", "id": f"1-{last_id()}"} | PING]
+
+
+def test_stream_moves_the_cursor_past_the_events_of_others_after_own(
+    as_alice, alice, bob, mallory, conversation
+):
+    since = last_id()
+    send(alice, conversation)
+    start(bob, mallory)
+
+    _, last = stream(as_alice, after=f"1-{since}")
+
+    assert last == {"id": f"1-{last_id()}"} | PING
 
 
 def test_stream_resumes_from_last_event_id_rather_than_after(
@@ -676,7 +686,40 @@ def test_stream_resumes_from_last_event_id_rather_than_after(
 
     blocks = stream(as_bob, after="1-0", HTTP_LAST_EVENT_ID=seen)
 
-    assert [block["id"] for block in blocks if "event" in block] == [f"1-{last_id()}"]
+    assert [block["id"] for block in blocks] == [f"1-{last_id()}"]
+
+
+@pytest.mark.parametrize("headers", [{}, STREAM], ids=["json", "stream"])
+def test_events_resume_from_the_parameter_of_event_source_polyfill(
+    headers, as_bob, alice, conversation
+):
+    """It puts ``lastEventId`` behind the address that it was given."""
+    first = f"1-{last_id()}"
+    send(alice, conversation)
+    seen = f"1-{last_id()}"
+    send(alice, conversation)
+
+    alone = as_bob.get(f"{URL}?lastEventId={seen}", **headers)
+    behind = as_bob.get(f"{URL}?after={first}&lastEventId={seen}", **headers)
+    with_header = as_bob.get(
+        f"{URL}?lastEventId={first}", HTTP_LAST_EVENT_ID=seen, **headers
+    )
+
+    for response in (alone, behind, with_header):
+        assert response.content.count(b'"type":"message.created"') == 1
+
+
+@pytest.mark.parametrize("cursor", ["", "5", " "])
+@pytest.mark.parametrize("name", ["after", "lastEventId"])
+def test_events_from_a_malformed_cursor_are_400_by_the_parameters_name(
+    name, cursor, as_bob
+):
+    response = as_bob.get(URL, {name: cursor})
+
+    assert (response.status_code, response.json()) == (
+        400,
+        {name: ["Invalid cursor."]},
+    )
 
 
 def test_page_resumes_from_last_event_id_too(as_bob, alice, conversation):
@@ -692,7 +735,7 @@ def test_page_resumes_from_last_event_id_too(as_bob, alice, conversation):
 def test_stream_resumed_with_an_empty_last_event_id_uses_after(as_bob, conversation):
     blocks = stream(as_bob, after=f"1-{last_id()}", HTTP_LAST_EVENT_ID="")
 
-    assert blocks == [{"retry": "1000"}]
+    assert blocks == [{"retry": "1000"} | PING]
 
 
 def test_stream_from_a_malformed_last_event_id_is_400(as_bob):
@@ -711,10 +754,8 @@ def test_stream_from_a_cursor_that_is_gone_is_reset(offset, as_alice, conversati
     blocks = stream(as_alice, after=f"1-{last_id() + offset}")
 
     cursor = f"1-{last_id()}"
-    assert blocks == [
-        {"retry": "1000"},
-        {"id": cursor, "event": "reset", "data": f'{{"cursor":"{cursor}"}}'},
-    ]
+    data = f'{{"cursor":"{cursor}"}}'
+    assert blocks == [{"retry": "1000", "id": cursor, "event": "reset", "data": data}]
 
 
 def test_stream_with_more_waiting_asks_to_come_back_at_once(
@@ -729,8 +770,8 @@ def test_stream_with_more_waiting_asks_to_come_back_at_once(
     cursor = first[-1]["id"]
     second = stream(as_alice, after=cursor)
 
-    assert [first[0], second[0]] == [{"retry": "0"}, {"retry": "1000"}]
-    assert [block["event"] for block in first + second if "event" in block] == [
+    assert [first[0]["retry"], second[0]["retry"]] == ["0", "1000"]
+    assert [block["event"] for block in first + second] == [
         "conversation.created",
         "message.created",
         "message.created",
@@ -740,7 +781,7 @@ def test_stream_with_more_waiting_asks_to_come_back_at_once(
 def test_stream_says_how_to_be_passed_on(as_alice):
     response = as_alice.get(URL, **STREAM)
 
-    assert response["Cache-Control"] == "no-store"
+    assert response["Cache-Control"] == "no-store, no-transform"
     assert response["X-Accel-Buffering"] == "no"
 
 
@@ -762,15 +803,55 @@ def test_events_are_answered_to_pages_of_allowed_origins(headers, as_alice, sett
     assert "Access-Control-Allow-Origin" not in other
 
 
-@pytest.mark.parametrize("headers", [{}, STREAM], ids=["json", "stream"])
-def test_events_are_throttled(headers, as_alice, settings):
+def test_events_are_throttled(as_alice, settings):
     settings.THROTTLE_RATES = settings.THROTTLE_RATES | {"user": (2, 3600)}
 
-    answers = [as_alice.get(URL, **headers) for _ in range(3)]
+    answers = [as_alice.get(URL) for _ in range(3)]
 
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert answers[2].json()["code"] == "throttled"
     assert int(answers[2]["Retry-After"]) > 0
+
+
+def test_stream_that_is_throttled_says_when_to_come_back(
+    as_bob, alice, conversation, settings, django_assert_num_queries
+):
+    """EventSource gives up for good at 429. To ask again before that gets no more."""
+    settings.THROTTLE_RATES = settings.THROTTLE_RATES | {"user": (1, 3600)}
+    since = f"1-{last_id()}"
+    assert stream(as_bob, after=since) == [{"retry": "1000"} | PING]
+    send(alice, conversation)
+
+    for _ in range(2):
+        with django_assert_num_queries(0):
+            [end] = stream(as_bob, after=since)
+        assert end["event"] == "end"
+        assert json.loads(end["data"])["code"] == "throttled"
+        assert 0 < int(end["retry"]) <= 3_600_000
+        assert "id" not in end
+
+
+def test_stream_of_a_stranger_is_throttled_as_ever(anonymous, settings):
+    settings.THROTTLE_RATES = settings.THROTTLE_RATES | {"anon": (1, 3600)}
+
+    statuses = [anonymous.get(URL, **STREAM).status_code for _ in range(3)]
+
+    assert (statuses[0], statuses[-1]) == (401, 429)
+
+
+def test_stream_asked_for_while_the_database_is_away_says_when_to_come_back(
+    as_bob, monkeypatch
+):
+    def fail(*_: object) -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr("chats.views.events.opening", fail)
+
+    [end] = stream(as_bob)
+
+    detail = "The database is busy or not answering. Try again."
+    assert json.loads(end.pop("data")) == {"code": "unavailable", "detail": detail}
+    assert end == {"retry": "1000", "event": "end"}
 
 
 def test_events_of_an_expired_session_are_401(alice, client):
@@ -790,7 +871,7 @@ def test_stream_on_a_wsgi_server_ends_and_is_resumed(
         message = send(alice, conversation)
         resumed = client.get(URL, headers={"Last-Event-ID": first[-1]["id"]})
 
-    assert [block.get("event") for block in first] == [None, "ready"]
-    _, event, end = blocks_of([resumed.content])
+    assert [block["event"] for block in first] == ["ready"]
+    [event] = blocks_of([resumed.content])
     assert json.loads(event["data"])["message"] == message_body(message)
-    assert end == {"id": event["id"]}
+    assert event["retry"] == "1000"

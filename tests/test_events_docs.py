@@ -27,7 +27,7 @@ from tests.test_browser import (
 )
 
 PAGE = (Path(settings.BASE_DIR) / "docs" / "events.md").read_text()
-LIVE = {"typing", "presence", "ready", "reset"}
+LIVE = {"typing", "presence", "ready", "reset", "ping", "end"}
 ABOVE = "…"  # stands for an object that the page has shown already
 
 
@@ -65,8 +65,8 @@ def test_page_names_exactly_the_types():
 
 
 def test_page_and_its_clients_are_short():
-    assert len(PAGE.splitlines()) <= 200
-    assert max(len(client.splitlines()) for client in clients()) <= 20
+    assert len(PAGE.splitlines()) <= 250
+    assert max(len(client.splitlines()) for client in clients()) <= 30
 
 
 def test_payloads_have_the_documented_keys(tmp_path):
@@ -124,6 +124,10 @@ def everything_that_happens(server: Restartable) -> dict[str, dict]:
         do("conversation.deleted", "nina", "DELETE", there)
     with follow(server, tokens["nina"], last_event_id="1-999999999") as stream:
         seen["reset"] = until(stream, "reset")
+    with follow(server, tokens["nina"], last_event_id=stream.cursor) as stream:
+        seen["ping"] = until(stream, "ping")
+        server.stop(signal.SIGTERM)
+        seen["end"] = until(stream, "end")
     return seen
 
 
@@ -255,3 +259,19 @@ def test_browser_client_writes_and_loads_anew_after_a_reset(tmp_path):
         page.wait_for_function("messages.size === 2")
 
         assert page.evaluate(BODIES) == ["before", "mine"]
+
+
+def test_browser_client_notices_a_server_that_is_frozen(tmp_path):
+    """It still holds the connection, and sends nothing: no error tells the browser."""
+    playwright_and_chromium()
+    with talking(tmp_path) as talk, client_in_browser(talk.server) as page:
+        page.clock.install()
+        page.evaluate("follow()")
+        page.wait_for_function("cursor !== ''")
+        with (
+            talk.server.frozen(),
+            page.expect_request("**/api/events/**"),
+        ):
+            page.clock.fast_forward(41_000)
+        talk.send("after")
+        page.wait_for_function("messages.size === 1")

@@ -342,3 +342,25 @@ def test_right_passwords_are_limited_too(client, limit, bob):
     assert sign_in("192.0.2.2") == 200
     admin = client.post("/admin/login/", identity, REMOTE_ADDR="192.0.2.1")
     assert "Too many sign-ins from your address." in admin.content.decode()
+
+
+@live
+def test_stream_of_a_caller_over_the_limit_ends_and_may_come_back(server, limit, bob):
+    """EventSource gives up for good at any status but 200."""
+    limit("user", 1)
+    headers = token_of(bob) | {"Accept": "text/event-stream"}
+    for _ in "12":
+        httpx.get(f"{server.url}/api/users/me/", headers=token_of(bob))
+    known = httpx.get(f"{server.url}/api/events/", headers=headers)
+
+    with held(server, "quick"):
+        refused = httpx.get(f"{server.url}/api/events/", headers=headers)
+
+    for answer in (known, refused):
+        assert answer.status_code == 200
+        assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+        [block] = answer.text.strip().split("\n\n")
+        assert "event: end" in block
+        assert '"code":"throttled"' in block
+        wait = int(block.partition("retry: ")[2].partition("\n")[0])
+        assert wait > 1000

@@ -2,16 +2,20 @@
 
 import asyncio
 import json
+import os
 import re
 import signal
 import socket
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from django.conf import settings
 from django.contrib.auth.tokens import default_token_generator
 from django.core.signals import request_finished
 from django.db import connections
@@ -24,7 +28,7 @@ from chats.bridge import environ_of, lane_of
 from chats.events import hub, log, presence, streams, wakeups
 from chats.events.people import Credential
 from chats.events.places import Places
-from chats.exceptions import Gone
+from chats.exceptions import SignedOut
 from chats.models import AccessToken, Conversation, Event, Message, User
 from chats.services import conversations, messages, users
 from chats.stream import Offer, Shell, Stream, next_piece
@@ -32,8 +36,10 @@ from messaging_app.wsgi import application
 from tests.factories import PASSWORD, UserFactory, start
 from tests.servers import (
     PATIENCE,
+    Block,
     Follower,
     Server,
+    blocks_of,
     close_threads,
     serving_in_process,
     serving_in_thread,
@@ -109,7 +115,7 @@ def test_stream_begins_with_the_present_cursor_and_goes_on_live(
 ):
     since = Event.objects.last_id()
     with Follower(server, credentials_of(bob)) as follower:
-        first = [follower.next_block(), follower.next_block()]
+        first = follower.next_block()
         answer = server.call(
             alice,
             "POST",
@@ -118,15 +124,13 @@ def test_stream_begins_with_the_present_cursor_and_goes_on_live(
         )
         event = follower.next()
 
-    assert follower.response.headers["content-type"] == "text/event-stream"
-    assert follower.response.headers["cache-control"] == "no-store"
+    headers = follower.response.headers
+    assert headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert headers["cache-control"] == "no-store, no-transform"
     assert "content-length" not in follower.response.headers
     cursor = f"1-{since}"
     data = f'{{"cursor":"{cursor}"}}'
-    assert first == [
-        {"retry": "1000"},
-        {"id": cursor, "event": "ready", "data": data},
-    ]
+    assert first == {"retry": "1000", "id": cursor, "event": "ready", "data": data}
     assert answer.status_code == 201
     sent = answer.json()
     del sent["is_read"]
@@ -198,9 +202,20 @@ def _fast_heart(monkeypatch):
 @pytest.mark.usefixtures("_fast_heart")
 def test_silent_stream_has_a_heartbeat(server, bob):
     with follow(server, bob) as follower:
-        blocks = [follower.next_block() for _ in range(4)]
+        blocks = [follower.next_block() for _ in range(3)]
 
-    assert blocks[2:] == [{":": ""}, {":": ""}]
+    assert blocks[1:] == [{"event": "ping", "data": "{}"}] * 2
+
+
+@live
+@pytest.mark.usefixtures("_fast_heart")
+def test_heart_beats_while_there_are_streams_and_without_a_lifespan(server, bob):
+    """daphne knows no lifespan; nor does uvicorn with ``--lifespan off``."""
+    assert server.shell.beating is None
+    for _ in range(2):
+        with follow(server, bob) as follower:
+            assert [event["event"] for event in follower.take(2)] == ["ready", "ping"]
+        wait_until(server.shell.beating.done)
 
 
 @live
@@ -274,13 +289,20 @@ def test_stream_with_a_long_backlog_gets_it_all_and_goes_on_live(
 
     with follow(server, bob, last_event_id=f"1-{since}") as follower:
         send(alice, conversation, "Live")
-        blocks = [follower.next_block() for _ in range(6 + 3 + 3)]
+        blocks = [follower.next_block() for _ in range(6)]
 
-    got = [json.loads(block["data"]) for block in blocks if "event" in block]
-    assert bodies(got) == ["0", "1", "2", "3", "4", "Live"]
+    assert bodies([json.loads(block["data"]) for block in blocks]) == [
+        "0",
+        "1",
+        "2",
+        "3",
+        "4",
+        "Live",
+    ]
     # It comes back at once only as long as more is waiting.
-    retries = [block["retry"] for block in blocks if "retry" in block]
-    assert retries == ["0", "0", "1000"]
+    assert [block.get("retry") for block in blocks] == [
+        *["0", None, "0", None, "1000", None]
+    ]
 
 
 @live
@@ -323,6 +345,13 @@ def test_malformed_cursor_is_refused_and_not_held(server, bob):
 
 
 # --- Ends ----------------------------------------------------------------------
+
+
+def assert_ends(block: Block, code: str, detail: str) -> None:
+    words = {"code": code, "detail": detail}
+    assert (block["event"], json.loads(block["data"])) == ("end", words)
+    assert int(block["retry"]) in RETRY_SPREAD
+    assert "id" not in block
 
 
 def sign_out(server: Server, user: User, credentials: dict) -> None:
@@ -380,7 +409,8 @@ def deactivate_in_admin(server: Server, user: User, credentials: dict) -> None:
 
 
 def delete_account(server: Server, user: User, credentials: dict) -> None:
-    assert server.call(user, "DELETE", "/api/users/me/").status_code == 204
+    proof = {"current_password": PASSWORD}
+    assert server.call(user, "DELETE", "/api/users/me/", proof).status_code == 204
 
 
 @live
@@ -414,7 +444,7 @@ def test_stream_ends_with_its_credentials(
 
         # Without a cursor there is nothing between: others' streams stay open.
         assert len(server.shell.streams) == 1
-    assert int(last["retry"]) in RETRY_SPREAD
+    assert_ends(last, "signed_out", "The session or token has ended.")
     assert again.status_code == 401
     assert others.response.status_code == 200
 
@@ -447,9 +477,8 @@ def test_streams_of_a_person_are_limited(server, settings, alice, bob):
         with Follower(server, token_of(bob)) as third:
             assert third.response.status_code == 200
 
-    assert refused.status_code == 429
-    assert refused.headers["Retry-After"] == "30"
-    assert refused.json() == {
+    assert refused.status_code == 200
+    assert end_of(refused) == {
         "detail": "Too many open streams. Close one first.",
         "code": "too_many_streams",
     }
@@ -463,13 +492,23 @@ def test_streams_of_a_process_are_limited(server, settings, alice, bob, mallory)
         refused = open_stream(server, mallory)
         page = server.call(mallory, "GET", "/api/events/")
 
-    assert refused.status_code == 503
-    assert refused.headers["Retry-After"] == "30"
-    assert refused.json() == {
+    assert refused.status_code == 200
+    assert end_of(refused) == {
         "detail": "Too many open streams here.",
         "code": "full",
     }
     assert page.status_code == 200
+
+
+def end_of(refused: httpx.Response) -> dict:
+    """Return the data of the one block of a stream that has no place.
+
+    A status other than 200 would stop an EventSource for good.
+    """
+    [end] = blocks_of([refused.content])
+    data = end.pop("data")
+    assert end == {"retry": "30000", "event": "end"}
+    return json.loads(data)
 
 
 @live
@@ -499,7 +538,7 @@ def test_stream_refused_reads_nothing(bob, as_bob, settings, django_assert_num_q
             "/api/events/", HTTP_ACCEPT="text/event-stream", **{"chats.hold": offer}
         )
 
-    assert (answer.status_code, offer.accepted) == (503, None)
+    assert (end_of(answer)["code"], offer.accepted) == ("full", None)
 
 
 @pytest.mark.parametrize("is_over", [False, True])
@@ -545,8 +584,8 @@ def test_process_going_down_ends_its_streams(server, bob, alice):
         with Follower(server, token_of(bob)) as late:
             *_, end = late.rest()
 
-    retries = [int(block["retry"]) for [block] in ends]
-    assert all(retry in RETRY_SPREAD for retry in [*retries, int(end["retry"])])
+    for block in [*(block for [block] in ends), end]:
+        assert_ends(block, "restart", "The server is restarting.")
     wait_until_empty(server)
 
 
@@ -648,8 +687,10 @@ def test_slow_reader_is_cut_and_resumes(server, alice, bob, conversation):
     assert received.endswith(b"\r\n0\r\n\r\n")
     seen = received.count(b"event: message.created")
     assert 0 < seen < count
+    events, _, _ = received.rpartition(b"\n\n")[0].rpartition(b"\nretry: ")
+    assert received.count(b'{"code":"slow","detail":"Too many events') == 1
     after = f"1-{since + seen}"
-    assert received.rindex(f"id: {after}\n".encode()) > received.rindex(b"data:") - 99
+    assert events.rindex(f"id: {after}\n".encode()) > events.rindex(b"data:") - 99
     page = log.page(bob.pk, since + seen, 1000)
     assert len(page.payloads) == count - seen
 
@@ -692,7 +733,7 @@ def test_backlog_ends_with_the_credentials(transactional_db, alice, bob, convers
     AccessToken.objects.filter(user=bob).delete()
 
     assert b"event: message.created" in while_signed_in.body
-    with pytest.raises(Gone):
+    with pytest.raises(SignedOut):
         next_piece(stream)
 
 
@@ -739,9 +780,10 @@ def test_two_processes_deliver_to_each_other(server, alice, bob, conversation):
 
 
 @live
-def test_terminated_process_ends_its_streams_and_exits(transactional_db, bob):
+@pytest.mark.parametrize("lifespan", ["on", "off"])
+def test_terminated_process_ends_its_streams_and_exits(lifespan, transactional_db, bob):
     with (
-        serving_in_process() as server,
+        serving_in_process(f"--lifespan={lifespan}") as server,
         Follower(server, token_of(bob)) as follower,
         socket.create_connection(server.address) as idle,
     ):
@@ -752,8 +794,34 @@ def test_terminated_process_ends_its_streams_and_exits(transactional_db, bob):
         code = server.process.wait(10)
         idle.close()
 
-    assert int(end["retry"]) in RETRY_SPREAD
+    assert_ends(end, "restart", "The server is restarting.")
     assert code == -signal.SIGTERM
+
+
+WORKER = """
+import signal, time
+from messaging_app.asgi import application
+from chats import stream
+stream.LINGER = 0.1
+stream.hear_signals(lambda: print("heard", flush=True))
+signal.raise_signal(signal.SIGTERM)
+time.sleep(60)
+"""
+
+
+def test_signal_that_the_server_leaves_alone_still_ends_the_process():
+    """As in a worker of hypercorn, whose parent hears the signals."""
+    done = subprocess.run(
+        [sys.executable, "-c", WORKER],
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"},
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+    assert (done.stdout, done.returncode) == ("heard\n", -signal.SIGTERM)
 
 
 # --- Requests that are slow, broken or odd -------------------------------------
@@ -869,7 +937,7 @@ def test_clients_that_stall_hold_no_thread(server, alice, bob, conversation):
         connection.sendall(data)
         stalled.append(connection)
 
-    answer = server.call(bob, "GET", "/api/users/me/")
+    answer = server.call(alice, "GET", "/api/users/me/")
 
     assert answer.status_code == 200
     for connection in stalled:

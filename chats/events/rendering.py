@@ -148,7 +148,10 @@ _SUBJECTS: dict[str, Callable[[Event, Sources], Payload | None]] = {
 
 
 def frame(event_type: str, data: Payload, event_id: str = "") -> bytes:
-    """Return one Server-Sent Event (HTML standard, 9.2.6); JSON has no line breaks."""
+    """Return one Server-Sent Event (HTML standard, 9.2.6); JSON has no line breaks.
+
+    There is no block without data: some clients pass every block on as a message.
+    """
     head = f"id: {event_id}\n" if event_id else ""
     return f"{head}event: {event_type}\ndata: ".encode() + to_json(data) + b"\n\n"
 

@@ -1,4 +1,4 @@
-"""The beginning of a stream: what a client gets before the hub takes over."""
+"""The beginning and the end of a stream: what does not come from the hub."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -12,6 +12,16 @@ RETRY = 1000  # milliseconds until EventSource comes back
 # Events in one piece of backlog. The first is small: most have missed little, and who
 # has missed much sees the first of it soon.
 FIRST_PAGE, PAGE = 100, 500
+# A browser shows a page's script neither comments nor that a connection is dead.
+PING = frame("ping", {})
+
+# Why a stream ends, by the code that its last event has.
+REASONS = {
+    "restart": "The server is restarting.",
+    "signed_out": "The session or token has ended.",
+    "slow": "Too many events were waiting to be read.",
+    "unavailable": "The events that were missed cannot be read now.",
+}
 
 
 @dataclass(frozen=True)
@@ -42,14 +52,23 @@ def backlog(user_id: UUID, after: int) -> Piece:
     return _piece(user_id, after, PAGE)
 
 
+def ending(code: str, retry: int, detail: str = "") -> bytes:
+    """Return the last event of a stream, with the milliseconds until coming back."""
+    words = {"code": code, "detail": detail or REASONS[code]}
+    return _with_retry(retry, frame("end", words))
+
+
 def _piece(user_id: UUID, after: int, limit: int) -> Piece:
     page = log.page(user_id, after, limit)
-    # With more waiting a client that must poll comes back at once.
-    body = _retry(0 if page.has_more else RETRY)
-    body += b"".join(event_frame(payload) for payload in page.payloads)
-    if page.position > after:
+    frames = [event_frame(payload) for payload in page.payloads]
+    cursor = cursors.encode(page.position)
+    seen = page.payloads[-1]["id"] if page.payloads else cursors.encode(after)
+    if cursor != seen:
         # Others' events are no news, but the next resume begins behind them.
-        body += f"id: {cursors.encode(page.position)}\n\n".encode()
+        frames.append(frame("ping", {}, cursor))
+    # With more waiting a client that must poll comes back at once.
+    retry = 0 if page.has_more else RETRY
+    body = _with_retry(retry, b"".join(frames) or PING)
     return Piece(body, page.position, page.has_more)
 
 
@@ -57,8 +76,9 @@ def _beginning(event_type: str) -> Piece:
     position = Event.objects.last_id()
     cursor = cursors.encode(position)
     body = frame(event_type, {"cursor": cursor}, cursor)
-    return Piece(_retry(RETRY) + body, position)
+    return Piece(_with_retry(RETRY, body), position)
 
 
-def _retry(milliseconds: int) -> bytes:
-    return f"retry: {milliseconds}\n\n".encode()
+def _with_retry(milliseconds: int, frames: bytes) -> bytes:
+    """Have the first frame say when to come back, should the connection end."""
+    return b"retry: %d\n" % milliseconds + frames

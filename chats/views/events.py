@@ -11,7 +11,8 @@ from chats.addresses import client_network
 from chats.events import cursors, log
 from chats.events.people import Credential
 from chats.events.presence import fingerprint
-from chats.events.streams import opening
+from chats.events.streams import ending, opening
+from chats.handlers import NOBODY
 from chats.models import AccessToken, Event
 from chats.models.sign_in import digest_of
 from chats.pagination import size_of
@@ -21,6 +22,15 @@ from chats.serializers.events import EventPageSerializer
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
+STREAM_DESCRIPTION = (
+    "Server-Sent Events: `event:` is the type, `data:` a line of JSON, `id:` the "
+    "cursor. Every 15 seconds there is an event `ping` with the data `{}`. An event "
+    "`end` is the last one; its `code` tells why. What is 429 or 503 for a page is an "
+    "`end` here, whose `retry:` says when to come back."
+)
+PASSING = {429, 503}  # what is refused now and may be done later
+# Of these the first that is there counts.
+CURSORS = ("lastEventId", "after")
 
 
 class EventsView(APIView):
@@ -33,19 +43,22 @@ class EventsView(APIView):
         parameters=[
             OpenApiParameter("after", str, description="A cursor: what came after it."),
             OpenApiParameter(
+                "lastEventId", str, description="A cursor; overrides `after`."
+            ),
+            OpenApiParameter(
+                "Last-Event-ID", str, "header", description="A cursor; overrides both."
+            ),
+            OpenApiParameter(
                 "limit",
                 {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}
                 | {"default": DEFAULT_LIMIT},
                 description="How many events at most.",
             ),
-            OpenApiParameter(
-                "Last-Event-ID", str, "header", description="A cursor; beats `after`."
-            ),
         ],
         responses={
             (200, "application/json"): EventPageSerializer,
             (200, "text/event-stream"): OpenApiResponse(
-                str, description="`id:` is the cursor, `data:` an event in JSON."
+                str, description=STREAM_DESCRIPTION
             ),
             400: FieldErrors,
             410: Error,
@@ -57,10 +70,7 @@ class EventsView(APIView):
         Without a cursor: no events, and the present cursor. With
         `Accept: text/event-stream` the answer stays open and goes on live.
         """
-        cursor = request.headers.get("Last-Event-ID") or request.query_params.get(
-            "after"
-        )
-        after = None if cursor is None else cursors.decode(cursor)
+        after = position_of(request)
         if isinstance(request.accepted_renderer, EventStreamRenderer):
             return self._stream(request, after)
         limit = size_of(request, "limit", default=DEFAULT_LIMIT, maximum=MAX_LIMIT)
@@ -77,9 +87,24 @@ class EventsView(APIView):
             }
         )
 
-    def handle_exception(self, exc: Exception) -> Response:
-        """Answer errors in JSON, whatever was asked for."""
+    def handle_exception(self, exc: Exception) -> Response | HttpResponse:
+        """Answer errors in JSON, whatever was asked for; but on a stream, what passes.
+
+        EventSource gives up for good at any status but 200. Others come back after
+        the last ``retry``, which was said when all was well.
+        """
         response = super().handle_exception(exc)
+        renderer = getattr(self.request, "accepted_renderer", None)
+        is_stream = isinstance(renderer, EventStreamRenderer)
+        if (
+            is_stream
+            and response.status_code in PASSING
+            and not isinstance(exc, NOBODY)
+        ):
+            seconds = int(response.headers.get("Retry-After", 1))
+            error = response.data
+            body = ending(error["code"], 1000 * seconds, error["detail"])
+            return self._stream_response(body)
         self.request.accepted_renderer = JSONRenderer()
         self.request.accepted_media_type = JSONRenderer.media_type
         return response
@@ -96,14 +121,35 @@ class EventsView(APIView):
         start = opening(request.user.pk, after)
         if offer is not None:
             offer.accept(request.user.pk, start, credential_of(request))
+        return self._stream_response(start.body)
+
+    def _stream_response(self, body: bytes) -> HttpResponse:
+        """Return the answer, which no proxy may hold back, compress or keep."""
         response = HttpResponse(
-            start.body,
-            content_type="text/event-stream",
-            headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"},
+            body,
+            content_type="text/event-stream; charset=utf-8",
+            headers={
+                "X-Accel-Buffering": "no",
+                "Cache-Control": "no-store, no-transform",
+            },
         )
         # By this the bridge takes it apart: up to 500 events are not to stay.
         response.renderer_context = self.get_renderer_context()
         return response
+
+
+def position_of(request: Request) -> int | None:
+    """Return the position to go on from; None without one.
+
+    The header, as EventSource sends it, is newer than what the address says; so is
+    ``lastEventId``, its name in event-source-polyfill, than ``after``.
+    """
+    if cursor := request.headers.get("Last-Event-ID"):
+        return cursors.decode(cursor)
+    for name in CURSORS:
+        if name in request.query_params:
+            return cursors.decode(request.query_params[name], field=name)
+    return None
 
 
 def credential_of(request: Request) -> Credential:
