@@ -86,6 +86,7 @@ def participant_body(conversation: Conversation, user: User) -> dict:
     row = conversation.participations.get(user=user)
     return person_body(user) | {
         "joined_at": rfc3339(row.joined_at),
+        "joined_seq": row.joined_seq,
         "last_read_seq": row.last_read_seq,
     }
 
@@ -401,6 +402,7 @@ def test_payload_of_somebody_reading_on(as_alice, alice, bob, conversation):
 
     assert newest(as_alice, since) == head("read.updated", bob) | {
         "user_id": str(bob.pk),
+        "joined_seq": 0,
         "last_read_seq": 1,
     }
 

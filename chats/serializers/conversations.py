@@ -18,12 +18,22 @@ class ParticipantSerializer(PublicUserSerializer):
     """A person as participant of a conversation."""
 
     joined_at = serializers.DateTimeField(read_only=True)
+    joined_seq = serializers.IntegerField(
+        read_only=True, help_text="The conversation's `last_seq` when they joined."
+    )
     last_read_seq = serializers.IntegerField(
-        read_only=True, help_text="How far they have read."
+        read_only=True,
+        help_text="Their read cursor, which starts at `joined_seq`. They have read a "
+        "message if and only if `joined_seq < seq <= last_read_seq`.",
     )
 
     class Meta(PublicUserSerializer.Meta):
-        fields = (*PublicUserSerializer.Meta.fields, "joined_at", "last_read_seq")
+        fields = (
+            *PublicUserSerializer.Meta.fields,
+            "joined_at",
+            "joined_seq",
+            "last_read_seq",
+        )
         read_only_fields = fields
 
 

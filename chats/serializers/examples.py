@@ -63,7 +63,11 @@ MESSAGE = {
     "is_read": True,
     "client_id": CLIENT_ID,
 }
-PARTICIPANT = PUBLIC_USER | {"joined_at": NOON, "last_read_seq": 1}
+PARTICIPANT = PUBLIC_USER | {
+    "joined_at": NOON,
+    "joined_seq": 0,
+    "last_read_seq": 1,
+}
 CONVERSATION = {
     "conversation_id": PICNIC_ID,
     "title": "Picnic",

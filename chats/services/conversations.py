@@ -103,7 +103,9 @@ def erase_conversation(conversation: Conversation, *, actor: User) -> None:
 
 @transaction.atomic
 def add_participant(actor: User, conversation_id: UUID, *, user_id: UUID) -> bool:
-    """Add a person, whose cursor starts at the end; return whether they are new.
+    """Add a person, who joins at the end: their cursor and ``joined_seq`` are there.
+
+    Returns whether they are new.
 
     Raises ChatError on ``user_id``: unknown or inactive, or no room.
     """
@@ -214,6 +216,7 @@ def _admit(conversation: Conversation, person: User, actor: User) -> None:
     Participant.objects.note_activity([conversation])
     participant = conversation.participations.create(
         user=person,
+        joined_seq=conversation.last_seq,
         last_read_seq=conversation.last_seq,
         joined_at=conversation.updated_at,
         active_hour=hour_of(conversation.updated_at),
