@@ -225,7 +225,6 @@ def test_events_are_a_hundred_unless_told_otherwise(as_alice, alice, conversatio
 
 
 MALFORMED = [
-    "",
     "0",
     "1",
     "1-",
@@ -251,9 +250,7 @@ def test_malformed_cursor_is_400(headers, cursor, as_alice):
     assert response.json() == {"after": ["Invalid cursor."]}
 
 
-@pytest.mark.parametrize(
-    "limit", ["0", "1001", "-1", "", "x", "1.5", "٣", "1" * 30, "+5"]
-)
+@pytest.mark.parametrize("limit", ["0", "1001", "-1", "x", "1.5", "٣", "1" * 30, "+5"])
 def test_limit_out_of_range_is_400(limit, as_alice):
     response = as_alice.get(URL, {"after": "1-0", "limit": limit})
 

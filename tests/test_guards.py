@@ -43,6 +43,7 @@ LEVELS = {
     "logs": 2,
     "encoding": 0,
     "prepared": 0,
+    "parameters": 0,
     "models": 1,
     "rows": 2,
     "searching": 2,

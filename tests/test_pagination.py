@@ -296,7 +296,7 @@ def test_a_page_has_50_rows_unless_asked(as_alice, alice, bob):
 
 
 LIST_URLS = ["/api/messages/", "/api/conversations/", "/api/users/"]
-BAD_SIZES = ["0", "201", "-1", "x", "", "1.5", "1e2", "%201", "²", "9" * 5000]
+BAD_SIZES = ["0", "201", "-1", "x", "1.5", "1e2", "%201", "²", "9" * 5000]
 
 
 @pytest.mark.parametrize("size", BAD_SIZES)

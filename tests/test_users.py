@@ -178,7 +178,6 @@ def test_user_list_pages_by_cursor_both_ways(as_alice, alice, bob, mallory):
         ("smi", ["bob"]),
         ("%", []),
         ("example.org", []),
-        ("", ["alice", "bob", "carol"]),
     ],
 )
 def test_user_search_finds_usernames_and_names(as_alice, text, found):

@@ -122,7 +122,7 @@ class ConversationViewSet(ChatsViewSet):
         return Response(status=204)
 
     @extend_schema(responses=ParticipantSerializer(many=True), filters=False)
-    @action(detail=True)
+    @action(detail=True, filterset_class=None)
     def participants(self, request: Request, conversation_id: str) -> Response:
         """List the participants, the longest-standing first."""
         self.get_object()

@@ -14,12 +14,14 @@ from chats.events.streams import opening
 from chats.models import AccessToken, Event
 from chats.models.sign_in import digest_of
 from chats.pagination import size_of
+from chats.parameters import check_parameters
 from chats.renderers import EventStreamRenderer, JSONRenderer
 from chats.schema import Error, FieldErrors
 from chats.serializers.events import EventPageSerializer
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
+PARAMETERS = ("after", "limit")
 
 
 class EventsView(APIView):
@@ -51,6 +53,7 @@ class EventsView(APIView):
         Without a cursor: no events, and the present cursor. With
         `Accept: text/event-stream` the answer stays open and goes on live.
         """
+        check_parameters(request, PARAMETERS)
         cursor = request.headers.get("Last-Event-ID") or request.query_params.get(
             "after"
         )
