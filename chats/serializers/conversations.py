@@ -115,10 +115,15 @@ class StartConversationSerializer(serializers.ModelSerializer):
     """A new conversation; the caller always takes part."""
 
     participant_ids = IdsField()
+    client_id = serializers.UUIDField(
+        required=False,
+        allow_null=True,
+        help_text="Made by the client; a retry with the same one starts nothing twice.",
+    )
 
     class Meta:
         model = Conversation
-        fields = ("participant_ids", "title")
+        fields = ("participant_ids", "title", "client_id")
 
 
 @extend_schema_serializer(component_name="RenameConversation")

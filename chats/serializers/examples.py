@@ -20,7 +20,11 @@ SIGN_UP = {
 }
 LOGIN = {"username": "nina", "password": "quiet-Meadow-42"}
 ISSUE_TOKEN = {**LOGIN, "name": "laptop"}
-START = {"participant_ids": [OMAR_ID], "title": "Picnic"}
+START = {
+    "participant_ids": [OMAR_ID],
+    "title": "Picnic",
+    "client_id": "7c1d5e2a-4b8f-4c3d-9e6a-0f1b2c3d4e5f",
+}
 SEND = {
     "conversation": PICNIC_ID,
     "message_body": "Saturday at noon?",

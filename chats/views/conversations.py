@@ -14,6 +14,7 @@ from chats.filters import ConversationFilter
 from chats.models import Conversation, Message, Participant
 from chats.pages import conversation_pages
 from chats.rows.previews import previews_for
+from chats.schema import Error
 from chats.serializers.conversations import (
     ConversationDetailSerializer,
     ConversationSerializer,
@@ -23,6 +24,7 @@ from chats.serializers.conversations import (
     StartConversationSerializer,
 )
 from chats.services import conversations
+from chats.services.starting import start_conversation_once
 from chats.services.typing import announce_typing
 from chats.throttles import StartThrottle
 from chats.views.base import ChatsViewSet
@@ -65,14 +67,22 @@ class ConversationViewSet(ChatsViewSet):
 
     @extend_schema(
         request=StartConversationSerializer,
-        responses={201: ConversationDetailSerializer},
+        responses={
+            200: ConversationDetailSerializer,
+            201: ConversationDetailSerializer,
+            409: Error,
+        },
     )
     def create(self, request: Request) -> Response:
-        """Start a conversation, which I own."""
+        """Start a conversation, which I own.
+
+        With a `client_id` a retry is safe: the same one again answers 200 and the
+        first conversation.
+        """
         fields = self.validated(StartConversationSerializer)
-        conversation = conversations.start_conversation(request.user, **fields)
-        self.kwargs[self.lookup_field] = conversation.pk
-        return Response(self._detail(), 201)
+        key, is_new = start_conversation_once(request.user, **fields)
+        self.kwargs[self.lookup_field] = key
+        return Response(self._detail(), 201 if is_new else 200)
 
     @extend_schema(request=RenameSerializer, responses=ConversationDetailSerializer)
     def update(self, request: Request, conversation_id: str) -> Response:
