@@ -30,6 +30,7 @@ LIMITS = (
     "THROTTLE_SEND",
     "THROTTLE_SIGNUP",
     "THROTTLE_CONVERSATIONS",
+    "THROTTLE_STRANGERS",
     "THROTTLE_EXPORT",
 )
 KEPT = ("HOME", "LANG", "PATH", "TMPDIR")  # of this process's environment

@@ -325,7 +325,9 @@ THROTTLE_RATES = {
     "send": env_rate("THROTTLE_SEND", "6000/min"),
     "signup": env_rate("THROTTLE_SIGNUP", "1000/hour"),
     "export": env_rate("THROTTLE_EXPORT", "10/hour"),
-    "conversations": env_rate("THROTTLE_CONVERSATIONS", "1000/hour"),
+    # Below the 50 of a page: one person alone does not fill another's in an hour.
+    "conversations": env_rate("THROTTLE_CONVERSATIONS", "30/hour"),
+    "strangers": env_rate("THROTTLE_STRANGERS", "200/hour"),
 }
 
 # --- Server -------------------------------------------------------------------

@@ -200,6 +200,26 @@ def test_starts_with_one_client_id_and_other_bodies_conflict():
     check_invariants()
 
 
+def test_strangers_added_at_once_are_no_more_than_the_limit(client_of, settings):
+    rates = dict.fromkeys(settings.THROTTLE_RATES)
+    settings.THROTTLE_RATES = rates | {"strangers": (THREADS // 2, 86_400)}
+    alice = UserFactory()
+    others = [UserFactory() for _ in range(THREADS)]
+
+    answers = together(
+        lambda other=other: client_of(alice).post(
+            "/api/conversations/", {"participant_ids": [str(other.pk)]}
+        )
+        for other in others
+    )
+
+    statuses = [answer.status_code for answer in answers]
+    assert Counter(statuses)[201] <= THREADS // 2
+    assert set(statuses) == {201, 429}
+    assert Conversation.objects.count() == Counter(statuses)[201]
+    check_invariants()
+
+
 def test_nothing_by_the_removed_follows_their_removal():
     alice, bob = UserFactory(), UserFactory()
     conversation = start(alice, bob)

@@ -1,4 +1,4 @@
-"""Starting a conversation once, however often it is asked for."""
+"""Starting a conversation once, however often it is asked for; and among whom."""
 
 import hashlib
 import json
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from chats.exceptions import Conflict
 from chats.models import Participant, StartedConversation, User
@@ -50,6 +51,13 @@ def _start_once(
         digest=asked,
     )
     return conversation.pk, True
+
+
+def count_strangers(actor: User, user_ids: Iterable[UUID]) -> int:
+    """Return how many of these active people share no conversation with the actor."""
+    shared = Participant.objects.visible_to(actor).filter(user_id=OuterRef("pk"))
+    people = User.objects.active().filter(~Exists(shared), pk__in=list(user_ids))
+    return people.exclude(pk=actor.pk).count()
 
 
 def _require_same(first: StartedConversation, asked: str) -> None:
