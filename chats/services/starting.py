@@ -54,8 +54,15 @@ def _start_once(
 
 
 def count_strangers(actor: User, user_ids: Iterable[UUID]) -> int:
-    """Return how many of these active people share no conversation with the actor."""
-    shared = Participant.objects.visible_to(actor).filter(user_id=OuterRef("pk"))
+    """Return how many of these active people share no conversation with the actor.
+
+    By a look at each of their conversations in participant_unique, until one is
+    shared: SQLite would gather all of the actor's anew for each person.
+    """
+    mine = Participant.objects.filter(
+        user=actor, conversation_id=OuterRef("conversation_id")
+    )
+    shared = Participant.objects.filter(Exists(mine), user_id=OuterRef("pk"))
     people = User.objects.active().filter(~Exists(shared), pk__in=list(user_ids))
     return people.exclude(pk=actor.pk).count()
 
