@@ -872,7 +872,7 @@ def test_user_delete_takes_as_many_queries_for_one_conversation_as_for_three(
             start(bob, person)
         # Before several events, PostgreSQL locks the log by a statement of its own.
         lock = 1 if count > 1 and connection.vendor == "postgresql" else 0
-        with django_assert_num_queries(19 + lock):
+        with django_assert_num_queries(20 + lock):
             client_of(person).delete("/api/users/me/")
 
 
