@@ -341,9 +341,10 @@ LIST = statement(
 )
 PREVIEWS = (
     "SELECT user_id, username, first_name, last_name, role, last_seen_at,"
-    " conversation_id, joined_at, last_read_seq FROM"
+    " conversation_id, joined_at, joined_seq, last_read_seq FROM"
     " (SELECT s.user_id, s.username, s.first_name, s.last_name, s.role,"
-    " s.last_seen_at, p.id, p.conversation_id, p.joined_at, p.last_read_seq,"
+    " s.last_seen_at, p.id, p.conversation_id, p.joined_at, p.joined_seq,"
+    " p.last_read_seq,"
     " ROW_NUMBER() OVER (PARTITION BY p.conversation_id ORDER BY p.id) AS place"
     " FROM chats_participant p JOIN chats_user s ON p.user_id = s.user_id"
     " WHERE p.conversation_id IN ({})) ranked WHERE place <= %s ORDER BY id"
@@ -361,7 +362,7 @@ def listing(environ: dict, db: Sqlite | Postgres) -> Answer:
     shown: dict[Any, list] = {}
     for row in db.execute(sql, [*ids, PREVIEW_SIZE]).fetchall() if ids else ():
         person = public_user(row[:6], since)
-        person["joined_at"], person["last_read_seq"] = row[7:]
+        person["joined_at"], person["joined_seq"], person["last_read_seq"] = row[7:]
         shown.setdefault(row[6], []).append(person)
     items = [
         conversation(row, caller.user_id, shown.get(row[MESSAGE_WIDTH], []), since)

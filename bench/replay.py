@@ -130,7 +130,8 @@ class Client:
         if seconds > LONGEST_WAIT:
             raise RefusedError(
                 f"the server asks to wait {seconds:.0f} s. Start it with its limits "
-                "off: THROTTLE_ANON= THROTTLE_SIGNUP= THROTTLE_SEND= THROTTLE_USER="
+                "off: THROTTLE_ANON= THROTTLE_SIGNUP= THROTTLE_SEND= THROTTLE_USER= "
+                "THROTTLE_STRANGERS="
             )
         time.sleep(seconds)
 

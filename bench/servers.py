@@ -31,6 +31,7 @@ LIMITS = (
     "THROTTLE_SIGN_IN",
     "THROTTLE_SIGNUP",
     "THROTTLE_CONVERSATIONS",
+    "THROTTLE_STRANGERS",
     "THROTTLE_EXPORT",
 )
 KEPT = ("HOME", "LANG", "PATH", "TMPDIR")  # of this process's environment

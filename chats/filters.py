@@ -4,17 +4,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from django import forms
 from django.db.models import QuerySet
-from django.http import Http404
+from django.http import Http404, QueryDict
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema_field
+from rest_framework.exceptions import ValidationError
 
 from chats import rows, searching
 from chats.models import Conversation, Message, Participant, User
 from chats.models.inbox import Inbox
 from chats.models.messages import EVER
+from chats.parameters import is_from_a_form
 from chats.rows.messages import messages_of
 from chats.times import INVALID, parse_time
 
@@ -50,6 +53,9 @@ class SearchFilter(filters.CharFilter):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, max_length=MAX_SEARCH_LENGTH, **kwargs)
+        schema = {"type": "string", "minLength": 1, "maxLength": MAX_SEARCH_LENGTH}
+        schema["description"] = kwargs.get("help_text", "")
+        extend_schema_field(schema)(self)
 
 
 class SeqFilter(filters.NumberFilter):
@@ -80,9 +86,12 @@ class LeanFilterSet(filters.FilterSet):
     browsable API, which shows the form, gets them all.
     """
 
+    # Other names of filters.
+    aliases: dict[str, str] = {}
+
     def __init__(self, data=None, *args, request=None, **kwargs):
-        renderer = getattr(request, "accepted_renderer", None)
-        if getattr(renderer, "format", "") != "api":
+        data = _without_aliases(data, self.aliases)
+        if not is_from_a_form(request):
             self.base_filters = {
                 name: item
                 for name, item in type(self).base_filters.items()
@@ -95,6 +104,18 @@ class LeanFilterSet(filters.FilterSet):
         if text := self.form.cleaned_data.get("search"):
             queryset.stretch = stretch(text)
         return queryset
+
+
+def _without_aliases(data: QueryDict | None, aliases: dict[str, str]) -> Any:
+    """Return the parameters by their own names; raise ValidationError on two of one."""
+    for alias, name in aliases.items():
+        if not data or alias not in data:
+            continue
+        if name in data:
+            raise ValidationError({alias: [f"Give either {alias} or {name}."]})
+        data = data.copy()
+        data.setlist(name, data.pop(alias))
+    return data
 
 
 class UserFilter(LeanFilterSet):
@@ -165,7 +186,11 @@ class MessageFilter(LeanFilterSet):
     of sending, which rises with ``seq`` in each of them.
     """
 
-    conversation_id = filters.UUIDFilter(help_text="Only this conversation.")
+    aliases = {"conversation": "conversation_id"}  # its name in bodies
+
+    conversation_id = filters.UUIDFilter(
+        help_text="Only this conversation. `conversation` is another name for it."
+    )
     sender = filters.UUIDFilter(
         field_name="sender_id", help_text="Only by this person."
     )
@@ -199,7 +224,7 @@ class MessageFilter(LeanFilterSet):
             def clean(self):
                 for name in ("after_seq", "before_seq"):
                     asked = self.cleaned_data.get(name) is not None
-                    if asked and not self.data.get("conversation_id"):
+                    if asked and not self.data.get("conversation_id", "").strip():
                         self.add_error(name, "Needs conversation_id.")
                 return super().clean()
 

@@ -26,8 +26,9 @@ HOUR = Param("hour", models.IntegerField())
 ANYTHING = re.compile(".*", re.DOTALL)
 A_SEQ = re.compile("[0-9]{1,18}")
 PAGING = {"page_size": ANYTHING, "cursor": ANYTHING}
+NAMES = ("conversation_id", "conversation")  # of one parameter
 RANGE = PAGING | {
-    "conversation_id": re.compile(UUID_REGEX),
+    **dict.fromkeys(NAMES, re.compile(UUID_REGEX)),
     "after_seq": A_SEQ,
     "before_seq": A_SEQ,
     "ordering": re.compile("-?seq"),
@@ -68,11 +69,13 @@ class MessagePages(Pages):
     model = Message
 
     def __init__(self, reader_id: UUID, asked: QueryDict):
-        """Take parameters that ``asks_for(asked, RANGE)``."""
+        """Take parameters that ``asks_for(asked, RANGE)``, and one of ``NAMES``."""
         self.ordering = [asked.get("ordering", "-seq")]
         self._values: dict[str, Any] = {
             "reader_id": reader_id,
-            "conversation_id": UUID(asked["conversation_id"]),
+            "conversation_id": UUID(
+                next(asked[name] for name in NAMES if name in asked)
+            ),
             "after": int(asked.get("after_seq", -1)),
             "before": int(asked.get("before_seq", MAX_SEQ)),
         }
@@ -90,7 +93,7 @@ class MessagePages(Pages):
 
 def message_pages(reader_id: UUID, asked: QueryDict) -> MessagePages | None:
     """Return the pages of a range of one conversation, if that is all asked for."""
-    is_plain = "conversation_id" in asked and asks_for(asked, RANGE)
+    is_plain = sum(name in asked for name in NAMES) == 1 and asks_for(asked, RANGE)
     return MessagePages(reader_id, asked) if is_plain else None
 
 

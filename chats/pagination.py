@@ -2,7 +2,9 @@
 
 import base64
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -17,6 +19,7 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import remove_query_param, replace_query_param
 
 from chats.models.inbox import Inbox
+from chats.parameters import check_parameters
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
@@ -173,6 +176,7 @@ class KeysetPagination(BasePagination):
     path = "/api/messages/"  # of the list, for the schema's example
 
     def paginate_queryset(self, queryset: QuerySet | Inbox | Pages, request, view=None):
+        check_parameters(request, known_to(getattr(view, "filterset_class", None)))
         self.url = request.build_absolute_uri()
         size = size_of(
             request, "page_size", default=DEFAULT_PAGE_SIZE, maximum=MAX_PAGE_SIZE
@@ -239,7 +243,7 @@ class KeysetPagination(BasePagination):
                 "in": "query",
                 "required": False,
                 "description": "Where the page begins, from `next` or `previous`.",
-                "schema": {"type": "string"},
+                "schema": {"type": "string", "minLength": 1},
             },
             {
                 "name": "page_size",
@@ -254,6 +258,15 @@ class KeysetPagination(BasePagination):
                 },
             },
         ]
+
+
+@cache
+def known_to(filterset_class: type | None) -> dict[str, None]:
+    """Return the names of a list's parameters, in the order they are told in."""
+    own: Iterable[str] = ()
+    if filterset_class is not None:
+        own = (*filterset_class.base_filters, *filterset_class.aliases)
+    return dict.fromkeys((*own, "cursor", "page_size"))
 
 
 def size_of(request: Request, name: str, *, default: int, maximum: int) -> int:

@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -18,10 +19,11 @@ from rest_framework.throttling import BaseThrottle
 
 from chats.addresses import client_network
 from chats.callers import note_refusal
-from chats.exceptions import TooManyAttempts
+from chats.exceptions import ChatError, TooManyAttempts
 
 logger = logging.getLogger(__name__)
 
+TOO_MANY_STRANGERS = "You added too many people with whom you shared no conversation."
 OUTAGE_PAUSE = 5.0  # seconds a cache that failed is left alone
 
 
@@ -183,6 +185,41 @@ def limit_password_checks(address: str) -> None:
         )
 
 
+@contextmanager
+def strangers_counted(request: Request, number: Callable[[], int]) -> Iterator[None]:
+    """Count the strangers whom the caller adds to a conversation within.
+
+    ``number()`` is asked only where there is a limit; there is none for role-admins.
+    All are counted or none: raises Throttled where they are more than is left, or
+    ChatError where they are more than the limit, and takes the count back then, or if
+    what is done within fails.
+    """
+    rate = settings.THROTTLE_RATES["strangers"]
+    strangers = 0 if rate is None or request.user.is_role_admin else number()
+    if not strangers:
+        yield
+        return
+    limit, window = rate
+    if strangers > limit:  # to wait would not help
+        raise ChatError(
+            f"At most {limit} people with whom you share no conversation can be added.",
+            code="too_many_strangers",
+        )
+    seconds_left = window - time.time() % window
+    key = _key_now(f"throttle:strangers:{caller(request)}", window)
+    total = _count(key, window, strangers)
+    try:
+        if total > limit:
+            raise Throttled(seconds_left, TOO_MANY_STRANGERS)
+        if total:  # otherwise the cache is not answering
+            note(request._request, Quota(limit, limit - total, ceil(seconds_left)))
+        yield
+    except Exception:
+        if total:
+            _take_back(key, strangers)
+        raise
+
+
 def note(request: HttpRequest, quota: Quota) -> None:
     """Keep what is left for the answer's headers: of several limits, the nearest."""
     earlier = getattr(request, "quota", None)
@@ -204,11 +241,24 @@ def count(key: str, seconds: int) -> int:
     when the shared cache is not answering, or is being emptied this moment: a limit
     is no reason to fail a call or to have it wait.
     """
-    window = f"{key}:{int(time.time() // seconds)}"
+    return _count(_key_now(key, seconds), seconds, 1)
+
+
+def _key_now(key: str, seconds: int) -> str:
+    """Return the key of the present window of time."""
+    return f"{key}:{int(time.time() // seconds)}"
+
+
+def _count(window: str, seconds: int, amount: int) -> int:
     try:
-        return ask_cache(lambda: _count(window, seconds)) or 0
+        return ask_cache(lambda: _add(window, seconds, amount)) or 0
     except ValueError:  # emptied between the two steps
         return 0
+
+
+def _take_back(window: str, amount: int) -> None:
+    with suppress(ValueError):  # over or emptied meanwhile
+        ask_cache(lambda: cache.decr(window, amount))
 
 
 def ask_cache(call: Callable[[], Any]) -> Any:
@@ -229,9 +279,9 @@ def ask_cache(call: Callable[[], Any]) -> Any:
     return answer
 
 
-def _count(key: str, seconds: int) -> int:
+def _add(key: str, seconds: int, amount: int) -> int:
     try:
-        return cache.incr(key)
+        return cache.incr(key, amount)
     except ValueError:  # the first of this window, or of several first at once
         cache.add(key, 0, timeout=seconds)
-        return cache.incr(key)
+        return cache.incr(key, amount)

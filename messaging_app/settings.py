@@ -337,7 +337,9 @@ THROTTLE_RATES = {
     "sign_in": env_rate("THROTTLE_SIGN_IN", "60/min"),
     "signup": env_rate("THROTTLE_SIGNUP", "1000/hour"),
     "export": env_rate("THROTTLE_EXPORT", "10/hour"),
-    "conversations": env_rate("THROTTLE_CONVERSATIONS", "1000/hour"),
+    # Below the 50 of a page: one person alone does not fill another's in an hour.
+    "conversations": env_rate("THROTTLE_CONVERSATIONS", "30/hour"),
+    "strangers": env_rate("THROTTLE_STRANGERS", "200/hour"),
 }
 
 # --- Server -------------------------------------------------------------------

@@ -26,6 +26,7 @@ from chats.models import (
 )
 from chats.models.participants import hour_of
 from chats.services import conversations, messages, staff, users
+from chats.services.starting import start_conversation_once
 from tests.factories import PASSWORD, UserFactory, start
 
 pytestmark = [
@@ -163,6 +164,59 @@ def test_sends_with_one_client_id_and_other_bodies_conflict():
 
     assert [error.status for error in refused(results)] == [409] * (THREADS - 1)
     assert Message.objects.count() == 1
+    check_invariants()
+
+
+def test_starts_with_one_client_id_start_one_conversation(client_of):
+    alice, bob = UserFactory(), UserFactory()
+    data = {"participant_ids": [str(bob.pk)], "client_id": str(uuid4())}
+
+    answers = together(
+        lambda: client_of(alice).post("/api/conversations/", data)
+        for _ in range(THREADS)
+    )
+
+    stored = Conversation.objects.get()
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses == [200] * (THREADS - 1) + [201]
+    assert {answer.json()["conversation_id"] for answer in answers} == {str(stored.pk)}
+    assert Event.objects.count() == 1
+    check_invariants()
+
+
+def test_starts_with_one_client_id_and_other_bodies_conflict():
+    alice, client_id = UserFactory(), uuid4()
+    others = [UserFactory() for _ in range(THREADS)]
+
+    results = together(
+        lambda other=other: start_conversation_once(
+            alice, participant_ids=[other.pk], client_id=client_id
+        )
+        for other in others
+    )
+
+    assert [error.status for error in refused(results)] == [409] * (THREADS - 1)
+    assert Conversation.objects.count() == 1
+    check_invariants()
+
+
+def test_strangers_added_at_once_are_no_more_than_the_limit(client_of, settings):
+    rates = dict.fromkeys(settings.THROTTLE_RATES)
+    settings.THROTTLE_RATES = rates | {"strangers": (THREADS // 2, 86_400)}
+    alice = UserFactory()
+    others = [UserFactory() for _ in range(THREADS)]
+
+    answers = together(
+        lambda other=other: client_of(alice).post(
+            "/api/conversations/", {"participant_ids": [str(other.pk)]}
+        )
+        for other in others
+    )
+
+    statuses = [answer.status_code for answer in answers]
+    assert Counter(statuses)[201] <= THREADS // 2
+    assert set(statuses) == {201, 429}
+    assert Conversation.objects.count() == Counter(statuses)[201]
     check_invariants()
 
 

@@ -28,6 +28,7 @@ GUEST_CAN = OWNER_CAN | {"remove": False, "delete": False}
 def participant_body(participant: Participant) -> dict:
     return user_body(participant.user) | {
         "joined_at": rfc3339(participant.joined_at),
+        "joined_seq": participant.joined_seq,
         "last_read_seq": participant.last_read_seq,
     }
 

@@ -322,7 +322,18 @@ def make_a_guest_superuser(place: Conversation) -> None:
 
 def read_below_nothing(place: Conversation) -> None:
     unchecked("chats_participant", "chats_participant_last_read_seq_check")
+    unchecked("chats_participant", "participant_joined_before_reading")
     raw("UPDATE chats_participant SET last_read_seq = -1")
+
+
+def read_less_than_at_joining(place: Conversation) -> None:
+    unchecked("chats_participant", "participant_joined_before_reading")
+    raw("UPDATE chats_participant SET joined_seq = last_read_seq + 1")
+
+
+def join_below_nothing(place: Conversation) -> None:
+    unchecked("chats_participant", "chats_participant_joined_seq_check")
+    raw("UPDATE chats_participant SET joined_seq = -1")
 
 
 def lose_the_owner(place: Conversation) -> None:
@@ -352,6 +363,8 @@ BREAKS: list[tuple[Callable, str]] = [
     (point_at_a_message_elsewhere, "last_message"),
     (read_too_far, "last_read_seq"),
     (read_below_nothing, "last_read_seq"),
+    (read_less_than_at_joining, "last_read_seq"),
+    (join_below_nothing, "last_read_seq"),
     (forget_what_is_unread, "has_unread"),
     (be_active_in_another_hour, "active_hour"),
     (miscount, "participant_count"),

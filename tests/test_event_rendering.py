@@ -179,7 +179,11 @@ def test_render_of_reading_on(alice, bob, conversation):
 
     event = newest("read.updated")
 
-    assert rendered(event) == head(event) | {"user_id": bob.pk, "last_read_seq": 2}
+    assert rendered(event) == head(event) | {
+        "user_id": bob.pk,
+        "joined_seq": 0,
+        "last_read_seq": 2,
+    }
 
 
 # --- Nothing left to show ------------------------------------------------------

@@ -45,7 +45,8 @@ def kept_message(body: dict) -> dict:
 
 
 def kept_participant(body: dict) -> dict:
-    return {name: body[name] for name in ("joined_at", "last_read_seq", *NAMES)}
+    kept = ("joined_at", "joined_seq", "last_read_seq", *NAMES)
+    return {name: body[name] for name in kept}
 
 
 def all_of(client: APIClient, path: str, **query) -> list[dict]:

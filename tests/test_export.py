@@ -1,6 +1,7 @@
 """Leaving with one's data; taking a conversation out and putting it back."""
 
 import json
+import re
 from datetime import timedelta
 from io import StringIO
 from itertools import chain
@@ -24,7 +25,11 @@ from chats.models import (
     User,
     UserSession,
 )
-from chats.services.conversations import delete_conversation, remove_participant
+from chats.services.conversations import (
+    add_participant,
+    delete_conversation,
+    remove_participant,
+)
 from chats.services.messages import (
     delete_message,
     edit_message,
@@ -269,6 +274,26 @@ def test_conversation_comes_back_as_it_was(alice, lived_in, tmp_path):
     )
 
 
+@pytest.mark.parametrize("is_older", [False, True])
+def test_newcomer_comes_back_as_one(is_older, alice, mallory, lived_in, tmp_path):
+    """Also from a file of a release that had no joined_seq."""
+    add_participant(alice, lived_in.pk, user_id=mallory.pk)
+    send_message(alice, lived_in.pk, message_body="Welcome")
+    before = database()
+    file = taken_out(lived_in, tmp_path)
+    if is_older:
+        text = file.read_text()
+        file.write_text(re.sub(r'"joined_seq": ?\d+, ?', "", text))
+        assert file.read_text() != text
+    delete_conversation(alice, lived_in.pk)
+
+    put_back(file)
+
+    assert database() == before
+    seqs = lived_in.participations.order_by("id").values_list("joined_seq", flat=True)
+    assert list(seqs) == [0, 0, 5]
+
+
 def test_conversation_without_messages_comes_back(alice, conversation, tmp_path):
     before = database()
     file = taken_out(conversation, tmp_path)
@@ -377,6 +402,9 @@ def set_value(kind: str, field: str, value: Any):
         set_value("conversation", "last_seq", 4),
         set_value("participant", "last_read_seq", 6),
         set_value("participant", "last_read_seq", None),
+        set_value("participant", "joined_seq", 6),
+        set_value("participant", "joined_seq", -1),
+        set_value("participant", "joined_seq", None),
         set_value("message", "message_body", ""),
         set_value("message", "message_body", "x" * 10_001),
         set_value("message", "sent_at", "yesterday"),

@@ -54,6 +54,7 @@ LEVELS = {
     "compression": 0,
     "assets": 1,
     "prepared": 0,
+    "parameters": 0,
     "models": 1,
     "rows": 2,
     "searching": 2,

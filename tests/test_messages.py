@@ -549,7 +549,7 @@ def test_by_conversation_accepts_the_spellings_that_the_list_does(
         ("", "This field is required."),
         ("?conversation_id=", "This field is required."),
         ("?conversation_id=x", "Enter a valid UUID."),
-        ("?conversation=01890000-0000-7000-8000-000000000000", REQUIRED[0]),
+        ("?sender=01890000-0000-7000-8000-000000000000", REQUIRED[0]),
     ],
 )
 def test_by_conversation_without_a_conversation_names_the_parameter(

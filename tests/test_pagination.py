@@ -296,7 +296,7 @@ def test_a_page_has_50_rows_unless_asked(as_alice, alice, bob):
 
 
 LIST_URLS = ["/api/messages/", "/api/conversations/", "/api/users/"]
-BAD_SIZES = ["0", "201", "-1", "x", "", "1.5", "1e2", "%201", "²", "9" * 5000]
+BAD_SIZES = ["0", "201", "-1", "x", "1.5", "1e2", "%201", "²", "9" * 5000]
 
 
 @pytest.mark.parametrize("size", BAD_SIZES)
@@ -453,11 +453,3 @@ def test_a_cursor_of_another_person_shows_nothing_of_theirs(
 
     shown = [row["message_id"] for row in body["results"] + back["results"]]
     assert set(shown) <= {str(mine.pk)}
-
-
-def test_an_empty_cursor_is_the_first_page(as_alice, alice, bob):
-    send(bob, start(alice, bob))
-
-    first = as_alice.get("/api/messages/?cursor=").json()
-
-    assert [row["seq"] for row in first["results"]] == [1]

@@ -183,6 +183,44 @@ def test_rows_from_before_are_filled_in(batch, alice, bob, monkeypatch):
     assert list(rows.values_list("active_hour", "has_unread")) == wanted
 
 
+@pytest.mark.parametrize("batch", [1, 2, 20_000])
+def test_rows_from_before_learn_where_they_joined(
+    batch, alice, bob, mallory, monkeypatch
+):
+    migration = import_module("chats.migrations.0020_fill_participant_joined_seq")
+    monkeypatch.setattr(migration, "BATCH", batch)
+    late, empty, early = start(alice, bob), start(alice), start(alice)
+    conversations.add_participant(alice, early.pk, user_id=bob.pk)
+    conversations.remove_participant(bob, late.pk, user_id=bob.pk)
+    for person in (bob, mallory):
+        send(alice, late)
+        send(alice, late)
+        conversations.add_participant(alice, late.pk, user_id=person.pk)
+    send(bob, early)
+    conversations.add_participant(alice, empty.pk, user_id=mallory.pk)
+    rows = Participant.objects.order_by("pk")
+    wanted = list(rows.values_list("joined_seq", flat=True))
+    rows.update(joined_seq=0)
+
+    migration.fill(apps, SimpleNamespace(connection=connection))
+
+    assert sorted(wanted) == [0, 0, 0, 0, 0, 2, 4]
+    assert list(rows.values_list("joined_seq", flat=True)) == wanted
+
+
+def test_rows_from_before_join_no_later_than_they_read(alice, bob, conversation):
+    migration = import_module("chats.migrations.0020_fill_participant_joined_seq")
+    send(alice, conversation)
+    conversations.remove_participant(bob, conversation.pk, user_id=bob.pk)
+    conversations.add_participant(alice, conversation.pk, user_id=bob.pk)
+    rows = conversation.participations.filter(user=bob)
+    rows.update(joined_seq=0, last_read_seq=0)
+
+    migration.fill(apps, SimpleNamespace(connection=connection))
+
+    assert rows.get().joined_seq == 0
+
+
 @pytest.mark.parametrize("batch", [1, 500])
 def test_wrong_rows_are_mended(batch, alice, bob, monkeypatch, capsys):
     monkeypatch.setattr(repair_participants, "BATCH", batch)

@@ -14,7 +14,7 @@ from chats.models import (
     PastParticipant,
     User,
 )
-from chats.services import conversations, users
+from chats.services import conversations, messages, users
 from tests.factories import UserFactory, start
 from tests.test_conversations import crowd, detail_body, participant_body, url_of
 from tests.test_services import event, events_after, everything, send
@@ -80,6 +80,51 @@ def test_add_starts_the_newcomer_at_the_end(as_alice, bob, mallory, conversation
     assert (newcomer.last_read_seq, newcomer.joined_at) == (3, conversation.updated_at)
 
 
+def readers_of(client, conversation: Conversation, seq: int) -> set[str]:
+    """Return who has read a message, as docs/api.md says that a receipt is made."""
+    people = client.get(f"{url_of(conversation)}participants/").json()["results"]
+    return {
+        person["username"]
+        for person in people
+        if person["joined_seq"] < seq <= person["last_read_seq"]
+    }
+
+
+def test_newcomer_has_read_nothing_from_before(as_alice, bob, mallory, conversation):
+    for _ in range(3):
+        send(bob, conversation)
+
+    add(as_alice, conversation, mallory.pk)
+    send(bob, conversation)
+
+    assert Participant.objects.get(user=mallory).joined_seq == 3
+    assert readers_of(as_alice, conversation, 3) == {"bob"}
+    messages.mark_conversation_as_read(mallory, conversation.pk)
+    assert readers_of(as_alice, conversation, 3) == {"bob"}
+    assert readers_of(as_alice, conversation, 4) == {"bob", "mallory"}
+
+
+def test_history_is_there_for_the_newcomer_and_not_unread(
+    as_alice, as_mallory, bob, mallory, conversation
+):
+    for _ in range(2):
+        send(bob, conversation)
+
+    add(as_alice, conversation, mallory.pk)
+
+    body = as_mallory.get(url_of(conversation)).json()
+    assert [(item["seq"], item["is_read"]) for item in body["messages"]] == [
+        (2, True),
+        (1, True),
+    ]
+    assert body["unread_count"] == 0
+
+
+def test_those_there_from_the_start_joined_before_the_first_message(conversation):
+    rows = conversation.participations.values_list("joined_seq", flat=True)
+    assert list(rows) == [0, 0]
+
+
 @pytest.mark.parametrize("who", ["alice", "bob"])
 def test_add_again_is_harmless(who, as_bob, alice, bob, conversation):
     person = {"alice": alice, "bob": bob}[who]
@@ -112,7 +157,8 @@ def test_add_back_starts_a_new_stay(as_alice, alice, bob, mallory, conversation)
     add(as_alice, conversation, bob.pk)
 
     assert names_in(conversation) == ["alice", "mallory", "bob"]
-    assert Participant.objects.get(user=bob).last_read_seq == 1
+    again = Participant.objects.get(user=bob)
+    assert (again.joined_seq, again.last_read_seq) == (1, 1)
 
 
 @pytest.mark.parametrize("kind", ["unknown", "suspended", "deleted"])

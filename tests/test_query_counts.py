@@ -273,12 +273,32 @@ def test_mark_conversation_as_read(busy, signed_in, django_assert_num_queries):
 def test_start_conversation(count, signed_in, django_assert_num_queries):
     ids = [str(person.pk) for person in crowd(count)]
 
-    # Lock the people; the conversation; its participants; the event; which event
-    # is the participants' first; and the answer.
-    with django_assert_num_queries(ATOMIC + 5 + DETAIL):
+    # How many of the people are strangers; lock them; the conversation; its
+    # participants; the event; which event is the participants' first; and the answer.
+    with django_assert_num_queries(ATOMIC + 6 + DETAIL):
         response = signed_in.post("/api/conversations/", {"participant_ids": ids})
 
     assert response.status_code == 201
+
+
+@SIZES
+def test_start_conversation_with_a_client_id(
+    count, signed_in, django_assert_num_queries
+):
+    ids = [str(person.pk) for person in crowd(count)]
+    data = {"participant_ids": ids, "client_id": "0" * 32}
+
+    # As without it; besides, lock the people before it, the first start, store this
+    # one, and the savepoint's beginning and end around what is the same.
+    with django_assert_num_queries(ATOMIC + 11 + DETAIL):
+        response = signed_in.post("/api/conversations/", data)
+    assert response.status_code == 201
+
+    # How many are strangers; lock the people; the first start; whether the caller
+    # takes part in its conversation; and the answer.
+    with django_assert_num_queries(ATOMIC + 4 + DETAIL):
+        response = signed_in.post("/api/conversations/", data)
+    assert response.status_code == 200
 
 
 @BUSY
@@ -306,10 +326,10 @@ def test_delete_conversation(busy, signed_in, django_assert_num_queries):
 def test_add_participant(busy, signed_in, mallory, django_assert_num_queries):
     url = f"/api/conversations/{busy.pk}/add_participant/"
 
-    # Lock the person, then the conversation; the caller's participation; whether
-    # the person takes part; count them; the hour of it; the participation; the
-    # event; which event is their first; and the answer.
-    with django_assert_num_queries(ATOMIC + 9 + DETAIL):
+    # Whether the person is a stranger; lock them, then the conversation; the
+    # caller's participation; whether the person takes part; count them; the hour of
+    # it; the participation; the event; which event is their first; and the answer.
+    with django_assert_num_queries(ATOMIC + 10 + DETAIL):
         response = signed_in.post(url, {"user_id": str(mallory.pk)})
 
     assert response.status_code == 200

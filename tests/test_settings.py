@@ -91,6 +91,7 @@ WRONG = [
     ("THROTTLE_SIGNUP", "5", f"{RATE}; got '5'"),
     ("THROTTLE_EXPORT", "often", f"{RATE}; got 'often'"),
     ("THROTTLE_CONVERSATIONS", "x", f"{RATE}; got 'x'"),
+    ("THROTTLE_STRANGERS", "many", f"{RATE}; got 'many'"),
     ("MAX_JSON_DEPTH", "3", "a whole number from 4 to 200; got '3'"),
     ("MAX_TOKENS_PER_USER", "0", "a whole number from 1 to 10000; got '0'"),
     ("TOKEN_MAX_DAYS", "0", "a whole number from 1 to 3650; got '0'"),

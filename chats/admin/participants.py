@@ -34,7 +34,7 @@ class ParticipantAdmin(ReadOnly, StaffAdmin):
     # The primary key; participant_joined; those of one person are few.
     window_orders = {"conversation": "id", "user": "id", "": "id"}
     sortable_by = ()
-    fields = ("conversation", "user", "joined_at", "last_read_seq")
+    fields = ("conversation", "user", "joined_at", "joined_seq", "last_read_seq")
 
     @admin.display(description="Conversation")
     def in_conversation(self, participant):

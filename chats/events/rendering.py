@@ -131,7 +131,11 @@ def _participant_removed(event: Event, sources: Sources) -> Payload | None:
 
 def _read_updated(event: Event, sources: Sources) -> Payload | None:
     row = sources.participants.get((event.conversation_id, event.user_id))
-    return row and {"user_id": event.user_id, "last_read_seq": row["last_read_seq"]}
+    return row and {
+        "user_id": event.user_id,
+        "joined_seq": row["joined_seq"],
+        "last_read_seq": row["last_read_seq"],
+    }
 
 
 _SUBJECTS: dict[str, Callable[[Event, Sources], Payload | None]] = {

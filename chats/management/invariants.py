@@ -78,14 +78,15 @@ CONVERSATIONS = (
     ),
     Check(
         "last_read_seq",
-        "Read cursors are from 0 to last_seq.",
-        "conversation {0}: {1} has read up to seq {2} of {3}",
+        "Read cursors are from joined_seq to last_seq, joined_seq from 0 on.",
+        "conversation {0}: {1} joined at seq {2} and has read up to {3} of {4}",
         f"""
-        SELECT c.conversation_id, p.user_id, p.last_read_seq, c.last_seq
+        SELECT c.conversation_id, p.user_id, p.joined_seq, p.last_read_seq, c.last_seq
         FROM chats_participant p
         JOIN chats_conversation c ON c.conversation_id = p.conversation_id
         WHERE {within("p")}
-        AND (p.last_read_seq < 0 OR p.last_read_seq > c.last_seq)
+        AND (p.joined_seq < 0 OR p.last_read_seq < p.joined_seq
+            OR p.last_read_seq > c.last_seq)
         """,
     ),
     Check(

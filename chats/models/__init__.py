@@ -1,7 +1,7 @@
 """The database schema: tables, constraints, indexes and their querysets."""
 
 from chats.models.audit import AuditEntry
-from chats.models.conversations import Conversation
+from chats.models.conversations import Conversation, StartedConversation
 from chats.models.events import Event, EventLog, TypingSignal
 from chats.models.messages import Message
 from chats.models.participants import Participant, PastParticipant
@@ -19,6 +19,7 @@ __all__ = [
     "Participant",
     "PastParticipant",
     "SignInAttempts",
+    "StartedConversation",
     "TypingSignal",
     "User",
     "UserSession",

@@ -183,6 +183,31 @@ class Conversation(models.Model):
         return self.updated_at
 
 
+class StartedConversation(models.Model):
+    """Which conversation somebody started with a ``client_id``, for their retries.
+
+    It outlives the conversation, so that a late retry does not bring it back; there
+    is no link to it, since it may be gone.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, db_index=False)
+    client_id = models.UUIDField()
+    conversation_id = models.UUIDField()
+    # SHA-256, in hexadecimal, of the participants and the title asked for.
+    digest = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [
+            # A retried start starts nothing twice; also the lookup of the first one.
+            models.UniqueConstraint(
+                fields=["user", "client_id"], name="started_conversation_unique"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.conversation_id} by {self.client_id}"
+
+
 _LOCK = Prepared(
     lambda: (
         Conversation.objects.filter(pk=Param("conversation_id", models.UUIDField()))

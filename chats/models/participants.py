@@ -61,6 +61,9 @@ class Participant(models.Model):
     )
     joined_at = models.DateTimeField(default=timezone.now, editable=False)
     last_read_seq = models.PositiveBigIntegerField(default=0, editable=False)
+    # The conversation's last_seq at joining. The cursor starts there too, but nothing
+    # up to it was read by this person: a receipt is for a seq after it.
+    joined_seq = models.PositiveBigIntegerField(default=0, db_default=0, editable=False)
     # The id of the event by which they joined, the first one that reaches them.
     first_event_id = models.PositiveBigIntegerField(default=0, editable=False)
     # The hour of the conversation's updated_at, here so that one index sorts a
@@ -78,6 +81,11 @@ class Participant(models.Model):
             # visible_to: who takes part where, from the person's side.
             models.UniqueConstraint(
                 fields=["user", "conversation"], name="participant_unique"
+            ),
+            # The cursor starts at joining and never moves back.
+            models.CheckConstraint(
+                condition=Q(joined_seq__lte=F("last_read_seq")),
+                name="participant_joined_before_reading",
             ),
         ]
         indexes = [

@@ -27,6 +27,7 @@ PARTICIPANT = (
     "id",  # the page's key: the order of joining
     "conversation_id",
     "joined_at",
+    "joined_seq",
     "last_read_seq",
     *prefixed("user", PUBLIC_USER),
 )
@@ -108,6 +109,7 @@ def participant(row: Row, people: People | None = None) -> Row:
     return {
         **(people or People()).of(row, "user__"),
         "joined_at": row["joined_at"],
+        "joined_seq": row["joined_seq"],
         "last_read_seq": row["last_read_seq"],
     }
 

@@ -19,12 +19,22 @@ class ParticipantSerializer(PublicUserSerializer):
     """A person as participant of a conversation."""
 
     joined_at = serializers.DateTimeField(read_only=True)
+    joined_seq = serializers.IntegerField(
+        read_only=True, help_text="The conversation's `last_seq` when they joined."
+    )
     last_read_seq = serializers.IntegerField(
-        read_only=True, help_text="How far they have read."
+        read_only=True,
+        help_text="Their read cursor, which starts at `joined_seq`. They have read a "
+        "message if and only if `joined_seq < seq <= last_read_seq`.",
     )
 
     class Meta(PublicUserSerializer.Meta):
-        fields = (*PublicUserSerializer.Meta.fields, "joined_at", "last_read_seq")
+        fields = (
+            *PublicUserSerializer.Meta.fields,
+            "joined_at",
+            "joined_seq",
+            "last_read_seq",
+        )
         read_only_fields = fields
 
 
@@ -106,10 +116,15 @@ class StartConversationSerializer(LinesSerializer):
     """A new conversation; the caller always takes part."""
 
     participant_ids = IdsField()
+    client_id = serializers.UUIDField(
+        required=False,
+        allow_null=True,
+        help_text="Made by the client; a retry with the same one starts nothing twice.",
+    )
 
     class Meta:
         model = Conversation
-        fields = ("participant_ids", "title")
+        fields = ("participant_ids", "title", "client_id")
 
 
 @extend_schema_serializer(component_name="RenameConversation")

@@ -97,6 +97,7 @@ class ReadUpdatedEventSerializer(EventSerializer):
 
     type = serializers.ChoiceField([Type.READ_UPDATED.value])
     user_id = serializers.UUIDField()
+    joined_seq = serializers.IntegerField()
     last_read_seq = serializers.IntegerField()
 
 

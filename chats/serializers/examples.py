@@ -21,7 +21,11 @@ SIGN_UP = {
 LOGIN = {"username": "nina", "password": "quiet-Meadow-42"}
 ISSUE_TOKEN = {**LOGIN, "name": "laptop"}
 PROOF = {"current_password": "quiet-Meadow-42"}
-START = {"participant_ids": [OMAR_ID], "title": "Picnic"}
+START = {
+    "participant_ids": [OMAR_ID],
+    "title": "Picnic",
+    "client_id": "7c1d5e2a-4b8f-4c3d-9e6a-0f1b2c3d4e5f",
+}
 SEND = {
     "conversation": PICNIC_ID,
     "message_body": "Saturday at noon?",
@@ -64,7 +68,11 @@ MESSAGE = {
     "is_read": True,
     "client_id": CLIENT_ID,
 }
-PARTICIPANT = PUBLIC_USER | {"joined_at": NOON, "last_read_seq": 1}
+PARTICIPANT = PUBLIC_USER | {
+    "joined_at": NOON,
+    "joined_seq": 0,
+    "last_read_seq": 1,
+}
 CONVERSATION = {
     "conversation_id": PICNIC_ID,
     "title": "Picnic",

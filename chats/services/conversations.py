@@ -33,7 +33,7 @@ def start_conversation(
     """
     ids = {*participant_ids, actor.pk}
     _require_room(len(ids), field="participant_ids")
-    people = _locked_people(ids)
+    people = locked_people(ids)
     if missing := sorted(str(pk) for pk in ids - {person.pk for person in people}):
         raise ChatError(
             f"Unknown or inactive: {', '.join(missing)}.",
@@ -103,11 +103,13 @@ def erase_conversation(conversation: Conversation, *, actor: User) -> None:
 
 @transaction.atomic
 def add_participant(actor: User, conversation_id: UUID, *, user_id: UUID) -> bool:
-    """Add a person, whose cursor starts at the end; return whether they are new.
+    """Add a person, who joins at the end: their cursor and ``joined_seq`` are there.
+
+    Returns whether they are new.
 
     Raises ChatError on ``user_id``: unknown or inactive, or no room.
     """
-    person = next(iter(_locked_people([user_id])), None)
+    person = next(iter(locked_people([user_id])), None)
     conversation = Conversation.objects.locked(conversation_id, seen_by=actor, to="add")
     if conversation.participations.filter(user_id=user_id).exists():
         return False
@@ -148,7 +150,7 @@ def add_as_staff(
     The caller has checked that the actor is allowed to. Who adds themselves is recorded
     as a reader of all there is. Raises ChatError as ``add_participant`` does.
     """
-    person = next(iter(_locked_people([user_id])), None)
+    person = next(iter(locked_people([user_id])), None)
     conversation = Conversation.objects.locked_for_staff(conversation.pk)
     if person is None:
         raise ChatError("This person is inactive.", field="user_id")
@@ -217,6 +219,7 @@ def _admit(conversation: Conversation, person: User, actor: User) -> None:
     Participant.objects.note_activity([conversation])
     participant = conversation.participations.create(
         user=person,
+        joined_seq=conversation.last_seq,
         last_read_seq=conversation.last_seq,
         joined_at=conversation.updated_at,
         active_hour=hour_of(conversation.updated_at),
@@ -265,7 +268,7 @@ def _note_past(rows: Iterable[Participant], last_event_ids: dict[UUID, int]) -> 
     )
 
 
-def _locked_people(ids: Iterable[UUID]) -> list[User]:
+def locked_people(ids: Iterable[UUID]) -> list[User]:
     """Return the active ones, who then stay active until the commit."""
     people = User.objects.active().filter(pk__in=list(ids)).order_by("pk")
     return list(people.select_for_update(no_key=True))

@@ -12,7 +12,16 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import Field, Model, Q
+from django.db.models import (
+    F,
+    Field,
+    Model,
+    OuterRef,
+    PositiveBigIntegerField,
+    Q,
+    Subquery,
+)
+from django.db.models.functions import Coalesce, Least
 from django.utils.timezone import is_naive
 
 from chats.exceptions import ChatError, Conflict, NotFound
@@ -36,7 +45,7 @@ CONVERSATION = (
 )
 NAMES = ("user_id", "first_name", "last_name")
 PERSON = (*NAMES, "username")  # which may be somebody else's where it is read
-PARTICIPANT = ("user_id", "joined_at", "last_read_seq")
+PARTICIPANT = ("user_id", "joined_at", "joined_seq", "last_read_seq")
 MESSAGE = (
     "message_id",
     "seq",
@@ -156,13 +165,14 @@ def _store(
     conversation: Conversation, file: _File, people: dict[UUID, User], last_seq: int
 ) -> None:
     """Store the rows and see that they agree with each other."""
+    lines = list(file.each("participant"))
     standing = [
-        _build(Participant, PARTICIPANT, line) for line in file.each("participant")
+        _build(Participant, PARTICIPANT, {"joined_seq": 0} | line) for line in lines
     ]
     standing = [row for row in standing if _of(people, row.user_id).deleted_at is None]
     for row in standing:
         row.conversation = conversation
-        if not 0 <= row.last_read_seq <= last_seq:
+        if not 0 <= row.joined_seq <= row.last_read_seq <= last_seq:
             raise ChatError(f"{row.user_id} has read what is not there.")
         row.has_unread = row.last_read_seq < last_seq
         row.active_hour = hour_of(conversation.updated_at)
@@ -178,6 +188,21 @@ def _store(
     if last:
         conversation.last_seq, conversation.last_message_id = last.seq, last.pk
         conversation.save(update_fields=["last_seq", "last_message"])
+    if not all("joined_seq" in line for line in lines):  # of an older release
+        _derive_joined_seq(conversation)
+
+
+def _derive_joined_seq(conversation: Conversation) -> None:
+    """Set ``joined_seq`` to the last message sent before each participant joined."""
+    earlier = Message.objects.filter(
+        conversation_id=OuterRef("conversation_id"), sent_at__lt=OuterRef("joined_at")
+    )
+    at_joining = Coalesce(
+        Subquery(earlier.order_by("-sent_at").values("seq")[:1]),
+        0,
+        output_field=PositiveBigIntegerField(),
+    )
+    conversation.participations.update(joined_seq=Least(at_joining, F("last_read_seq")))
 
 
 def _store_messages(

@@ -13,7 +13,14 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from chats.exceptions import ChatError, Conflict, NotFound, SignedOut
-from chats.models import AccessToken, AuditEntry, Conversation, Participant, User
+from chats.models import (
+    AccessToken,
+    AuditEntry,
+    Conversation,
+    Participant,
+    StartedConversation,
+    User,
+)
 from chats.models.users import POWERS
 from chats.services.audit import record
 from chats.services.conversations import end_participations
@@ -240,6 +247,7 @@ def _anonymise(user: User) -> None:
     user.groups.clear()
     user.user_permissions.clear()
     end_everything(user)
+    StartedConversation.objects.filter(user=user).delete()
     # The staff's own log repeats the name of whom it is about.
     LogEntry.objects.filter(
         content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk)

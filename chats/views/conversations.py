@@ -1,5 +1,7 @@
 """Conversations: starting, listing, renaming, joining, leaving."""
 
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from functools import partial
 from uuid import UUID
 
@@ -14,6 +16,7 @@ from chats.filters import ConversationFilter
 from chats.models import Conversation, Message, Participant
 from chats.pages import conversation_pages
 from chats.rows.previews import previews_for
+from chats.schema import Error
 from chats.serializers.conversations import (
     ConversationDetailSerializer,
     ConversationSerializer,
@@ -23,8 +26,9 @@ from chats.serializers.conversations import (
     StartConversationSerializer,
 )
 from chats.services import conversations
+from chats.services.starting import count_strangers, start_conversation_once
 from chats.services.typing import announce_typing
-from chats.throttles import StartThrottle
+from chats.throttles import StartThrottle, strangers_counted
 from chats.views.base import ChatsViewSet
 
 DETAIL_PARTICIPANTS = 200
@@ -65,14 +69,23 @@ class ConversationViewSet(ChatsViewSet):
 
     @extend_schema(
         request=StartConversationSerializer,
-        responses={201: ConversationDetailSerializer},
+        responses={
+            200: ConversationDetailSerializer,
+            201: ConversationDetailSerializer,
+            409: Error,
+        },
     )
     def create(self, request: Request) -> Response:
-        """Start a conversation, which I own."""
+        """Start a conversation, which I own.
+
+        With a `client_id` a retry is safe: the same one again answers 200 and the
+        first conversation.
+        """
         fields = self.validated(StartConversationSerializer)
-        conversation = conversations.start_conversation(request.user, **fields)
-        self.kwargs[self.lookup_field] = conversation.pk
-        return Response(self._detail(), 201)
+        with self._strangers_counted(fields["participant_ids"]):
+            key, is_new = start_conversation_once(request.user, **fields)
+        self.kwargs[self.lookup_field] = key
+        return Response(self._detail(), 201 if is_new else 200)
 
     @extend_schema(request=RenameSerializer, responses=ConversationDetailSerializer)
     def update(self, request: Request, conversation_id: str) -> Response:
@@ -97,7 +110,8 @@ class ConversationViewSet(ChatsViewSet):
         """Add a person; again is harmless."""
         key = UUID(conversation_id)
         user_id = self._person_named(key, "add")
-        conversations.add_participant(request.user, key, user_id=user_id)
+        with self._strangers_counted([user_id]):
+            conversations.add_participant(request.user, key, user_id=user_id)
         return Response(self._detail())
 
     @extend_schema(
@@ -122,7 +136,7 @@ class ConversationViewSet(ChatsViewSet):
         return Response(status=204)
 
     @extend_schema(responses=ParticipantSerializer(many=True), filters=False)
-    @action(detail=True)
+    @action(detail=True, filterset_class=None)
     def participants(self, request: Request, conversation_id: str) -> Response:
         """List the participants, the longest-standing first."""
         self.get_object()
@@ -131,6 +145,10 @@ class ConversationViewSet(ChatsViewSet):
         everybody = seen.filter(conversation_id=conversation_id)
         page = self.paginate_queryset(everybody.values(*rows.PARTICIPANT))
         return self.get_paginated_response([rows.participant(row) for row in page])
+
+    def _strangers_counted(self, user_ids: Iterable[UUID]) -> AbstractContextManager:
+        number = partial(count_strangers, self.request.user, user_ids)
+        return strangers_counted(self.request, number)
 
     def _person_named(self, conversation_id: UUID, act: str = "") -> UUID:
         check = partial(self._require, conversation_id, act)

@@ -16,6 +16,7 @@ from chats.handlers import NOBODY
 from chats.models import AccessToken, Event
 from chats.models.sign_in import digest_of
 from chats.pagination import size_of
+from chats.parameters import check_parameters
 from chats.renderers import EventStreamRenderer, JSONRenderer
 from chats.schema import Error, FieldErrors
 from chats.serializers.events import EventPageSerializer
@@ -31,6 +32,7 @@ STREAM_DESCRIPTION = (
 PASSING = {429, 503}  # what is refused now and may be done later
 # Of these the first that is there counts.
 CURSORS = ("lastEventId", "after")
+PARAMETERS = (*CURSORS, "limit")
 
 
 class EventsView(APIView):
@@ -70,6 +72,7 @@ class EventsView(APIView):
         Without a cursor: no events, and the present cursor. With
         `Accept: text/event-stream` the answer stays open and goes on live.
         """
+        check_parameters(request, PARAMETERS)
         after = position_of(request)
         if isinstance(request.accepted_renderer, EventStreamRenderer):
             return self._stream(request, after)

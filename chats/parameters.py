@@ -1,0 +1,33 @@
+"""Query parameters: one that means nothing is refused, as is one without a value."""
+
+from collections.abc import Collection
+
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+
+# Known to every list, besides the list's own.
+EVERYWHERE = ("format",)
+
+
+def check_parameters(request: Request, known: Collection[str]) -> None:
+    """Raise ValidationError on parameters that are unknown, blank or repeated.
+
+    To ignore them would answer with more than was asked for.
+    """
+    errors = {}
+    for name, values in request.query_params.lists():
+        if name not in known and name not in EVERYWHERE:
+            names = ", ".join((*known, *EVERYWHERE))
+            errors[name] = [f"Unknown parameter. Known here: {names}."]
+        elif len(values) > 1:
+            errors[name] = ["Give this parameter once."]
+        elif not values[0].strip() and not is_from_a_form(request):
+            errors[name] = ["This parameter may not be blank."]
+    if errors:
+        raise ValidationError(errors)
+
+
+def is_from_a_form(request: Request | None) -> bool:
+    """Return whether the browsable API answers: its forms send their empty fields."""
+    renderer = getattr(request, "accepted_renderer", None)
+    return getattr(renderer, "format", "") == "api"
