@@ -80,6 +80,9 @@ class ConversationAdmin(ExportsLists, PicksPeople, StaffAdmin):
     def activity(self, conversation):
         return hours_of_conversation(conversation)
 
+    def get_queryset(self, request):
+        return super().get_queryset(request).kept()
+
     def get_search_results(self, request, queryset, search_term):
         simple = self.get_id_searched(search_term) or "\0" in search_term
         if simple or not search_term:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db import transaction
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 
@@ -62,7 +62,7 @@ class ExportsLists:
             self.record_export(request, keys)
         name = f"{self.opts.model_name}-{timezone.now():%Y-%m-%d}.csv"
         return StreamingHttpResponse(
-            lines_of(self.model, keys, fields),
+            lines_of(self.get_queryset(request), keys, fields),
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
@@ -70,8 +70,9 @@ class ExportsLists:
     export_selected.allowed_permissions = ("view",)
 
 
-def lines_of(model: type[Model], keys: list, fields: tuple[str, ...]) -> Iterator[str]:
-    """Yield the lines, in the order of the keys; what is gone meanwhile is left out.
+def lines_of(present: QuerySet, keys: list, fields: tuple[str, ...]) -> Iterator[str]:
+    """Yield the lines, in the order of the keys; what is gone from ``present``
+    meanwhile is left out.
 
     No query and no transaction is open while the reader takes its time.
     """
@@ -79,7 +80,7 @@ def lines_of(model: type[Model], keys: list, fields: tuple[str, ...]) -> Iterato
     yield writer.writerow(fields)
     for start in range(0, len(keys), CHUNK):
         some = keys[start : start + CHUNK]
-        rows: QuerySet = model._default_manager.filter(pk__in=some).order_by()
+        rows = present.filter(pk__in=some).order_by()
         found = {key: values for key, *values in rows.values_list("pk", *fields)}
         there = (found[key] for key in some if key in found)
         yield "".join(writer.writerow(cells_of(values)) for values in there)
