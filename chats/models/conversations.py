@@ -67,7 +67,7 @@ class ConversationQuerySet(models.QuerySet):
         fields = [f"user__{name}" for name in NAMES]
         people = Participant.objects.filter(conversation_id=models.OuterRef("pk"))
         one = people.filter(any_contains(fields, text)).order_by().values("pk")[:1]
-        found = Q(title__icontains=text) | Q(one_named__isnull=False)
+        found = Q(title__has_text=text) | Q(one_named__isnull=False)
         return self.alias(one_named=models.Subquery(one)).filter(found)
 
     def locked(

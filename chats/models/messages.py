@@ -117,7 +117,7 @@ class MessageQuerySet(models.QuerySet):
 
     def search(self, text: str) -> "MessageQuerySet":
         """Those with ``text`` in the body."""
-        return self.filter(message_body__icontains=text)
+        return self.filter(message_body__has_text=text)
 
 
 class Message(models.Model):

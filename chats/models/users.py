@@ -14,6 +14,7 @@ from django.db.models.lookups import Exact
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
+from chats.models import matching  # noqa: F401  (registers has_text)
 from chats.models.audit import AuditEntry
 from chats.models.brief import brief_transaction
 from chats.uuids import uuid7
@@ -36,7 +37,7 @@ validate_phone_number = RegexValidator(
 
 def any_contains(fields: Iterable[str], text: str) -> Q:
     """Return the condition that one of the fields has ``text``, whatever the case."""
-    matches = [Q(**{f"{field}__icontains": text}) for field in fields]
+    matches = [Q(**{f"{field}__has_text": text}) for field in fields]
     return Q(*matches, _connector=Q.OR)
 
 
