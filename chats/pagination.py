@@ -23,6 +23,7 @@ from rest_framework.utils.urls import remove_query_param, replace_query_param
 from chats import searching
 from chats.models.brief import OutOfTime, time_limit
 from chats.models.inbox import Inbox
+from chats.sizes import fitting
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
@@ -193,6 +194,17 @@ def _cut(rows: list, size: int) -> Read:
     return Read(rows[:size], has_more=len(rows) > size)
 
 
+def _shortened(read: Read) -> Read:
+    """Return as many of the rows as make a page of bounded size.
+
+    People are not counted: they have no long texts.
+    """
+    if not read.rows or not isinstance(read.rows[0], dict):
+        return read
+    count = fitting(read.rows)
+    return read if count == len(read.rows) else Read(read.rows[:count], has_more=True)
+
+
 def pages_of(queryset: QuerySet | Inbox) -> SlicedPages:
     if getattr(queryset, "stretch", None):
         return SearchedPages(queryset)
@@ -221,7 +233,7 @@ class KeysetPagination(BasePagination):
             if cursor
             else (False, None)
         )
-        read = pages.read(edge, backward=backward, size=size)
+        read = _shortened(pages.read(edge, backward=backward, size=size))
         near, far = self._ends(read)
         ahead = far if read.has_more or read.stop else None
         behind = near if edge else None
@@ -281,7 +293,7 @@ class KeysetPagination(BasePagination):
                 "name": "page_size",
                 "in": "query",
                 "required": False,
-                "description": "How many results at most.",
+                "description": "How many results at most; fewer where they are long.",
                 "schema": {
                     "type": "integer",
                     "minimum": 1,

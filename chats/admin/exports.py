@@ -14,7 +14,7 @@ from django.utils import timezone
 from chats.services.audit import Action, record
 
 MOST_EXPORTED = 10_000  # rows, as many as a list pages through
-CHUNK = 500  # rows read at once, each time by a short query of its own
+CHUNK = 100  # rows read at once, each time by a short query of its own
 # What a spreadsheet would run, by OWASP's page on CSV injection: these at the start of
 # a cell, past space and quotes. It may begin a cell of its own at a line break, or at a
 # semicolon or tab, which are the separators in some countries and programs.

@@ -24,6 +24,7 @@ from chats.serializers.conversations import (
 )
 from chats.services import conversations
 from chats.services.typing import announce_typing
+from chats.sizes import fitting
 from chats.throttles import StartThrottle
 from chats.views.base import ChatsViewSet
 
@@ -164,6 +165,6 @@ class ConversationViewSet(ChatsViewSet):
         return rows.conversation_for(reader_id, row, people) | {
             "messages": [
                 rows.message_for(reader_id, row["last_read_seq"], message)
-                for message in newest
+                for message in newest[: fitting(newest)]
             ]
         }
