@@ -40,6 +40,7 @@ LEVELS = {
     "addresses": 0,
     "metrics": 0,
     "origin": 1,
+    "sizes": 1,
     "logs": 2,
     "encoding": 0,
     "prepared": 0,
