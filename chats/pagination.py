@@ -109,22 +109,26 @@ class SearchedPages(SlicedPages):
         """Read from the longest stretch there is time for, or return None."""
         few, most = self.queryset.stretch.few, self.queryset.stretch.most
         if not few:
-            sizes = (most, searching.FEW)
-            return next(filter(None, map(self._stretch, sizes)), None)
+            patience = searching.PATIENCE / 2  # so that there is time for fewer
+            return self._stretch(most, patience) or self._stretch(searching.FEW)
         first = self._stretch(few)
         if not first or first.has_more or first.stop is None or not self.edge:
             return first
         return self._stretch(most) or first
 
-    def _stretch(self, size: int | None) -> Read | None:
-        return self._in_time(lambda: self._up_to(size and self._stop(size), self.found))
+    def _stretch(self, size: int | None, patience: float = 0) -> Read | None:
+        def read() -> Read:
+            return self._up_to(size and self._stop(size), self.found)
 
-    def _in_time(self, read: Callable[[], Read]) -> Read | None:
+        return self._in_time(read, patience)
+
+    def _in_time(self, read: Callable[[], Read], patience: float = 0) -> Read | None:
         """Return what is read, or None if it takes longer than there is left."""
         spent = (perf_counter() - self._began) * 1000
-        if spent >= searching.PATIENCE:
+        left = (patience or searching.PATIENCE) - spent
+        if left <= 0:
             return None
-        with suppress(OutOfTime), time_limit(int(searching.PATIENCE - spent) + 1):
+        with suppress(OutOfTime), time_limit(int(left) + 1):
             return read()
         return None
 
