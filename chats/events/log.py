@@ -27,7 +27,7 @@ from chats.sizes import PAGE_BYTES
 # How many of everybody's events are looked at before all of a person's conversations
 # are. Clients that follow the log are seldom further behind.
 SCANNED = 2_000
-RENDERED = 200  # events whose rows are read at once
+RENDERED = 500  # events whose rows are read at once, as many as the hub reads
 MAX_ID = 2**63 - 1
 
 # A conversation, the first and last event of a span of it, and one that was asked for.
