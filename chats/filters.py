@@ -1,7 +1,6 @@
 """The lists' query parameters. An unknown value is a 400 that names the parameter."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -277,8 +276,8 @@ class MessageFilter(LeanFilterSet):
                 end = data[name]
                 if not stretch.is_public:  # then it can only be a time
                     end = searching.whole_second(end, up=name == "sent_before")
-                span = self.filters[name].filter(stretch.rows, end)
-                stretch = replace(stretch, rows=span)
+                within = partial(self.filters[name].filter, value=end)
+                stretch = stretch.within(within)
         return stretch
 
     def filter_unread(self, queryset: QuerySet, name: str, value: str) -> QuerySet:

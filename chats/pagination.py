@@ -2,10 +2,12 @@
 
 import base64
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from operator import itemgetter
+from time import perf_counter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -18,8 +20,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import remove_query_param, replace_query_param
 
+from chats import searching
+from chats.models.brief import OutOfTime, time_limit
 from chats.models.inbox import Inbox
 from chats.parameters import check_parameters
+from chats.sizes import fitting
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
@@ -91,71 +96,118 @@ class SearchedPages(SlicedPages):
         """Read a page of what an index finds; else of a stretch, full or not.
 
         The first page ends after the first few rows, which costs the same in a list of
-        any length; who wants more is led on by long stretches.
+        any length; who wants more is led on by long stretches. What takes too long is
+        given up for what takes less.
         """
-        stretch, lower = self.queryset.stretch, self.is_lower(backward=backward)
-        found = self.past(self.queryset, edge, backward=backward)
-        ids = stretch.find()
-        if ids is not None:
-            return self._of(ids, found, edge, lower=lower, size=size)
-        if stretch.few:
-            stop = self._stop(stretch.few, edge, backward=backward)
-            first = self._up_to(stop, found, lower=lower, size=size)
-            if first.has_more or stop is None or not edge:
-                return first
-        stop = stretch.most and self._stop(stretch.most, edge, backward=backward)
-        return self._up_to(stop, found, lower=lower, size=size)
+        self.edge, self.backward, self.size = edge, backward, size
+        self.lower, self._began = self.is_lower(backward=backward), perf_counter()
+        self.found = self.past(self.queryset, edge, backward=backward)
+        ids = self.queryset.stretch.find()
+        read = ids is not None and self._in_time(partial(self._of, ids))
+        return read or self._by_stretches() or self._least()
 
-    def _stop(self, size: int, edge: list | None, *, backward: bool) -> list | None:
+    def _by_stretches(self) -> Read | None:
+        """Read from the longest stretch there is time for, or return None."""
+        few, most = self.queryset.stretch.few, self.queryset.stretch.most
+        if not few:
+            patience = searching.PATIENCE / 2  # so that there is time for fewer
+            return self._stretch(most, patience) or self._stretch(searching.FEW)
+        first = self._stretch(few)
+        if not first or first.has_more or first.stop is None or not self.edge:
+            return first
+        return self._stretch(most) or first
+
+    def _stretch(self, size: int | None, patience: float = 0) -> Read | None:
+        def read() -> Read:
+            return self._up_to(size and self._stop(size), self.found)
+
+        return self._in_time(read, patience)
+
+    def _in_time(self, read: Callable[[], Read], patience: float = 0) -> Read | None:
+        """Return what is read, or None if it takes longer than there is left."""
+        spent = (perf_counter() - self._began) * 1000
+        left = (patience or searching.PATIENCE) - spent
+        if left <= 0:
+            return None
+        with suppress(OutOfTime), time_limit(int(left) + 1):
+            return read()
+        return None
+
+    def _least(self) -> Read:
+        """Read from the next rows of the reader's that a page can always bear.
+
+        By their ids, so that the text of no other row is looked at. Each page has one
+        at least, or ends where a short stretch does.
+        """
+        stretch = self.queryset.stretch
+        stop = self._stop(searching.FEW)
+        own = stretch.rows if stretch.own is None else stretch.own
+        own = self._until(stop, self._past_edge(own, self.edge))
+        columns = own.values_list("pk", stretch.burden, *self.names)
+        rows = list(columns[: searching.LEAST + 1])
+        count = stretch.bearable([burden for _, burden, *_ in rows])
+        if count < len(rows):
+            stop = rows[count - 1][2:]
+        keys = [key for key, *_ in rows[:count]]
+        return self._up_to(stop, self.found.filter(pk__in=keys))
+
+    def _stop(self, size: int) -> list | None:
         """Return where so many rows past the edge end; None is the end of the list.
 
         By its value: with a subquery, PostgreSQL would plan for a third of the table.
         """
-        lower, stretch = self.is_lower(backward=backward), self.queryset.stretch
-        order = [f"-{name}" if lower else name for name in self.names]
-        edge = stretch.beginning(edge, descending=lower)
-        rows = self.past(stretch.rows.order_by(*self.sorting), edge, backward=backward)
-        return stretch.edge(order, rows, size)
+        stretch = self.queryset.stretch
+        order = [f"-{name}" if self.lower else name for name in self.names]
+        edge = stretch.beginning(self.edge, descending=self.lower)
+        return stretch.edge(order, self._past_edge(stretch.rows, edge), size)
 
-    def _up_to(
-        self, stop: list | None, found: QuerySet, *, lower: bool, size: int
-    ) -> Read:
+    def _past_edge(self, rows: QuerySet, edge: list | None) -> QuerySet:
+        return self.past(rows.order_by(*self.sorting), edge, backward=self.backward)
+
+    def _until(self, stop: Sequence | None, rows: QuerySet) -> QuerySet:
+        if not stop:
+            return rows
+        return rows.filter(beyond(self.names, stop, lower=not self.lower, or_at=True))
+
+    def _up_to(self, stop: Sequence | None, found: QuerySet) -> Read:
         """Read from the rows up to where to stop."""
-        if stop:
-            found = found.filter(beyond(self.names, stop, lower=not lower, or_at=True))
-        read = _cut(list(found[: size + 1]), size)
-        return read if read.has_more else read._replace(stop=stop)
+        read = _cut(list(self._until(stop, found)[: self.size + 1]), self.size)
+        return read if read.has_more else read._replace(stop=stop and list(stop))
 
-    def _of(
-        self,
-        ids: list[UUID],
-        found: QuerySet,
-        edge: list | None,
-        *,
-        lower: bool,
-        size: int,
-    ) -> Read:
+    def _of(self, ids: list[UUID]) -> Read:
         """Read from the rows of these ids. Not all need be past the edge.
 
         Which are on the page, and where it ends, is asked without a limit: to sort
         them, the database might else go through all of the list in its order. So the
         page ends there, whatever of it is gone by the time that it is read.
         """
-        rows_of, stop = self.queryset.stretch.rows_of, None
-        if len(ids) > size or (edge and rows_of):
-            of_ids = found.filter(pk__in=ids)
+        rows_of, stop, size = self.queryset.stretch.rows_of, None, self.size
+        if len(ids) > size or (self.edge and rows_of):
+            of_ids = self.found.filter(pk__in=ids)
             in_order = list(of_ids.values_list("pk", *self.names))
             ids = [key for key, *_ in in_order[:size]]
             stop = list(in_order[size - 1][1:]) if len(in_order) > size else None
         if rows_of and ids:
-            rows = sorted(rows_of(ids), key=itemgetter(*self.names), reverse=lower)
+            by_order = itemgetter(*self.names)
+            rows = sorted(rows_of(ids), key=by_order, reverse=self.lower)
         else:
-            rows = list(found.filter(pk__in=ids))
+            rows = list(self.found.filter(pk__in=ids))
         return Read(rows, has_more=False, stop=stop)
 
 
 def _cut(rows: list, size: int) -> Read:
     return Read(rows[:size], has_more=len(rows) > size)
+
+
+def _shortened(read: Read) -> Read:
+    """Return as many of the rows as make a page of bounded size.
+
+    People are not counted: they have no long texts.
+    """
+    if not read.rows or not isinstance(read.rows[0], dict):
+        return read
+    count = fitting(read.rows)
+    return read if count == len(read.rows) else Read(read.rows[:count], has_more=True)
 
 
 def pages_of(queryset: QuerySet | Inbox) -> SlicedPages:
@@ -189,7 +241,7 @@ class KeysetPagination(BasePagination):
             if cursor
             else (False, None)
         )
-        read = pages.read(edge, backward=backward, size=size)
+        read = _shortened(pages.read(edge, backward=backward, size=size))
         near, far = self._ends(read)
         ahead = far if read.has_more or read.stop else None
         behind = near if edge else None
@@ -249,7 +301,7 @@ class KeysetPagination(BasePagination):
                 "name": "page_size",
                 "in": "query",
                 "required": False,
-                "description": "How many results at most.",
+                "description": "How many results at most; fewer where they are long.",
                 "schema": {
                     "type": "integer",
                     "minimum": 1,
@@ -282,7 +334,9 @@ def value_of(row: Any, name: str) -> Any:
     return row[name] if isinstance(row, dict) else getattr(row, name)
 
 
-def beyond(names: list[str], values: list, *, lower: bool, or_at: bool = False) -> Q:
+def beyond(
+    names: list[str], values: Sequence, *, lower: bool, or_at: bool = False
+) -> Q:
     """Return the condition for rows past ``values`` (or at them), lexicographically.
 
     For (a, b) going down: a <= x AND (a < x OR (a = x AND b < y)). The first part

@@ -2,17 +2,19 @@
 
 What is rare an index finds, where the database has one. Else a search looks through the
 rows of its list in the list's order. The first page ends after a few of them, full or
-not, and each that follows with a longer stretch (docs/search.md).
+not, and each that follows with a longer stretch (docs/search.md). Where that takes too
+long, which is where much text is looked through, a page ends after less.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import F, IntegerField, QuerySet, Value
+from django.db.models.functions import Length
 
 from chats.models import Conversation, Message, User
 from chats.models.search_index import (
@@ -27,9 +29,15 @@ from chats.models.search_index import (
 FEW, MOST = 500, 20_000
 INDEXED = 4_000  # of one's messages; of no more, to read all costs less than the index
 CONVERSATIONS = 1_000
-PARTICIPANTS = 20_000  # in the conversations of one page
+PARTICIPANTS = 10_000  # in the conversations of one page
+# Milliseconds for all that a page tries; then it looks through the least there is.
+PATIENCE = 90
+LEAST = 50  # rows, and of their load:
+LEAST_TEXT = 100_000  # characters; no row has more than a tenth of that
+LEAST_PARTICIPANTS = 1_000
 SECOND = timedelta(seconds=1)
 LAST_SECOND = datetime.max.replace(microsecond=0, tzinfo=UTC) - SECOND
+NONE = Value(0, IntegerField())
 FIRST_ID, LAST_ID = UUID(int=0), UUID(int=2**128 - 1)  # nobody's
 RowsOf = Callable[[list[UUID]], list[dict[str, Any]]]
 
@@ -48,6 +56,9 @@ class Stretch:
 
     Where the rows are not only the reader's own, ``is_public`` is off: it then begins
     and ends with whole seconds, so that it tells of no row when it was sent.
+
+    ``own`` are those that the reader may see. ``burden`` is what a row adds to the cost
+    of the search, and ``least`` how much of that a page can always bear.
     """
 
     rows: QuerySet
@@ -58,6 +69,23 @@ class Stretch:
     weight: str = ""
     load: int = 0
     is_public: bool = True
+    own: QuerySet | None = None  # all of them, if not given
+    burden: Any = NONE
+    least: int = 0
+
+    def within(self, narrow: Callable[[QuerySet], QuerySet]) -> "Stretch":
+        """Return this stretch of what a filter leaves."""
+        own = None if self.own is None else narrow(self.own)
+        return replace(self, rows=narrow(self.rows), own=own)
+
+    def bearable(self, burdens: Sequence[int]) -> int:
+        """Return how many of the next rows a page can always bear: at least one."""
+        total = 0
+        for count, burden in enumerate(burdens[:LEAST]):
+            total += burden
+            if count and total > self.least:
+                return count
+        return min(len(burdens), LEAST)
 
     def beginning(self, edge: list | None, *, descending: bool) -> list | None:
         """Return where to begin, for a page that begins past the edge: no later."""
@@ -114,26 +142,43 @@ def among_messages(
     if conversation_id:
         find = partial(messages_with, text, user, conversation_id)
         of_one = mine.filter(conversation_id=conversation_id)
-        return Stretch(of_one, FEW, MOST, find, rows_of=rows_of)
+        return _of_text(of_one, FEW, MOST, find=find, rows_of=rows_of)
     places = places_of(user)
     find = partial(messages_in, text, user, places)
     depth = sum(last_seq for _, last_seq in places)
     if len(places) > CHAPTERS:
         depth = mine.values("seq")[: MOST + 1].count()
     if depth <= INDEXED:
-        return Stretch(mine, 0, None)
+        return _of_text(mine, 0, None)
     if depth <= MOST:
-        return Stretch(mine, 0, None, find, rows_of=rows_of)
-    return Stretch(
-        Message.objects.all(), FEW, MOST, find, rows_of=rows_of, is_public=False
+        return _of_text(mine, 0, None, find=find, rows_of=rows_of)
+    return _of_text(
+        Message.objects.all(),
+        FEW,
+        MOST,
+        find=find,
+        rows_of=rows_of,
+        is_public=False,
+        own=Message.objects.scanned_by(user),
     )
+
+
+def _of_text(rows: QuerySet, few: int, most: int | None, **more: Any) -> Stretch:
+    burden = Length("message_body")
+    return Stretch(rows, few, most, burden=burden, least=LEAST_TEXT, **more)
 
 
 def among_conversations(user: User) -> Stretch:
     """Return what a page looks through: fewer conversations where many take part."""
     mine = Conversation.objects.visible_to(user)
     return Stretch(
-        mine, 0, CONVERSATIONS, weight="participant_count", load=PARTICIPANTS
+        mine,
+        0,
+        CONVERSATIONS,
+        weight="participant_count",
+        load=PARTICIPANTS,
+        burden=F("participant_count"),
+        least=LEAST_PARTICIPANTS,
     )
 
 

@@ -7,6 +7,7 @@ from django.core.cache import cache
 from django.db import connections
 from rest_framework.test import APIClient
 
+from chats import searching
 from chats.events import cursors
 from chats.models import Conversation, EventLog, User
 from chats.throttles import breaker
@@ -24,6 +25,12 @@ def _empty_cache():
     """Neither throttle counters nor an outage of the cache outlive a test."""
     cache.clear()
     breaker.succeed()
+
+
+@pytest.fixture(autouse=True)
+def _patient_searches(monkeypatch):
+    """No page of a search ends early since the machine is slow."""
+    monkeypatch.setattr(searching, "PATIENCE", 60_000)
 
 
 @pytest.fixture

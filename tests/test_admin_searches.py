@@ -1,9 +1,15 @@
 """Searches of the admin look through the newest rows, and say how to go on."""
 
+from contextlib import contextmanager
+
 import pytest
+from django.db.models.expressions import RawSQL
+from django.db.models.lookups import Exact
 
 from chats.admin import lists
+from chats.admin.users import UserAdmin
 from chats.models import User
+from chats.models.brief import OutOfTime
 from tests.factories import UserFactory, start
 from tests.test_admin import list_of, listed, signed_in
 
@@ -72,3 +78,49 @@ def test_participant_search_looks_through_the_newest_and_goes_on(as_boss, alice,
     assert found == []
     rows = listed(as_boss.get(list_of("participant") + older))
     assert [row.conversation for row in rows] == [old]
+
+
+MODELS = ("user", "conversation", "participant", "message", "accesstoken")
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_search_that_takes_too_long_is_stopped_and_says_so(as_boss, model, monkeypatch):
+    start(UserFactory(first_name="Zoe"), title="Zoe")
+
+    @contextmanager
+    def no_time(milliseconds: int):
+        raise OutOfTime
+        yield
+
+    monkeypatch.setattr(lists, "time_limit", no_time)
+    page = as_boss.get(list_of(model), {"q": "zoe"})
+
+    assert listed(page) == []
+    assert [str(note) for note in page.context["messages"]] == [lists.TOOK_LONG]
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("text", ["x " * 101, "x" * 60_000])
+def test_search_for_a_long_text_is_refused(as_boss, model, text):
+    page = as_boss.get(list_of(model), {"q": text})
+
+    assert page.status_code == 200
+    assert [str(note) for note in page.context["messages"]] == [lists.UNSEARCHABLE]
+
+
+def test_search_of_the_admin_stops_by_the_clock(as_boss, monkeypatch):
+    """A condition that never ends, in the place of bodies that take as long."""
+    endless = RawSQL(
+        "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+        " SELECT COUNT(*) FROM n WHERE i < 0)",
+        [],
+    )
+    monkeypatch.setattr(lists, "PATIENCE", 50)
+    monkeypatch.setattr(
+        UserAdmin,
+        "get_search_results",
+        lambda page, request, rows, text: (rows.filter(Exact(endless, 1)), False),
+    )
+    page = as_boss.get(list_of("user"), {"q": "zoe"})
+
+    assert [str(note) for note in page.context["messages"]] == [lists.TOOK_LONG]

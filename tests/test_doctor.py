@@ -32,11 +32,13 @@ from chats.models import (
     User,
     UserSession,
 )
+from chats.services import erasing
 from chats.services.conversations import (
     add_participant,
     delete_conversation,
     remove_participant,
 )
+from chats.services.erasing import erase_batch
 from chats.services.messages import delete_message, edit_message, send_message
 from chats.services.pruning import prune_batch
 from chats.services.transfer import export_conversation, import_conversation
@@ -59,7 +61,19 @@ def examine(**options) -> tuple[set[str], str]:
 
 
 @pytest.fixture
-def lived_in(alice, bob, mallory, conversation) -> Conversation:
+def half_erased(alice, bob, monkeypatch) -> Conversation:
+    """A deleted conversation of which two messages of five are erased."""
+    monkeypatch.setattr(erasing, "BATCH", 2)
+    place = start(alice, bob)
+    for number in range(5):
+        send_message(bob, place.pk, message_body=f"Gone {number}")
+    delete_conversation(alice, place.pk)
+    erase_batch(2)
+    return place
+
+
+@pytest.fixture
+def lived_in(alice, bob, mallory, conversation, half_erased) -> Conversation:
     """A conversation in which something of everything has happened."""
     for number in range(4):
         send_message(alice, conversation.pk, message_body=f"Hello {number}")
@@ -150,6 +164,28 @@ def read_too_far(place: Conversation) -> None:
     place.participations.update(last_read_seq=place.last_seq + 1)
 
 
+def come_back_to_what_is_deleted(place: Conversation) -> None:
+    gone = Conversation.objects.deleted().get()
+    Participant.objects.create(conversation=gone, user=place.owner)
+
+
+def erase_from_the_end(place: Conversation) -> None:
+    gone = Conversation.objects.deleted().get()
+    gone.messages.get(seq=gone.last_seq).delete()
+
+
+def erase_from_the_middle(place: Conversation) -> None:
+    gone = Conversation.objects.deleted().get()
+    gone.messages.get(seq=gone.last_seq - 1).delete()
+
+
+def keep_a_deletion_secret(place: Conversation) -> None:
+    Event.objects.filter(
+        conversation_id=Conversation.objects.deleted().get().pk,
+        type="conversation.deleted",
+    ).delete()
+
+
 def forget_what_is_unread(place: Conversation) -> None:
     place.participations.filter(last_read_seq__lt=place.last_seq).update(
         has_unread=False
@@ -202,7 +238,8 @@ def empty_the_log(place: Conversation) -> None:
 
 
 def double_an_event(place: Conversation) -> None:
-    event = Event.objects.filter(type="message.created").first()
+    events = Event.objects.filter(conversation_id=place.pk, type="message.created")
+    event = events.first()
     event.pk = None
     event.save(force_insert=True)
 
@@ -219,7 +256,7 @@ def swap_events(place: Conversation) -> None:
 
 
 def live_on(place: Conversation) -> None:
-    gone = Event.objects.get(type="conversation.deleted")
+    gone = Event.objects.filter(type="conversation.deleted").first()
     Event.objects.create(
         type="conversation.updated", conversation_id=gone.conversation_id
     )
@@ -365,6 +402,9 @@ BREAKS: list[tuple[Callable, str]] = [
     (read_below_nothing, "last_read_seq"),
     (read_less_than_at_joining, "last_read_seq"),
     (join_below_nothing, "last_read_seq"),
+    (come_back_to_what_is_deleted, "deleted_conversation"),
+    (erase_from_the_end, "deleted_conversation"),
+    (erase_from_the_middle, "deleted_conversation"),
     (forget_what_is_unread, "has_unread"),
     (be_active_in_another_hour, "active_hour"),
     (miscount, "participant_count"),
@@ -383,6 +423,7 @@ BREAKS: list[tuple[Callable, str]] = [
     (live_on, "event_life"),
     (create_again, "event_life"),
     (tell_of_nothing, "event_of_nothing"),
+    (keep_a_deletion_secret, "event_of_nothing"),
     (tell_of_no_message, "event_of_no_message"),
     (tell_of_a_message_elsewhere, "event_of_no_message"),
     (join_by_another_event, "first_event_id"),
@@ -457,6 +498,7 @@ def test_every_check_is_known_to_find_something():
         "UPDATE chats_message SET message_body = ''",
         "UPDATE chats_conversation SET owner_id = NULL",
         "UPDATE chats_conversation SET last_message_id = NULL",
+        "UPDATE chats_conversation SET deleted_at = created_at",
         "UPDATE chats_user SET is_superuser = (1 = 1)",
         "UPDATE chats_user SET deleted_at = created_at",
         "INSERT INTO chats_eventlog (id, pruned_through_id) VALUES (2, 0)",

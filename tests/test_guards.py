@@ -47,6 +47,7 @@ LEVELS = {
     "connections": 0,
     "origin": 1,
     "throttles": 1,
+    "sizes": 1,
     "logs": 2,
     "encoding": 0,
     "framing": 0,

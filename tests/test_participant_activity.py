@@ -187,7 +187,7 @@ def test_rows_from_before_are_filled_in(batch, alice, bob, monkeypatch):
 def test_rows_from_before_learn_where_they_joined(
     batch, alice, bob, mallory, monkeypatch
 ):
-    migration = import_module("chats.migrations.0020_fill_participant_joined_seq")
+    migration = import_module("chats.migrations.0017_fill_participant_joined_seq")
     monkeypatch.setattr(migration, "BATCH", batch)
     late, empty, early = start(alice, bob), start(alice), start(alice)
     conversations.add_participant(alice, early.pk, user_id=bob.pk)
@@ -209,7 +209,7 @@ def test_rows_from_before_learn_where_they_joined(
 
 
 def test_rows_from_before_join_no_later_than_they_read(alice, bob, conversation):
-    migration = import_module("chats.migrations.0020_fill_participant_joined_seq")
+    migration = import_module("chats.migrations.0017_fill_participant_joined_seq")
     send(alice, conversation)
     conversations.remove_participant(bob, conversation.pk, user_id=bob.pk)
     conversations.add_participant(alice, conversation.pk, user_id=bob.pk)

@@ -59,8 +59,8 @@ def writes(act) -> int:
 def test_index_has_whatever_a_plain_query_finds(seed):
     draw = random.Random(seed)
 
-    def some(longest: int) -> str:
-        return "".join(draw.choices(SIGNS, k=draw.randint(1, longest)))
+    def some(longest: int, signs: str = SIGNS.replace("\0", "")) -> str:
+        return "".join(draw.choices(signs, k=draw.randint(1, longest)))
 
     people = [
         User(
@@ -75,7 +75,9 @@ def test_index_has_whatever_a_plain_query_finds(seed):
     hits = 0
     for _ in range(400):
         person = draw.choice(people)
-        whole = draw.choice([person.username, person.last_name, person.email, some(5)])
+        whole = draw.choice(
+            [person.username, person.last_name, person.email, some(5, SIGNS)]
+        )
         start = draw.randrange(len(whole))
         text = whole[start : start + draw.randint(3, 9)]
         text = draw.choice([text, text.lower(), text.upper(), text.swapcase()])

@@ -4,11 +4,12 @@ from itertools import chain
 from uuid import UUID
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from chats import filters, searching
 from chats.models import Conversation, Message, Participant, User, search_index
+from chats.models.brief import OutOfTime, time_limit
 from chats.pagination import decode_cursor, encode_cursor
 from chats.rows.messages import messages_of
 from chats.services import messages
@@ -17,6 +18,9 @@ from tests.test_pagination import fill
 from tests.test_services import send
 
 NEWEST = ["-sent_at", "-message_id"]
+# A limit of time is a transaction on PostgreSQL, in a test an inner one: SAVEPOINT,
+# ROLLBACK TO and RELEASE.
+TIME_LIMIT = 3 if connection.vendor == "postgresql" else 0
 MESSAGES, CONVERSATIONS, USERS = "/api/messages/", "/api/conversations/", "/api/users/"
 
 
@@ -33,6 +37,15 @@ def short(monkeypatch):
     monkeypatch.setattr(search_index, "has_index", lambda name: False)
     look(monkeypatch, 2, 5)
     monkeypatch.setattr(searching, "CONVERSATIONS", 5)
+
+
+@pytest.fixture
+def hurried(monkeypatch):
+    """There is no time for a stretch: each page looks through the least there is."""
+    monkeypatch.setattr(search_index, "has_index", lambda name: False)
+    look(monkeypatch, 5, 10)
+    monkeypatch.setattr(searching, "PATIENCE", 0)
+    monkeypatch.setattr(searching, "LEAST", 3)
 
 
 @pytest.fixture
@@ -83,6 +96,117 @@ def test_messages_searched_by_stretches_are_those_that_match(
     everything = mine.values_list("message_body", flat=True)
     assert bodies(found) == [one for one in everything if text.lower() in one.lower()]
     assert max(map(len, found)) <= 3
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize("place", ["", "&conversation_id={}"])
+@pytest.mark.parametrize("ordering", ["-seq", "seq"])
+@pytest.mark.parametrize("text", ["MESSAGE", "7", "message 33", "nothing"])
+def test_search_without_time_finds_each_message_once(
+    as_alice, history, text, ordering, place
+):
+    url = f"{MESSAGES}?search={text}&ordering={ordering}&page_size=2"
+    found = pages(as_alice, url + place.format(history.pk))
+    mine = Message.objects.filter(conversation=history)
+    mine = mine.order_by("seq" if ordering == "seq" else "-seq")
+    everything = mine.values_list("message_body", flat=True)
+    expected = [one for one in everything if text.lower() in one.lower()]
+    assert sorted(bodies(found)) == sorted(expected)
+    assert max(map(len, found)) <= 2
+
+
+@pytest.mark.usefixtures("hurried")
+def test_search_without_time_ends_a_page_by_the_text_it_looked_through(
+    as_alice, alice, bob, monkeypatch
+):
+    monkeypatch.setattr(searching, "LEAST_TEXT", 25)
+    place = start(alice, bob)
+    for size in (10, 10, 10, 40, 10, 10, 10):  # the newest are looked through first
+        send(bob, place, "x" * size)
+    url = f"{MESSAGES}?conversation_id={place.pk}&search="
+
+    # 10 and 10; 10, since 40 would be too much; 40 alone; 10 and 10; 10.
+    assert [len(page) for page in pages(as_alice, f"{url}x")] == [2, 1, 1, 2, 1]
+    assert [len(page) for page in pages(as_alice, f"{url}y")] == [0, 0, 0, 0, 0]
+
+
+@pytest.mark.usefixtures("hurried")
+def test_search_without_time_looks_no_further_than_its_span(as_alice, history):
+    history.messages.filter(seq=7).update(sent_at="2029-06-01T12:00:00Z")
+    span = "sent_after=2029-01-01T00:00:00Z&sent_before=2029-12-31T00:00:00Z"
+    found = pages(as_alice, f"{MESSAGES}?search=message&{span}")
+    assert [bodies([page]) for page in found] == [["Message 7"]]
+
+
+@pytest.mark.usefixtures("hurried")
+def test_search_without_time_finds_each_person_once(as_alice, alice):
+    for number in range(8):
+        UserFactory(username=f"person-{number}", first_name="Zoe")
+    found = pages(as_alice, f"{USERS}?search=zoe&page_size=2")
+    names = [person["username"] for person in chain(*found)]
+    assert names == [f"person-{number}" for number in range(8)]
+
+
+@pytest.mark.usefixtures("hurried")
+def test_search_without_time_finds_each_conversation_once(
+    as_alice, alice, bob, monkeypatch
+):
+    monkeypatch.setattr(searching, "LEAST_PARTICIPANTS", 3)
+    for number in range(8):
+        start(alice, bob, title=f"Talk {number}")
+    found = pages(as_alice, f"{CONVERSATIONS}?search=talk&page_size=2")
+    titles = [item["title"] for item in chain(*found)]
+    assert titles == [f"Talk {number}" for number in reversed(range(8))]
+    assert max(map(len, found)) == 1  # more would be more than three participants
+
+
+@pytest.mark.parametrize(
+    ("body", "text"), [("a", "a" * 198 + "b"), ("\N{GRINNING FACE}", "a")]
+)
+def test_search_of_long_bodies_is_quick(alice, bob, conversation, body, text):
+    """Of equal letters a LIKE compares the text at each of them."""
+    last = send(bob, conversation, body * 10_000)
+    text = text.replace("a", body)
+    more = [
+        Message(
+            conversation=conversation,
+            seq=seq,
+            sender=bob,
+            message_body=last.message_body,
+            sent_at=last.sent_at,
+        )
+        for seq in range(2, 50)
+    ]
+    Message.objects.bulk_create(more)
+    with time_limit(2_000):
+        assert Message.objects.search(text.replace("b", "x")).count() in {0, 49}
+
+
+SLOW = {
+    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+    " SELECT COUNT(*) FROM n",
+    "postgresql": "SELECT pg_sleep(60)",
+}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_time_limit_ends_a_statement_and_nothing_later():
+    with connection.cursor() as cursor:
+        with pytest.raises(OutOfTime), time_limit(1):
+            cursor.execute(SLOW[connection.vendor])
+        with time_limit(60_000):
+            cursor.execute("SELECT 1")
+        cursor.execute("SELECT 2")
+        assert cursor.fetchone() == (2,)
+        if connection.vendor == "postgresql":
+            cursor.execute("SHOW statement_timeout")
+            assert cursor.fetchone() == ("0",)
+
+
+@pytest.mark.usefixtures("db")
+def test_time_limit_leaves_other_errors_as_they_are():
+    with pytest.raises(DatabaseError), transaction.atomic(), time_limit(60_000):
+        connection.cursor().execute("SELECT no_such_column")
 
 
 @pytest.mark.usefixtures("short")
@@ -238,7 +362,7 @@ def test_search_of_few_rows_takes_few_queries(
     as_alice, history, url, queries, django_assert_num_queries, monkeypatch
 ):
     monkeypatch.setattr(search_index, "has_index", lambda name: False)
-    with django_assert_num_queries(queries):
+    with django_assert_num_queries(TIME_LIMIT + queries):
         as_alice.get(url)
 
 

@@ -122,7 +122,8 @@ def _busiest(now: datetime) -> list[tuple[str, str]]:
     named = [pk for pk, _ in _most_named(since, "conversation_id")]
     first = Message.objects.filter(conversation=OuterRef("pk"), sent_at__gte=since)
     rows = (
-        Conversation.objects.filter(pk__in=named)
+        Conversation.objects.kept()
+        .filter(pk__in=named)
         .alias(first=Subquery(first.order_by("sent_at").values("seq")[:1]))
         .annotate(sent=F("last_seq") - F("first") + 1)
         .filter(sent__gt=0)

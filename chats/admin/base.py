@@ -15,7 +15,7 @@ from django.db.models import UUIDField
 from django.http import HttpResponseRedirect
 
 from chats.admin.filters import as_uuid
-from chats.admin.lists import BoundedPaginator, QuickChangeList
+from chats.admin.lists import BoundedPaginator, QuickChangeList, is_searchable
 from chats.exceptions import ChatError
 from chats.models.fields import NormalText
 from chats.text.characters import spellings
@@ -107,9 +107,14 @@ class StaffAdmin(HistoryOfVisible):
         """
         return None
 
+    def get_search_fields(self, request):
+        """Look for text as the API does, where Django would by LIKE."""
+        fields = super().get_search_fields(request)
+        return [f"{name}__has_text" if name[0].isalpha() else name for name in fields]
+
     def get_search_results(self, request, queryset, search_term):
         """Find rows by what ``search_fields`` says, or the one with the id given."""
-        if "\0" in search_term:  # PostgreSQL refuses it
+        if not is_searchable(search_term):
             return queryset.none(), False
         if pk := self.get_id_searched(search_term):
             return queryset.filter(pk=pk), False

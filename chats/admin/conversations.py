@@ -8,7 +8,7 @@ from chats.admin.exports import ExportsLists
 from chats.admin.filters import LinkedFilter
 from chats.admin.hours import hours_of_conversation
 from chats.admin.links import UNTITLED, link_to, link_to_list
-from chats.admin.lists import MOST_LISTED, SearchedChangeList
+from chats.admin.lists import MOST_LISTED, SearchedChangeList, is_searchable
 from chats.admin.participants import ParticipantInline
 from chats.admin.widgets import PicksPeople
 from chats.models import Conversation, Message
@@ -80,8 +80,11 @@ class ConversationAdmin(ExportsLists, PicksPeople, StaffAdmin):
     def activity(self, conversation):
         return hours_of_conversation(conversation)
 
+    def get_queryset(self, request):
+        return super().get_queryset(request).kept()
+
     def get_search_results(self, request, queryset, search_term):
-        simple = self.get_id_searched(search_term) or "\0" in search_term
+        simple = self.get_id_searched(search_term) or not is_searchable(search_term)
         if simple or not search_term:
             return super().get_search_results(request, queryset, search_term)
         return queryset.search(search_term), False

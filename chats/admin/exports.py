@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db import transaction
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 
@@ -15,7 +15,7 @@ from chats.services.audit import Action, record
 from chats.text.characters import without_controls
 
 MOST_EXPORTED = 10_000  # rows, as many as a list pages through
-CHUNK = 500  # rows read at once, each time by a short query of its own
+CHUNK = 100  # rows read at once, each time by a short query of its own
 # What a spreadsheet would run, by OWASP's page on CSV injection: these at the start of
 # a cell, past space and quotes. It may begin a cell of its own at a line break, or at a
 # semicolon or tab, which are the separators in some countries and programs.
@@ -63,7 +63,7 @@ class ExportsLists:
             self.record_export(request, keys)
         name = f"{self.opts.model_name}-{timezone.now():%Y-%m-%d}.csv"
         return StreamingHttpResponse(
-            lines_of(self.model, keys, fields),
+            lines_of(self.get_queryset(request), keys, fields),
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
@@ -71,8 +71,9 @@ class ExportsLists:
     export_selected.allowed_permissions = ("view",)
 
 
-def lines_of(model: type[Model], keys: list, fields: tuple[str, ...]) -> Iterator[str]:
-    """Yield the lines, in the order of the keys; what is gone meanwhile is left out.
+def lines_of(present: QuerySet, keys: list, fields: tuple[str, ...]) -> Iterator[str]:
+    """Yield the lines, in the order of the keys; what is gone from ``present``
+    meanwhile is left out.
 
     No query and no transaction is open while the reader takes its time.
     """
@@ -80,7 +81,7 @@ def lines_of(model: type[Model], keys: list, fields: tuple[str, ...]) -> Iterato
     yield writer.writerow(fields)
     for start in range(0, len(keys), CHUNK):
         some = keys[start : start + CHUNK]
-        rows: QuerySet = model._default_manager.filter(pk__in=some).order_by()
+        rows = present.filter(pk__in=some).order_by()
         found = {key: values for key, *values in rows.values_list("pk", *fields)}
         there = (found[key] for key in some if key in found)
         yield "".join(writer.writerow(cells_of(values)) for values in there)

@@ -43,7 +43,7 @@ def hours_of_person(person: User) -> str:
     """Draw a person's messages by the hour: the newest ``MOST_COUNTED`` of them."""
     starts = _starts(timezone.now())
     # message_sender
-    newest = Message.objects.filter(sender=person, sent_at__gte=starts[0])
+    newest = Message.objects.kept().filter(sender=person, sent_at__gte=starts[0])
     times = newest.order_by("-sent_at").values_list("sent_at", flat=True)
     found = list(times[:MOST_COUNTED])
     counts = Counter(map(_hour_of, found))

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import ValidationError
@@ -12,8 +13,22 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 
 from chats.admin.dates import DateLinks
+from chats.filters import MAX_SEARCH_LENGTH
+from chats.models.brief import OutOfTime, time_limit
 
+PATIENCE = 2_000  # milliseconds that a search may take
+TOOK_LONG = (
+    f"The search was stopped after {PATIENCE // 1000} seconds and shows nothing. Choose"
+    " dates or another filter, so that there is less to look through."
+)
+UNSEARCHABLE = f"A search has at most {MAX_SEARCH_LENGTH} characters, and no NUL."
 MOST_LISTED = 10_000  # rows a list counts, and through which one can page
+
+
+def is_searchable(text: str) -> bool:
+    """Return whether this can be looked for. PostgreSQL refuses a NUL; and of a long
+    text, each word is another condition."""
+    return len(text) <= MAX_SEARCH_LENGTH and "\0" not in text
 
 
 class BoundedPaginator(Paginator):
@@ -58,6 +73,20 @@ class QuickChangeList(ChangeList):
             return super().get_filters(request)
         except OverflowError as error:  # a date in the year 9999 has no next month
             raise IncorrectLookupParameters(error) from error
+
+    def get_results(self, request):
+        """Read the page; a search that takes too long shows nothing and says so."""
+        if not self.query:
+            return super().get_results(request)
+        if not is_searchable(self.query):
+            messages.error(request, UNSEARCHABLE)
+        try:
+            with time_limit(PATIENCE):
+                return super().get_results(request)
+        except OutOfTime:
+            self.queryset = self.root_queryset = self.queryset.none()
+            messages.error(request, TOOK_LONG)
+        return super().get_results(request)
 
     def get_dated_rows(self) -> QuerySet:
         """The rows whose first and last are the ends of the dates, by an index."""

@@ -195,6 +195,9 @@ class MessageAdmin(ExportsLists, ReadOnly, StaffAdmin):
                 told = some.only("conversation_id", "seq", "deleted_at")
                 record_reading(request.user, told)
 
+    def get_queryset(self, request):
+        return super().get_queryset(request).kept()
+
     def get_search_results(self, request, queryset, search_term):
         """Find by id; by the body for those who may read it, and on the list only."""
         by_body = search_term and not self.get_id_searched(search_term)

@@ -9,7 +9,7 @@ from django.forms.models import BaseInlineFormSet
 from chats.admin.base import ReadOnly, StaffAdmin
 from chats.admin.filters import LinkedFilter
 from chats.admin.links import link_to_conversation, link_to_list
-from chats.admin.lists import MOST_LISTED, SearchedChangeList
+from chats.admin.lists import MOST_LISTED, SearchedChangeList, is_searchable
 from chats.admin.messages import may_read
 from chats.admin.widgets import PicksPeople
 from chats.models import Participant, User
@@ -44,7 +44,7 @@ class ParticipantAdmin(ReadOnly, StaffAdmin):
         return super().get_queryset(request).select_related("conversation", "user")
 
     def get_search_results(self, request, queryset, search_term):
-        if not search_term or "\0" in search_term:
+        if not search_term or not is_searchable(search_term):
             return super().get_search_results(request, queryset, search_term)
         names = [f"user__{name}" for name in NAMES]
         return queryset.filter(any_contains(names, search_term)), False

@@ -17,14 +17,17 @@ from django.db.models import (
 )
 from django.db.models.functions import Greatest
 
+from chats.encoding import to_json
 from chats.events import cursors
 from chats.events.endings import Endings
 from chats.events.rendering import Payload, render
 from chats.models import Event, Participant, PastParticipant
+from chats.sizes import PAGE_BYTES
 
 # How many of everybody's events are looked at before all of a person's conversations
 # are. Clients that follow the log are seldom further behind.
 SCANNED = 2_000
+RENDERED = 500  # events whose rows are read at once, as many as the hub reads
 MAX_ID = 2**63 - 1
 
 # A conversation, the first and last event of a span of it, and one that was asked for.
@@ -121,7 +124,7 @@ def _spans(
 
 
 def page(user_id: UUID, after: int, limit: int) -> Page:
-    """Return up to ``limit`` of the person's events past ``after``.
+    """Return up to ``limit`` of the person's events past ``after``, fewer if long.
 
     Raises Gone when some of them are no longer kept.
     """
@@ -130,15 +133,29 @@ def page(user_id: UUID, after: int, limit: int) -> Page:
     found = first_of(user_id, after, limit + 1, end=end)
     cursors.require_kept(after, end)
     has_more, found = len(found) > limit, found[:limit]
-    last = found[-1].pk if found else after
-    payloads = render(found)
-    endings = Endings(found, user_id=user_id)
-    return Page(
-        payloads=[
-            payload
-            for event, payload in zip(found, payloads, strict=True)
-            if payload and not endings.hide(event, user_id)
-        ],
-        position=last if has_more else max(last, end),
-        has_more=has_more,
-    )
+    payloads, count = _rendered(found, user_id)
+    has_more = has_more or count < len(found)
+    last = found[count - 1].pk if found else after
+    position = last if has_more else max(last, end)
+    return Page(payloads, position, has_more)
+
+
+def _rendered(events: list[Event], user_id: UUID) -> tuple[list[Payload], int]:
+    """Return what the person gets of the first events, and how many events that are:
+    all, or as many as make a page of bounded size.
+
+    Some at a time, since what they speak of may be long.
+    """
+    payloads, count, size = [], 0, 0
+    for start in range(0, len(events), RENDERED):
+        some = events[start : start + RENDERED]
+        rendered, endings = render(some), Endings(some, user_id=user_id)
+        for event, payload in zip(some, rendered, strict=True):
+            count += 1
+            if not payload or endings.hide(event, user_id):
+                continue
+            payloads.append(payload)
+            size += len(to_json(payload))
+            if size > PAGE_BYTES:
+                return payloads, count
+    return payloads, count

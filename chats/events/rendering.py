@@ -51,33 +51,37 @@ class Sources:
         }
         self.messages = _messages(messages)
         self.conversations = _by_key(
-            Conversation, "conversation_id", conversations, rows.CONVERSATION
+            Conversation.objects.kept(),
+            "conversation_id",
+            conversations,
+            rows.CONVERSATION,
         )
         self.previews = previews(self.conversations) if self.conversations else {}
-        self.users = _by_key(User, "user_id", users, rows.PUBLIC_USER)
+        self.users = _by_key(User.objects, "user_id", users, rows.PUBLIC_USER)
         self.participants = _participants(pairs)
 
 
 def _messages(ids: set[UUID]) -> dict[UUID, rows.Row]:
     if len(ids) != 1:
-        return _by_key(Message, "message_id", ids, rows.MESSAGE)
+        return _by_key(Message.objects.kept(), "message_id", ids, rows.MESSAGE)
     # As for nearly every event, since it is rendered as soon as it is committed.
     return {row["message_id"]: row for row in _MESSAGE.rows(message_id=min(ids))}
 
 
 _MESSAGE = Prepared(
     lambda: (
-        Message.objects.filter(pk=Param("message_id", UUIDField()))
+        Message.objects.kept()
+        .filter(pk=Param("message_id", UUIDField()))
         .values(*rows.MESSAGE)
         .order_by()
     )
 )
 
 
-def _by_key(model, key: str, values: set, fields: tuple[str, ...]) -> dict:
+def _by_key(present, key: str, values: set, fields: tuple[str, ...]) -> dict:
     if not values:
         return {}
-    found = model.objects.filter(**{f"{key}__in": values}).values(*fields)
+    found = present.filter(**{f"{key}__in": values}).values(*fields)
     return {row[key]: row for row in found.order_by()}
 
 

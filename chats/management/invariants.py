@@ -46,7 +46,7 @@ CONVERSATIONS = (
             SELECT conversation_id, COUNT(*) AS amount, MAX(seq) AS top
             FROM chats_message WHERE {within()} GROUP BY conversation_id
         ) m ON m.conversation_id = c.conversation_id
-        WHERE {within("c")} AND (
+        WHERE {within("c")} AND c.deleted_at IS NULL AND (
             COALESCE(m.amount, 0) <> c.last_seq OR COALESCE(m.top, 0) <> c.last_seq)
         """,
     ),
@@ -71,7 +71,7 @@ CONVERSATIONS = (
         FROM chats_conversation c LEFT JOIN chats_message m
             ON m.message_id = c.last_message_id
             AND m.conversation_id = c.conversation_id
-        WHERE {within("c")} AND (
+        WHERE {within("c")} AND c.deleted_at IS NULL AND (
             c.last_seq = 0 AND c.last_message_id IS NOT NULL
             OR c.last_seq <> 0 AND (m.seq IS NULL OR m.seq <> c.last_seq))
         """,
@@ -128,6 +128,28 @@ CONVERSATIONS = (
         SELECT p.conversation_id, 'chats_participant' FROM chats_participant p
             LEFT JOIN chats_conversation c ON c.conversation_id = p.conversation_id
             WHERE {within("p")} AND c.conversation_id IS NULL
+        """,
+    ),
+    Check(
+        "deleted_conversation",
+        "Of a deleted conversation only its last messages are left, and nobody in it.",
+        "conversation {0} is deleted, but {1} take part, or its {2} messages up to seq "
+        "{3} are not the last of {4}",
+        f"""
+        SELECT c.conversation_id, COALESCE(p.amount, 0), COALESCE(m.amount, 0),
+            COALESCE(m.top, 0), c.last_seq
+        FROM chats_conversation c LEFT JOIN (
+            SELECT conversation_id, COUNT(*) AS amount, MIN(seq) AS low, MAX(seq) AS top
+            FROM chats_message WHERE conversation_id IN (
+                SELECT conversation_id FROM chats_conversation
+                WHERE deleted_at IS NOT NULL AND {within()}
+            ) GROUP BY conversation_id
+        ) m ON m.conversation_id = c.conversation_id LEFT JOIN (
+            SELECT conversation_id, COUNT(*) AS amount
+            FROM chats_participant WHERE {within()} GROUP BY conversation_id
+        ) p ON p.conversation_id = c.conversation_id
+        WHERE {within("c")} AND c.deleted_at IS NOT NULL AND (
+            p.amount > 0 OR m.top <> c.last_seq OR m.amount <> m.top - m.low + 1)
         """,
     ),
     Check(
@@ -211,7 +233,8 @@ EVENTS = (
         "conversation {0} is not there, but events are, and no conversation.deleted",
         f"""
         SELECT conversation_id FROM chats_event WHERE {within()}
-        EXCEPT SELECT conversation_id FROM chats_conversation WHERE {within()}
+        EXCEPT SELECT conversation_id FROM chats_conversation
+            WHERE {within()} AND deleted_at IS NULL
         EXCEPT SELECT conversation_id FROM chats_event
             WHERE {within()} AND type = 'conversation.deleted'
         """,
@@ -223,6 +246,7 @@ EVENTS = (
         f"""
         SELECT e.conversation_id, e.event_id, e.message_id FROM chats_event e
         JOIN chats_conversation c ON c.conversation_id = e.conversation_id
+            AND c.deleted_at IS NULL
         LEFT JOIN chats_message m ON m.message_id = e.message_id
             AND m.conversation_id = e.conversation_id AND {within("m")}
         WHERE {within("e")} AND e.message_id IS NOT NULL AND m.message_id IS NULL
@@ -245,7 +269,7 @@ SUSPECTS = f"""
     WHERE type = 'message.created' AND seq <> earlier + 1
     OR (place IS NULL OR place <> conversation_id) AND EXISTS (
         SELECT 1 FROM chats_conversation c
-        WHERE c.conversation_id = told.conversation_id)
+        WHERE c.conversation_id = told.conversation_id AND c.deleted_at IS NULL)
     OR type = 'message.created' AND earlier IS NULL AND EXISTS (
         SELECT 1 FROM chats_message m
         WHERE m.conversation_id = told.conversation_id AND m.seq = told.seq - 1
@@ -253,7 +277,8 @@ SUSPECTS = f"""
     UNION ALL
     SELECT c.conversation_id FROM chats_conversation c
     JOIN chats_message m ON m.message_id = c.last_message_id
-    WHERE {within("c")} AND m.sent_at > %(since)s AND {NOT_IMPORTED}
+    WHERE {within("c")} AND c.deleted_at IS NULL
+    AND m.sent_at > %(since)s AND {NOT_IMPORTED}
     AND NOT COALESCE(c.last_message_id = (
         SELECT e.message_id FROM chats_event e
         WHERE e.conversation_id = c.conversation_id AND e.type = 'message.created'
@@ -268,7 +293,7 @@ SUSPECTS = f"""
     OR MAX(CASE e.type WHEN 'conversation.deleted' THEN 1 ELSE 0 END) = 0
         AND NOT EXISTS (
             SELECT 1 FROM chats_conversation c
-            WHERE c.conversation_id = e.conversation_id)
+            WHERE c.conversation_id = e.conversation_id AND c.deleted_at IS NULL)
     LIMIT 1
 """
 

@@ -1,12 +1,20 @@
-"""Transactions that would rather fail than wait."""
+"""Transactions that would rather fail than wait, or than take long."""
 
+import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 LOCK_TIMEOUT = 100  # milliseconds
+QUERY_CANCELED = "57014"
+REPEAT = 0.01  # seconds between interruptions
+
+
+class OutOfTime(Exception):
+    """A statement was ended by its limit of time."""
 
 
 @contextmanager
@@ -40,3 +48,59 @@ def tell(sql: str) -> Any:
     """Tell the connection something, past Django's cursor: it is no query."""
     with connection.wrap_database_errors:
         return connection.connection.execute(sql)
+
+
+@contextmanager
+def time_limit(milliseconds: int) -> Iterator[None]:
+    """End statements that read when they have taken this long; raises OutOfTime.
+
+    On SQLite all of them together, on PostgreSQL each by itself. What runs within is
+    undone, if it is in a transaction: nothing later has that limit.
+    """
+    connection.ensure_connection()
+    is_sqlite = connection.vendor == "sqlite"
+    try:
+        with (_interrupted if is_sqlite else _canceled)(milliseconds):
+            yield
+    except OperationalError as error:
+        if not _is_out_of_time(error.__cause__):
+            raise
+        raise OutOfTime from error
+
+
+def _is_out_of_time(cause: BaseException | None) -> bool:
+    if isinstance(cause, sqlite3.Error):
+        return cause.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT
+    return getattr(cause, "sqlstate", "") == QUERY_CANCELED
+
+
+@contextmanager
+def _canceled(milliseconds: int) -> Iterator[None]:
+    """Unlike a commit, a rollback has psycopg forget what it has prepared, which costs
+    the calls that follow: so there is one only within another transaction."""
+    was_in_transaction = connection.in_atomic_block
+    with transaction.atomic():
+        tell(f"SET LOCAL statement_timeout = {milliseconds}")
+        yield
+        transaction.set_rollback(was_in_transaction)
+
+
+@contextmanager
+def _interrupted(milliseconds: int) -> Iterator[None]:
+    """By another thread. A progress handler would need the interpreter, and wait for
+    it, every few rows; and one row may take long."""
+    raw, over, lock = connection.connection, threading.Event(), threading.Lock()
+
+    def watch() -> None:
+        over.wait(milliseconds / 1000)
+        while not over.wait(REPEAT):  # it may just have been between two statements
+            with lock:
+                if not over.is_set():
+                    raw.interrupt()
+
+    threading.Thread(target=watch, name="time limit", daemon=True).start()
+    try:
+        yield
+    finally:
+        with lock:  # nothing later is interrupted
+            over.set()

@@ -22,6 +22,14 @@ class ConversationQuerySet(models.QuerySet):
     # For pagination: the columns of an order that follow from another of it.
     implied = {"active_hour": ("updated_at", hour_of)}
 
+    def kept(self) -> "ConversationQuerySet":
+        """Those that nobody has deleted."""
+        return self.filter(deleted_at=None)
+
+    def deleted(self) -> "ConversationQuerySet":
+        """Those that are gone for everyone, and whose messages are being erased."""
+        return self.filter(deleted_at__isnull=False)
+
     def visible_to(self, user: User) -> "ConversationQuerySet":
         """Those ``user`` takes part in, with ``last_read_seq`` being theirs."""
         return self.filter(participations__user=user).annotate(
@@ -138,6 +146,9 @@ class Conversation(models.Model):
         editable=False,
         help_text="The last message, rename or change of participants.",
     )
+    # Set where there were too many messages to delete at once: the row stays, without
+    # participants and so invisible, until they are erased (chats/services/erasing.py).
+    deleted_at = models.DateTimeField(null=True, editable=False)
 
     objects = ConversationQuerySet.as_manager()
 
@@ -153,6 +164,11 @@ class Conversation(models.Model):
                 | Q(last_seq__gt=0, last_message__isnull=False),
                 name="conversation_last_message_set",
             ),
+            models.CheckConstraint(
+                condition=Q(deleted_at=None)
+                | Q(participant_count=0, owner=None, title=""),
+                name="conversation_deleted_is_empty",
+            ),
         ]
         indexes = [
             # The conversation list, the admin's list: latest activity first.
@@ -161,6 +177,12 @@ class Conversation(models.Model):
             ),
             # The admin's date hierarchy.
             models.Index(fields=["created_at"], name="conversation_created"),
+            # Which ones are being erased: mostly none.
+            models.Index(
+                fields=["deleted_at"],
+                condition=Q(deleted_at__isnull=False),
+                name="conversation_deleted",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -210,7 +232,8 @@ class StartedConversation(models.Model):
 
 _LOCK = Prepared(
     lambda: (
-        Conversation.objects.filter(pk=Param("conversation_id", models.UUIDField()))
+        Conversation.objects.kept()
+        .filter(pk=Param("conversation_id", models.UUIDField()))
         .order_by()
         .select_for_update(no_key=True)
     )

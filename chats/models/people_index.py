@@ -110,9 +110,9 @@ def _is_missing(error: OperationalError) -> bool:
 
 
 def is_indexed(text: str) -> bool:
-    """Tell whether the index has what LIKE finds with this text.
+    """Tell whether the index has what a search finds with this text.
 
-    What is shorter has no trigram. And at a NUL, LIKE takes the text to end.
+    What is shorter has no trigram. And at a NUL, the index takes the text to end.
     """
     return len(text) >= 3 and "\0" not in text
 

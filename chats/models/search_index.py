@@ -11,10 +11,10 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from django.db import OperationalError, connection, models, transaction
+from django.db import connection, models
 
 from chats.models import people_index
-from chats.models.brief import tell
+from chats.models.brief import OutOfTime, time_limit
 from chats.models.conversations import Conversation
 from chats.models.users import User
 from chats.prepared import Param, Prepared, execute
@@ -28,7 +28,6 @@ FOUND = 500  # rows; what is said more often, a search comes by in its list
 PATIENCE = 50  # milliseconds, after which a search goes through its list instead
 CHAPTERS = 500  # of one's conversations, in all
 CHAPTER = 2**16  # messages
-QUERY_CANCELED = "57014"
 
 # Three letters or digits in a row: without a trigram all of an index is gone through.
 WORD = re.compile(r"[^\W_]{3}")
@@ -64,14 +63,14 @@ SELECT count(*) FROM (
     WHERE sent_at >= date_trunc('second', first_sent_at) + interval '1 second'
     OFFSET 0
 ) AS readable
-WHERE upper(message_body) LIKE upper(%s)
+WHERE strpos(upper(message_body), upper(%s)) > 0
 """
 COMMON_IN_ONE = """
 SELECT count(*) FROM (
     SELECT message_body FROM chats_message WHERE conversation_id = %s
     ORDER BY seq DESC LIMIT %s
 ) AS message
-WHERE upper(message_body) LIKE upper(%s)
+WHERE strpos(upper(message_body), upper(%s)) > 0
 """
 PEOPLE = """
 SELECT user_id FROM chats_user
@@ -143,9 +142,16 @@ def _in(
 
 
 def _is_common(statement: str, key: UUID, text: str) -> bool:
-    """Tell whether the newest messages promise that pages fill without an index."""
-    params = [key, NEWEST, _pattern(text)]
-    [found] = execute(statement, params, lambda cursor: cursor.fetchone())
+    """Tell whether the newest messages promise that pages fill without an index.
+
+    Or whether they are too much text to tell: then the pages will end early.
+    """
+    try:
+        with time_limit(PATIENCE // 2):
+            params = [key, NEWEST, text]
+            [found] = execute(statement, params, lambda cursor: cursor.fetchone())
+    except OutOfTime:
+        return True
     return found >= COMMON
 
 
@@ -182,19 +188,12 @@ def _pattern(text: str) -> str:
 
 def _ids(statement: str, *values: Any) -> list[UUID] | None:
     """Return the ids that the statement finds; None if too many, or not in time."""
-    was_in_transaction = connection.in_atomic_block
     try:
-        with transaction.atomic():
-            tell(f"SET LOCAL statement_timeout = {PATIENCE}")
+        with time_limit(PATIENCE):
             found = execute(statement, [*values, FOUND + 1], lambda c: c.fetchall())
-            ids = [key for (key,) in found]
-            # Nothing later may have that timeout. Unlike a commit, a rollback has
-            # psycopg forget what it has prepared, which costs the calls that follow.
-            transaction.set_rollback(was_in_transaction)
-    except OperationalError as error:
-        if getattr(error.__cause__, "sqlstate", "") != QUERY_CANCELED:
-            raise
+    except OutOfTime:
         return None
+    ids = [key for (key,) in found]
     return ids if len(ids) <= FOUND else None
 
 

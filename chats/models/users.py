@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from chats.clocks import SKEW, is_recent
+from chats.models import matching  # noqa: F401  (registers has_text)
 from chats.models.audit import AuditEntry
 from chats.models.brief import brief_transaction
 from chats.models.fields import EmailAddressField, LineField, UsernameField
@@ -42,7 +43,7 @@ def any_contains(fields: Iterable[str], text: str) -> Q:
     """Return the condition that one of the fields has ``text``, whatever the case,
     in any of the forms in which it may be stored."""
     matches = [
-        Q(**{f"{field}__icontains": spelling})
+        Q(**{f"{field}__has_text": spelling})
         for field in fields
         for spelling in spellings(text)
     ]

@@ -8,8 +8,7 @@ from django.db import models
 from chats.models import Participant, User
 from chats.prepared import Keys, Param, PreparedSQL
 from chats.rows import PARTICIPANT, PUBLIC_USER, Row
-
-PREVIEW_SIZE = 10  # participants shown of a conversation in a list or an event
+from chats.sizes import PREVIEW_SIZE
 
 _FIRST = (
     "FROM chats_participant WHERE conversation_id = shown.value"

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
 from chats.exceptions import ChatError
 from chats.models import (
@@ -16,6 +17,7 @@ from chats.models import (
     User,
 )
 from chats.models.participants import hour_of
+from chats.services import erasing
 from chats.services.announce import announce
 from chats.services.audit import record
 
@@ -85,7 +87,11 @@ def require_allowed(actor: User, conversation_id: UUID, act: str = "") -> None:
 
 @transaction.atomic
 def delete_conversation(actor: User, conversation_id: UUID) -> None:
-    """Delete it for everyone, messages too. Only the owner may (NotAllowed)."""
+    """Delete it for everyone, messages too. Only the owner may (NotAllowed).
+
+    It is gone at the commit. Where it has many messages, they are invisible from then
+    on and erased afterwards, in the background.
+    """
     conversation = Conversation.objects.locked(
         conversation_id, seen_by=actor, to="delete"
     )
@@ -235,9 +241,23 @@ def _erase(conversation: Conversation, actor: User) -> None:
     details = f"{len(rows)} participants, {conversation.last_seq} messages"
     _record(Action.CONVERSATION_DELETED, conversation, actor, details=details)
     event = _event(Event.Type.CONVERSATION_DELETED, conversation, actor)
-    conversation.delete()  # and, in a statement each, its participants and messages
+    if conversation.last_seq <= erasing.BATCH:
+        conversation.delete()  # and, in a statement each, participants and messages
+    else:
+        _empty(conversation)
+        transaction.on_commit(erasing.begin)
     announce(event)
     _note_past(rows, {event.conversation_id: event.pk})
+
+
+def _empty(conversation: Conversation) -> None:
+    """Take everything but the messages, which nobody can see any more."""
+    conversation.participations.all().delete()
+    conversation.title, conversation.owner = "", None
+    conversation.participant_count = 0
+    conversation.deleted_at = timezone.now()
+    fields = ["title", "owner", "participant_count", "deleted_at"]
+    conversation.save(update_fields=fields)
 
 
 def _record(

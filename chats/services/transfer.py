@@ -65,7 +65,8 @@ def export_conversation(conversation_id: UUID) -> Iterator[Line]:
     The caller sees to it that all reads see one state of the database. Recorded is
     it by the caller too, since this may run where nothing can be written.
     """
-    found = Conversation.objects.filter(pk=conversation_id).values(*CONVERSATION)
+    found = Conversation.objects.kept().filter(pk=conversation_id)
+    found = found.values(*CONVERSATION)
     for conversation in found:
         yield {"type": "conversation", "format": FORMAT, **conversation}
         break
@@ -104,8 +105,7 @@ def import_conversation(
     if head.get("format") != FORMAT:
         raise ChatError(f"Only format {FORMAT} can be imported.")
     conversation = _build(Conversation, CONVERSATION, head)
-    if Conversation.objects.filter(pk=conversation.pk).exists():
-        raise Conflict(f"Conversation {conversation.pk} is there already.")
+    _require_absent(conversation.pk)
     last_seq, conversation.last_seq = conversation.last_seq, 0
     try:
         people, created = _people(file.take("person"), create_missing=create_missing)
@@ -122,6 +122,17 @@ def import_conversation(
     announce(event)
     conversation.participations.update(first_event_id=event.pk)
     return conversation, created
+
+
+def _require_absent(conversation_id: UUID) -> None:
+    there = Conversation.objects.filter(pk=conversation_id)
+    for deleted_at in there.values_list("deleted_at", flat=True):
+        if deleted_at is None:
+            raise Conflict(f"Conversation {conversation_id} is there already.")
+        raise Conflict(
+            f"Conversation {conversation_id} has been deleted and is still being"
+            " erased: run manage.py prune_deleted first."
+        )
 
 
 class _File:

@@ -28,6 +28,7 @@ from chats.serializers.conversations import (
 from chats.services import conversations
 from chats.services.starting import count_strangers, start_conversation_once
 from chats.services.typing import announce_typing
+from chats.sizes import fitting
 from chats.throttles import StartThrottle, strangers_counted
 from chats.views.base import ChatsViewSet
 
@@ -182,6 +183,6 @@ class ConversationViewSet(ChatsViewSet):
         return rows.conversation_for(reader_id, row, people) | {
             "messages": [
                 rows.message_for(reader_id, row["last_read_seq"], message)
-                for message in newest
+                for message in newest[: fitting(newest)]
             ]
         }

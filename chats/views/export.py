@@ -29,7 +29,7 @@ from chats.services.audit import Action, record
 from chats.throttles import ExportThrottle
 from chats.views.events import credential_of
 
-CHUNK = 500  # rows read at once, each time by a short query of its own
+CHUNK = 100  # rows read at once, each time by a short query of its own
 TOKEN = ("token_id", "name", "prefix", "created_at", "expires_at", "last_used_at")
 SESSION = ("session_id", "user_agent", "address", "created_at", "last_used_at")
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 from tqdm import tqdm
 
 from chats.models import AuditEntry
+from chats.services.turns import in_turns
 
 
 class Command(BaseCommand):
@@ -29,7 +30,8 @@ class Command(BaseCommand):
         before = timezone.now() - timedelta(days=days)
         deleted = 0
         with tqdm(unit="entry", disable=options["verbosity"] == 0) as bar:
-            while step := AuditEntry.objects.prune_batch(before, 1000):
+            prune = AuditEntry.objects.prune_batch
+            for step in in_turns(lambda: prune(before, 1000)):
                 deleted += step
                 bar.update(step)
         self.stdout.write(f"{deleted} audit entries deleted.")

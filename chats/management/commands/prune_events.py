@@ -8,6 +8,7 @@ from django.utils import timezone
 from tqdm import tqdm
 
 from chats.services.pruning import prunable_through, prune_batch
+from chats.services.turns import in_turns
 
 
 class Command(BaseCommand):
@@ -36,7 +37,7 @@ class Command(BaseCommand):
         end, count = prunable_through(timezone.now() - timedelta(days=days))
         deleted = 0
         with tqdm(total=count, unit="event", disable=options["verbosity"] == 0) as bar:
-            while step := prune_batch(end, batch):
+            for step in in_turns(lambda: prune_batch(end, batch)):
                 deleted += step
                 bar.update(step)
         self.stdout.write(f"{deleted} events deleted; the log begins after {end}.")

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("chats", "0014_normalise_email_addresses")]
+    dependencies = [("chats", "0015_conversation_deleted")]
 
     operations = [
         migrations.AddField(

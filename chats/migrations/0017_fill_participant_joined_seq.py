@@ -37,6 +37,6 @@ def fill(apps, schema_editor):
 class Migration(migrations.Migration):
     # Each batch is a transaction, so nobody waits for long.
     atomic = False
-    dependencies = [("chats", "0019_participant_joined_seq")]
+    dependencies = [("chats", "0016_participant_joined_seq")]
 
     operations = [migrations.RunPython(fill, migrations.RunPython.noop)]

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("chats", "0020_fill_participant_joined_seq"),
+        ("chats", "0017_fill_participant_joined_seq"),
     ]
 
     operations = [
