@@ -173,6 +173,7 @@ if USES_SQLITE:
     sqlite_file = Path(database["NAME"]).resolve()
     if sqlite_file.is_dir() or not os.access(sqlite_file.parent, os.W_OK):
         raise stop("DATABASE_URL", "a file in a directory that can be written")
+    database["ENGINE"] = "chats.sqlite3"
     database["OPTIONS"] = SQLITE_OPTIONS | database.get("OPTIONS", {})
 else:
     database["ENGINE"] = "chats.postgresql"

@@ -89,14 +89,15 @@ def _close(pool: ThreadPoolExecutor) -> None:
 
 
 @contextmanager
-def serving_in_process() -> Iterator[Server]:
+def serving_in_process(**environment: str) -> Iterator[Server]:
     """Serve the ASGI application from another process, on the same database."""
     command = [sys.executable, "-m", "uvicorn", "messaging_app.asgi:application"]
     process = subprocess.Popen(
         [*command, "--port", "0", "--no-access-log", "--timeout-graceful-shutdown=8"],
         cwd=settings.BASE_DIR,
         env=os.environ
-        | {"DJANGO_SETTINGS_MODULE": "tests.settings", "DATABASE_URL": database_url()},
+        | {"DJANGO_SETTINGS_MODULE": "tests.settings", "DATABASE_URL": database_url()}
+        | environment,
         stderr=subprocess.PIPE,
         text=True,
     )

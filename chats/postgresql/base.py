@@ -42,3 +42,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         connection = super().get_new_connection(params)
         self.kept_cursor = connection.cursor()
         return connection
+
+    def new_session(self) -> psycopg.Connection:
+        """Connect once more, by the driver alone and in its own autocommit."""
+        params = super().get_connection_params()
+        for name in ("cursor_factory", "context"):
+            params.pop(name, None)
+        return psycopg.connect(**params, autocommit=True)
