@@ -114,6 +114,11 @@ if LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
 LOG_FORMAT = env_str("LOG_FORMAT") or "line"
 if LOG_FORMAT not in {"line", "json"}:
     raise stop("LOG_FORMAT", "line or json")
+SECURITY_CONTACT = env_format(
+    "SECURITY_CONTACT",
+    formats.web_or_mail,
+    "a URI such as mailto:security@chat.example or https://chat.example/security",
+)
 METRICS_TOKEN = env_format(
     "METRICS_TOKEN", formats.token, "at least 16 ASCII characters, without spaces"
 )
@@ -330,6 +335,11 @@ SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # asked by a
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+# Browsers take a name with this prefix from this very host only, by HTTPS, for all its
+# paths: no neighbouring host can plant one.
+COOKIE_PREFIX = "__Host-" if HTTPS else ""
+SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}sessionid"
+CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken"
 SILENCED_SYSTEM_CHECKS = [
     "security.W005",  # HSTS for sub-domains is the domain owner's to promise
     "security.W021",  # so is the preload list

@@ -90,6 +90,21 @@ WRONG = [
     ("METRICS_TOKEN", "hunter2 and many more words", TOKEN),
     ("METRICS_TOKEN", "hunter2-naïve-and-long", TOKEN),
     ("SECRET_KEY", "hunter2", "at least 32 characters long"),
+    *(
+        (
+            "SECURITY_CONTACT",
+            value,
+            "a URI such as mailto:security@chat.example or "
+            f"https://chat.example/security; got {value!r}",
+        )
+        for value in (
+            "security@chat.example",
+            "mailto:",
+            "https:///x",
+            "http://chat.example",
+            "mailto:a@b c",
+        )
+    ),
     ("MAX_PARTICIPANTS", "1", "a whole number from 2 to 10000; got '1'"),
     ("MAX_PARTICIPANTS", "many", "a whole number from 2 to 10000; got 'many'"),
     ("EVENT_RETENTION_DAYS", "0", "a whole number from 1 to 3650; got '0'"),
@@ -292,13 +307,23 @@ def test_with_nothing_set_everything_is_local_and_safe(tmp_path):
 def test_https_secures_cookies_and_redirects(tmp_path):
     assert loaded(
         tmp_path,
+        "SESSION_COOKIE_NAME",
+        "CSRF_COOKIE_NAME",
         "SESSION_COOKIE_SECURE",
         "CSRF_COOKIE_SECURE",
         "SECURE_SSL_REDIRECT",
         "SECURE_HSTS_SECONDS",
         "SECURE_PROXY_SSL_HEADER",
         HTTPS="1",
-    ) == [True, True, True, 31_536_000, ["HTTP_X_FORWARDED_PROTO", "https"]]
+    ) == [
+        "__Host-sessionid",
+        "__Host-csrftoken",
+        True,
+        True,
+        True,
+        31_536_000,
+        ["HTTP_X_FORWARDED_PROTO", "https"],
+    ]
 
 
 @pytest.mark.parametrize(

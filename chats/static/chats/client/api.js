@@ -18,7 +18,9 @@ class ApiError extends Error {
   }
 }
 
-export const csrfToken = () => document.cookie.match(/(?:^|; )csrftoken=(\w+)/)?.[1] ?? "";
+const cookie = (name) => document.cookie.match(new RegExp(`(?:^|; )${name}=(\\w+)`))?.[1];
+// Under HTTPS its name begins so that no other host can set it.
+export const csrfToken = () => cookie("__Host-csrftoken") ?? cookie("csrftoken") ?? "";
 
 /** Call `/api/PATH`, or the address of a next page; return what it answers, or raise an ApiError. */
 export async function call(method, path, body) {
