@@ -38,7 +38,7 @@ pytestmark = [
 LIMITS = (
     "SET lock_timeout = 5000", "SET idle_in_transaction_session_timeout = 60000"
 )  # fmt: skip
-SENDS = int(os.environ.get("POOLER_SENDS", "120"))
+SENDS = 120
 
 
 @pytest.fixture
