@@ -22,7 +22,8 @@ PRODUCTION = DEBUG=0 HTTPS=1 ALLOWED_HOSTS=example.org DATABASE_URL=sqlite://:me
 OFFER_DEMO = $(if $(filter 1,$(HTTPS))$(filter postgres%,$(DATABASE_URL)),,DEMO_PASSWORD=demo-pass-2026)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test bench screenshots generators audit lint format check setup clean
+.PHONY: help run demo test bench screenshots generators audit lint format check lock \
+	setup clean
 
 help: ## List these targets
 	@echo 'Usage: make TARGET [PORT=8000] [VENV=.venv] [PYTHON=python3] [ARGS="pytest options"]'
@@ -67,7 +68,7 @@ generators: setup ## Install what docs/clients.md generates with, for its tests 
 audit: setup ## Look for known vulnerabilities in the packages, where there is network
 	$(SAY) 'Looking whether the packages fit together'
 	@$(BIN)/python -m pip --disable-pip-version-check check
-	$(SAY) 'Asking for known vulnerabilities of the packages in constraints.txt'
+	$(SAY) 'Asking for known vulnerabilities of the packages in requirements-dev.lock'
 	@$(BIN)/python -m venv $(VENV)/audit
 	@$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check \
 		--retries 1 'pip-audit~=2.10' || true
@@ -89,11 +90,24 @@ check: lint ## Style, production settings and missing migrations
 	$(SAY) 'Looking for missing migrations'
 	@$(PRODUCTION) $(BIN)/python manage.py makemigrations --check --dry-run
 
+# The same versions for every Python from 3.11 on and every system, with the hashes of
+# all their files. What is locked stays; ARGS="--upgrade" takes the newest allowed.
+LOCK = $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-annotate --no-header
+
+lock: setup ## Write the lock files from requirements.txt (ARGS="--upgrade" for newer ones)
+	$(SAY) 'Locking the packages of requirements.txt'
+	@$(BIN)/python -m venv $(VENV)/lock
+	@$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check 'uv~=0.13'
+	@$(LOCK) $(ARGS) requirements.txt --output-file requirements-dev.lock
+	@sed '/^# Tests/,$$d' requirements.txt | \
+		$(LOCK) --constraints requirements-dev.lock - --output-file requirements.lock
+
 setup: $(STAMP) ## Make the virtual environment and install the packages
 
 # Made again whenever the list of packages changes; an environment that is whole
 # (its pip answers) is kept and brought up to date.
-$(STAMP): requirements.txt constraints.txt
+$(STAMP): requirements-dev.lock
 	$(SAY) 'Installing the packages into $(VENV) (a minute or so the first time)'
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
 		for python in $(PYTHON); do \
@@ -108,7 +122,7 @@ $(STAMP): requirements.txt constraints.txt
 		"$$python" -m venv --clear $(VENV); \
 	}
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		-r requirements.txt -c constraints.txt
+		--require-hashes -r requirements-dev.lock
 	@touch $@
 
 clean: ## Remove the virtual environment and caches; the database stays

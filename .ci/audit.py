@@ -1,4 +1,4 @@
-"""Ask an advisory service about the packages in constraints.txt, by means of pip-audit.
+"""Ask an advisory service about the locked packages, by means of pip-audit.
 
 Usage: python .ci/audit.py PIP_AUDIT. The exit code is 1 where a vulnerability is known.
 What could not be asked, as without network, is said and is no failure.
@@ -9,13 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-CONSTRAINTS = Path(__file__).parents[1] / "constraints.txt"
+LOCK = Path(__file__).parents[1] / "requirements-dev.lock"
 OPTIONS = ("--no-deps", "--disable-pip", "--progress-spinner=off", "--format=json")
 
 
 def ask(pip_audit: str) -> list[dict]:
     """Return what pip-audit found of each package; raises OSError or ValueError."""
-    command = [pip_audit, *OPTIONS, f"--requirement={CONSTRAINTS}"]
+    command = [pip_audit, *OPTIONS, f"--requirement={LOCK}"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=300)
     if run.returncode == 2:  # it does not know its options: nothing would ever be asked
         sys.exit(run.stderr)

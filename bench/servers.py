@@ -41,7 +41,10 @@ APPLICATION = "messaging_app.asgi:application"
 def environment(database_url: str = "", **settings: str) -> dict[str, str]:
     """Return a server's environment: no limits, and nothing of ours that it reads."""
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-    fixed = {"SECRET_KEY": "a bench's, which guards nothing", "LOG_LEVEL": "WARNING"}
+    fixed = {
+        "SECRET_KEY": "a fixed key for benches, which guards nothing",
+        "LOG_LEVEL": "WARNING",
+    }
     fixed["MAX_STREAMS_PER_USER"] = "100000"
     return {
         **kept,

@@ -60,11 +60,12 @@ def method_of(request: HttpRequest) -> str:
     return request.method if request.method in METHODS else "other"
 
 
-PROBES = {"/healthz", "/readyz"}
+PROBES = {"/healthz", "/readyz", "/metrics"}
 
 
 class AnyHostForProbesMiddleware:
-    """Let health probes name any host: they come by address, and get no link back.
+    """Let probes and scrapers name any host: they come by address, and their answers
+    contain no link.
 
     Comes before whatever asks for the host. Every other path is refused as ever.
     """

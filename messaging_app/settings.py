@@ -8,11 +8,14 @@ import logging
 import os
 import re
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
 from corsheaders.defaults import default_headers
+
+from messaging_app import formats
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -23,8 +26,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 def stop(name: str, wanted: str) -> SystemExit:
     """Return the exception that ends the start: one line, naming the variable."""
     value = os.environ.get(name)
-    # A URL may hold a password, and so is not repeated; a token is one.
-    is_secret = name.endswith(("_URL", "_TOKEN"))
+    # A URL may hold a password, and so is not repeated; tokens and keys are secrets.
+    is_secret = name.endswith(("_URL", "_TOKEN", "_KEY"))
     got = f"; got {value!r}" if value and not is_secret else ""
     return SystemExit(f"{name} must be {wanted}{got}.")
 
@@ -53,22 +56,23 @@ def env_list(name: str, default: str = "") -> list[str]:
     return [item.strip() for item in value.split(",") if item.strip()]
 
 
-def env_origins(name: str) -> list[str]:
-    """Read a comma-separated list of origins such as ``https://app.example``."""
-    origins = env_list(name)
-    for origin in origins:
-        if scheme_of(origin) not in {"http", "https"} or urlsplit(origin).path:
-            raise stop(name, "origins such as https://app.example, comma-separated")
-    return origins
-
-
-def scheme_of(url: str) -> str:
-    """Return the URL's scheme, or nothing if it is no URL with a host or a path."""
+def env_format(name: str, parse: Callable[[str], str], wanted: str) -> str:
+    """Read a value that one of ``formats`` accepts; empty if it is not set."""
+    value = env_str(name)
     try:
-        parts = urlsplit(url)
-    except ValueError:
-        return ""
-    return parts.scheme if parts.netloc or parts.path else ""
+        return parse(value) if value else ""
+    except ValueError as error:
+        raise stop(name, wanted) from error
+
+
+def env_formats(
+    name: str, parse: Callable[[str], str], wanted: str, default: str = ""
+) -> list[str]:
+    """Read comma-separated values, each of which one of ``formats`` accepts."""
+    try:
+        return [parse(item) for item in env_list(name, default)]
+    except ValueError as error:
+        raise stop(name, wanted) from error
 
 
 def env_rate(name: str, default: str) -> tuple[int, int] | None:
@@ -98,16 +102,26 @@ def env_url(name: str, default: str, parse, schemes: set[str]) -> dict:
 
 DEBUG = env_bool("DEBUG", default=False)
 HTTPS = env_bool("HTTPS", default=False)
-ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1],.localhost")
+HOSTS = "host names such as chat.example, without scheme or port, comma-separated"
+ALLOWED_HOSTS = env_formats(
+    "ALLOWED_HOSTS", formats.host, HOSTS, "localhost,127.0.0.1,[::1],.localhost"
+)
+if not ALLOWED_HOSTS:
+    raise stop("ALLOWED_HOSTS", HOSTS)
 LOG_LEVEL = (env_str("LOG_LEVEL") or "INFO").upper()
 if LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
     raise stop("LOG_LEVEL", "DEBUG, INFO, WARNING, ERROR or CRITICAL")
 LOG_FORMAT = env_str("LOG_FORMAT") or "line"
 if LOG_FORMAT not in {"line", "json"}:
     raise stop("LOG_FORMAT", "line or json")
-METRICS_TOKEN = env_str("METRICS_TOKEN")
-if METRICS_TOKEN and len(METRICS_TOKEN) < 16:
-    raise stop("METRICS_TOKEN", "at least 16 characters long")
+SECURITY_CONTACT = env_format(
+    "SECURITY_CONTACT",
+    formats.web_or_mail,
+    "a URI such as mailto:security@chat.example or https://chat.example/security",
+)
+METRICS_TOKEN = env_format(
+    "METRICS_TOKEN", formats.token, "at least 16 ASCII characters, without spaces"
+)
 
 # --- Database -----------------------------------------------------------------
 
@@ -130,15 +144,18 @@ POSTGRESQL_OPTIONS = {
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
-    # Milliseconds: a call queues for a lock as long as on SQLite, then it is 503. And
-    # a node that lost its power in a transaction does not hold its locks for hours.
-    "options": "-c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000",
     # The statements of chats/prepared.py are prepared, and then neither parsed nor, as
     # a rule, planned any more. No others are: planned without their values, those of a
-    # filter or a search may read a whole table. A pooler has to keep them apart.
+    # filter or a search may read a whole table.
     "server_side_binding": True,
     "prepare_threshold": 2**31 - 1,
 }
+# Milliseconds: a call queues for a lock as long as on SQLite, then it is 503. And a
+# node that lost its power in a transaction does not hold its locks for hours.
+SESSION_LIMITS = "-c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000"
+# Through a pooler that gives each transaction another session, nothing is prepared, and
+# the limits are the role's (docs/databases.md): a client cannot set them.
+POOLED_OPTIONS = {"prepare_threshold": None}
 
 database = env_url(
     "DATABASE_URL",
@@ -147,15 +164,38 @@ database = env_url(
     {"sqlite", "postgres", "postgresql"},
 )
 USES_SQLITE = database["ENGINE"] == "django.db.backends.sqlite3"
+# The server itself, where DATABASE_URL leads to a pooler: for LISTEN, which needs a
+# session of its own.
+DATABASE_DIRECT_URL = env_format(
+    "DATABASE_DIRECT_URL",
+    formats.postgresql_url,
+    "a URL beginning postgres or postgresql that names a database",
+)
 if not database["NAME"]:
     raise stop("DATABASE_URL", "a URL that names a database")
+check_database = formats.sqlite_database if USES_SQLITE else formats.postgresql_database
+try:
+    check_database(database)
+except ValueError as error:
+    raise stop("DATABASE_URL", "a URL with ports and options that exist") from error
 if USES_SQLITE:
-    if not os.access(Path(database["NAME"]).resolve().parent, os.W_OK):
+    if DATABASE_DIRECT_URL:
+        raise stop("DATABASE_DIRECT_URL", "empty when DATABASE_URL is SQLite")
+    sqlite_file = Path(database["NAME"]).resolve()
+    if sqlite_file.is_dir() or not os.access(sqlite_file.parent, os.W_OK):
         raise stop("DATABASE_URL", "a file in a directory that can be written")
+    database["ENGINE"] = "chats.sqlite3"
     database["OPTIONS"] = SQLITE_OPTIONS | database.get("OPTIONS", {})
 else:
     database["ENGINE"] = "chats.postgresql"
-    database["OPTIONS"] = POSTGRESQL_OPTIONS | database.get("OPTIONS", {})
+    given = database.get("OPTIONS", {})
+    database["OPTIONS"] = POSTGRESQL_OPTIONS | given
+    if DATABASE_DIRECT_URL:
+        database["OPTIONS"] |= POOLED_OPTIONS
+        database["DISABLE_SERVER_SIDE_CURSORS"] = True
+    else:
+        limits = f"{SESSION_LIMITS} {given.get('options', '')}".strip()
+        database["OPTIONS"]["options"] = limits
 # Connections stay open between requests: each worker thread has one.
 DATABASES = {"default": {"CONN_MAX_AGE": None} | database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -189,6 +229,8 @@ if not SECRET_KEY:
     if not USES_SQLITE:
         raise stop("SECRET_KEY", "set when DATABASE_URL names a server: nodes share it")
     SECRET_KEY = kept_secret_key(Path(database["NAME"]).resolve().parent / "secret_key")
+if len(SECRET_KEY) < 32:  # who guesses it can sign links that set passwords
+    raise stop("SECRET_KEY", "at least 32 characters long")
 
 # --- Applications -------------------------------------------------------------
 
@@ -272,9 +314,12 @@ AUDIT_RETENTION_DAYS = env_int("AUDIT_RETENTION_DAYS", 365, minimum=1, maximum=3
 
 # --- Cache: throttle counters; the only copy of nothing -----------------------
 
-REDIS_URL = env_str("REDIS_URL")
-if REDIS_URL and scheme_of(REDIS_URL) not in {"redis", "rediss", "unix"}:
-    raise stop("REDIS_URL", "a URL beginning redis, rediss or unix")
+REDIS_URL = env_format(
+    "REDIS_URL",
+    formats.redis_url,
+    "a URL beginning redis, rediss or unix, with a port, a database number and options "
+    "that exist",
+)
 if REDIS_URL:
     CACHES = {
         "default": {
@@ -295,18 +340,28 @@ else:
 # --- Transport security -------------------------------------------------------
 
 SECURE_SSL_REDIRECT = HTTPS
-# Probes speak plain HTTP, also below the path that the application is mounted at.
-SECURE_REDIRECT_EXEMPT = [r"^(.*/)?healthz$", r"^(.*/)?readyz$"]
+# Asked by address and over plain HTTP, also below a path that is mounted at.
+SECURE_REDIRECT_EXEMPT = [
+    rf"^(.*/)?{name}$" for name in ("healthz", "readyz", "metrics")
+]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+# Browsers take a name with this prefix from this very host only, by HTTPS, for all its
+# paths: no neighbouring host can plant one.
+COOKIE_PREFIX = "__Host-" if HTTPS else ""
+SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}sessionid"
+CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken"
 SILENCED_SYSTEM_CHECKS = [
     "security.W005",  # HSTS for sub-domains is the domain owner's to promise
     "security.W021",  # so is the preload list
 ]
 CSRF_FAILURE_VIEW = "chats.handlers.csrf_failure"
-CSRF_TRUSTED_ORIGINS = env_origins("CSRF_TRUSTED_ORIGINS")
-CORS_ALLOWED_ORIGINS = env_origins("CORS_ALLOWED_ORIGINS")
+ORIGINS = "origins such as https://app.example, comma-separated"
+CSRF_TRUSTED_ORIGINS = env_formats(
+    "CSRF_TRUSTED_ORIGINS", formats.origin_pattern, ORIGINS
+)
+CORS_ALLOWED_ORIGINS = env_formats("CORS_ALLOWED_ORIGINS", formats.origin, ORIGINS)
 CORS_ALLOW_CREDENTIALS = True
 CORS_ALLOW_HEADERS = (*default_headers, "last-event-id")
 CORS_EXPOSE_HEADERS = (
@@ -363,6 +418,12 @@ email = env_url(
     environ.Env.email_url_config,
     set(environ.Env.EMAIL_SCHEMES),
 )
+try:
+    formats.mail_server(email)
+except ValueError as error:
+    raise stop(
+        "EMAIL_URL", "a URL with a host, or a path, and known options"
+    ) from error
 EMAIL_BACKEND = email["EMAIL_BACKEND"]
 EMAIL_FILE_PATH = email["EMAIL_FILE_PATH"]
 EMAIL_HOST = email["EMAIL_HOST"]
@@ -372,13 +433,15 @@ EMAIL_HOST_PASSWORD = email["EMAIL_HOST_PASSWORD"]
 EMAIL_USE_TLS = email.get("EMAIL_USE_TLS", False)
 EMAIL_USE_SSL = email.get("EMAIL_USE_SSL", False)
 EMAIL_TIMEOUT = 10
-DEFAULT_FROM_EMAIL = SERVER_EMAIL = env_str("EMAIL_FROM", "messaging@localhost")
+EMAIL_FROM = env_format("EMAIL_FROM", formats.sender, "an e-mail address, name or none")
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = EMAIL_FROM or "messaging@localhost"
 
 # Where the letter links to, such as https://app.example/reset?uid={uid}&token={token}
-PASSWORD_RESET_URL = env_str("PASSWORD_RESET_URL")
-reset_fields = set(re.findall(r"{(.*?)}", PASSWORD_RESET_URL))
-if PASSWORD_RESET_URL and reset_fields != {"uid", "token"}:
-    raise stop("PASSWORD_RESET_URL", "a URL with {uid} and {token}")
+PASSWORD_RESET_URL = env_format(
+    "PASSWORD_RESET_URL",
+    formats.reset_link,
+    "a URL with {uid} and {token}, once each, and no other braces",
+)
 
 # --- Static files -------------------------------------------------------------
 

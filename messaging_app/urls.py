@@ -6,6 +6,7 @@ from django.urls import include, path
 from chats.views.client import client_page
 from chats.views.health import healthz, readyz
 from chats.views.metrics import metrics_page
+from chats.views.security_txt import security_txt
 
 urlpatterns = [
     path("", client_page),
@@ -15,6 +16,7 @@ urlpatterns = [
     path("healthz", healthz),
     path("readyz", readyz),
     path("metrics", metrics_page),
+    path(".well-known/security.txt", security_txt),
 ]
 
 handler400 = "chats.handlers.bad_request"

@@ -96,7 +96,7 @@ def close_threads(shell: Shell) -> None:
 
 
 @contextmanager
-def serving_in_process(*options: str) -> Iterator[Server]:
+def serving_in_process(*options: str, **environment: str) -> Iterator[Server]:
     """Serve the ASGI application from another process, on the same database."""
     command = [sys.executable, "-m", "uvicorn", "messaging_app.asgi:application"]
     process = subprocess.Popen(
@@ -106,7 +106,8 @@ def serving_in_process(*options: str) -> Iterator[Server]:
         ],
         cwd=settings.BASE_DIR,
         env=os.environ
-        | {"DJANGO_SETTINGS_MODULE": "tests.settings", "DATABASE_URL": database_url()},
+        | {"DJANGO_SETTINGS_MODULE": "tests.settings", "DATABASE_URL": database_url()}
+        | environment,
         stderr=subprocess.PIPE,
         text=True,
     )

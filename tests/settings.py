@@ -1,6 +1,7 @@
 """The project's settings for tests, whatever the developer's environment says.
 
-Only DATABASE_URL and REDIS_URL are kept: they choose what the suite runs on.
+Only the URLs of the databases and of Redis are kept: they choose what the suite runs
+on.
 """
 
 import os
@@ -16,7 +17,7 @@ SETTINGS_FILE = Path(messaging_app.__file__).with_name("settings.py")
 READS = re.compile(r'(?:env_\w+|environ\.get)\(\s*"([A-Z_]+)"')
 
 for name in set(READS.findall(SETTINGS_FILE.read_text())):
-    if name not in {"DATABASE_URL", "REDIS_URL"}:
+    if name not in {"DATABASE_URL", "DATABASE_DIRECT_URL", "REDIS_URL"}:
         os.environ.pop(name, None)
 os.environ["SECRET_KEY"] = "a fixed key for the tests, which guard nothing at all"
 

@@ -1,12 +1,26 @@
 """The system checks: silent when all is well, a hint when not."""
 
+import os
 import sqlite3
+import stat
+from collections.abc import Callable, Iterator
+from io import StringIO
+from pathlib import Path
 
 import pytest
-from django.core.checks import run_checks
+from django.core import checks as checks_of_django
+from django.core.checks import Tags, run_checks
+from django.core.checks.registry import registry
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
 from django.db import connection
 
-from chats import checks
+from chats import checks, database_checks
+from chats.management.commands.seed_demo import PASSWORD as DEMO
+from chats.models import User
+from chats.sqlite3.base import DatabaseWrapper
+from tests.factories import UserFactory
+from tests.servers import database_url
 
 on_postgresql = pytest.mark.skipif(
     connection.vendor != "postgresql", reason="PostgreSQL's setting"
@@ -134,3 +148,160 @@ def test_letters_in_the_log_of_a_server_in_use_warn(settings, backend, debug, ex
 def test_letters_in_the_log_are_the_deployment_checks_matter(settings):
     settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
     assert "chats.W004" not in ids(run_checks())
+
+
+# --- What the database is -------------------------------------------------------
+
+
+@pytest.fixture
+def other_database() -> Iterator[Callable[[str], None]]:
+    """Return a function that has the checks look at a new, empty database, made with
+    these options of CREATE DATABASE."""
+    name = f"{connection.settings_dict['NAME']}_other"
+    usual = connection.settings_dict["NAME"]
+
+    def execute(statement: str) -> None:
+        with connection._nodb_cursor() as cursor:
+            cursor.execute(statement)
+
+    def make(options: str) -> None:
+        execute(f'CREATE DATABASE "{name}" TEMPLATE template0 {options}')
+        connection.close()
+        connection.settings_dict["NAME"] = name
+
+    yield make
+    connection.close()
+    connection.settings_dict["NAME"] = usual
+    execute(f'DROP DATABASE IF EXISTS "{name}"')
+
+
+ICU = "ENCODING UTF8 LOCALE 'C' LOCALE_PROVIDER icu ICU_LOCALE 'und'"
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("options", "found", "said"),
+    [
+        ("ENCODING LATIN1 LOCALE 'C'", "chats.E001", "encoding is LATIN1"),
+        ("ENCODING SQL_ASCII LOCALE 'C'", "chats.E001", "encoding is SQL_ASCII"),
+        ("ENCODING UTF8 LOCALE 'C'", "chats.W006", "folded for A to Z only"),
+        (ICU, "chats.W006", "words of A to Z and digits only"),
+    ],
+)
+def test_encodings_and_locales_that_lose_text(other_database, options, found, said):
+    other_database(options)
+    [message] = database_checks.check_encoding(None, ["default"])
+    assert message.id == found
+    assert said in message.msg
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_encoding_that_loses_text_stops_migrate(other_database):
+    other_database("ENCODING LATIN1 LOCALE 'C'")
+    with pytest.raises(SystemCheckError, match=r"chats\.E001"):
+        call_command("migrate", verbosity=0, skip_checks=False, stderr=StringIO())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_right_database_has_no_findings():
+    found = run_checks(tags=[Tags.database], databases=["default"])
+    assert [message for message in found if message.id != "chats.W003"] == []
+
+
+@on_postgresql
+@pytest.mark.django_db
+def test_sessions_without_limits_warn():
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL lock_timeout = 0")
+    [warning] = database_checks.check_limits(None, ["default"])
+    assert (warning.id, warning.msg.split(":")[0]) == (
+        "chats.W009",
+        "Sessions of the database have no lock_timeout",
+    )
+
+
+@on_postgresql
+@pytest.mark.django_db
+def test_direct_address_of_another_database_warns(settings):
+    usual = database_url()
+    settings.DATABASE_DIRECT_URL = usual
+    assert database_checks.check_direct_address(None, ["default"]) == []
+    settings.DATABASE_DIRECT_URL = f"{usual.rpartition('/')[0]}/postgres"
+    assert ids(database_checks.check_direct_address(None, ["default"])) == [
+        "chats.W008"
+    ]
+    settings.DATABASE_DIRECT_URL = "postgres://127.0.0.1:1/postgres"
+    assert ids(database_checks.check_direct_address(None, ["default"])) == [
+        "chats.W008"
+    ]
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite's file")
+@pytest.mark.django_db(transaction=True)
+def test_file_that_everybody_can_read_warns():
+    file = Path(connection.settings_dict["NAME"])
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    file.chmod(0o644)
+    found = ids(database_checks.check_file_mode(None, ["default"]))
+    file.chmod(0o640)
+    then = ids(database_checks.check_file_mode(None, ["default"]))
+    file.chmod(0o600)
+    assert (found, then) == (["chats.W010"], [])
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite's file")
+@pytest.mark.django_db
+def test_new_file_and_what_is_beside_it_are_private(tmp_path):
+    before = os.umask(0o022)
+    try:
+        database = DatabaseWrapper(
+            connection.settings_dict | {"NAME": tmp_path / "new.sqlite3"}, "new"
+        )
+        with database.cursor() as cursor:
+            cursor.execute("CREATE TABLE one (two)")
+        modes = {
+            file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()
+        }
+        database.close()
+    finally:
+        os.umask(before)
+    names = ("new.sqlite3", "new.sqlite3-shm", "new.sqlite3-wal")
+    assert modes == dict.fromkeys(names, 0o600)
+
+
+@pytest.mark.django_db
+def test_accounts_that_the_demos_password_opens_warn(alice, settings):
+    def found() -> list[str]:
+        every = run_checks(databases=["default"], include_deployment_checks=True)
+        return [warning.msg for warning in every if warning.id == "chats.W011"]
+
+    assert found() == []
+    powers = {"is_superuser": True, "role": User.Role.ADMIN}
+    root = UserFactory(username="root", password=DEMO, **powers)
+    UserFactory(username="dora", email="dora@demo.example", password=DEMO)
+    UserFactory(username="gone", is_active=False, password=DEMO, **powers)
+    UserFactory(username="safe", **powers)
+    [said] = found()
+    assert said.endswith("opens root, dora.")
+    root.set_password("something else, and long")
+    root.save()
+    assert [said.split()[-1] for said in found()] == ["dora."]
+    assert "chats.W011" not in ids(run_checks(databases=["default"]))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_findings_are_logged_at_the_start(caplog, settings):
+    finding = checks_of_django.Warning("Something is odd.", hint="Mend it.", id="x.W1")
+    registry.register(lambda app_configs, **kwargs: [finding], Tags.database)
+    try:
+        database_checks.log_findings()
+    finally:
+        registry.registered_checks = {
+            check
+            for check in registry.registered_checks
+            if check.__name__ != "<lambda>"
+        }
+    lines = [record.getMessage() for record in caplog.records]
+    assert "x.W1: Something is odd. Mend it." in lines

@@ -22,10 +22,6 @@ def found(pattern: str, count: int | None = None) -> list[str]:
     return matches
 
 
-def test_page_has_at_most_240_lines():
-    assert PAGE.count("\n") <= 240
-
-
 def test_files_of_a_release_are_asked_of_each_process():
     """While processes are replaced, each has those of its own release only."""
     found(r"/static/ \{ [^\n]* proxy_next_upstream error timeout http_404;", 2)

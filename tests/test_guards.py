@@ -85,7 +85,16 @@ LEVELS = {
     "stream": 7,
 }
 # These stand beside: they start the app or serve its operator.
-OUTSIDE = {"apps", "postgresql", "checks", "management", "migrations", "templates"}
+OUTSIDE = {
+    "apps",
+    "postgresql",
+    "sqlite3",
+    "checks",
+    "database_checks",
+    "management",
+    "migrations",
+    "templates",
+}
 
 
 def sources() -> dict[str, str]:

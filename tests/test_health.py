@@ -78,22 +78,37 @@ def test_readyz_is_503_while_the_database_is_away(client, monkeypatch):
     assert client.get("/readyz").status_code == 200
 
 
+TOKEN = "a-token-of-some-length"
+
+
 @pytest.mark.parametrize("host", ["192.0.2.7:8001", "foreign.example", "a b", "", "é"])
 def test_probes_answer_whatever_the_host(client, db, settings, host):
-    settings.ALLOWED_HOSTS = ["chat.example"]
+    settings.ALLOWED_HOSTS, settings.METRICS_TOKEN = ["chat.example"], TOKEN
     for url in ("/healthz", "/readyz"):
         assert client.get(url, HTTP_HOST=host).status_code == 200
+    scraped = {"HTTP_HOST": host, "HTTP_AUTHORIZATION": f"Bearer {TOKEN}"}
+    assert client.get("/metrics", **scraped).status_code == 200
+    assert client.get("/metrics", HTTP_HOST=host).status_code == 401
 
 
 @pytest.mark.parametrize(
-    "url", ["/healthz/", "/readyz/", "/healthz/../api/users/", "/api/users/", "/admin/"]
+    "url",
+    [
+        "/healthz/",
+        "/readyz/",
+        "/metrics/",
+        "/healthz/../api/users/",
+        "/api/users/",
+        "/admin/",
+    ],
 )
 def test_nothing_but_probes_answers_a_foreign_host(client, db, url):
     assert client.get(url, HTTP_HOST="192.0.2.7").status_code == 400
 
 
 def test_probes_need_no_https(client, db, settings):
-    settings.SECURE_SSL_REDIRECT = True
+    settings.SECURE_SSL_REDIRECT, settings.METRICS_TOKEN = True, TOKEN
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 200
+    assert client.get("/metrics").status_code == 401
     assert client.get("/api/users/").status_code == 301

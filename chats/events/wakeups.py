@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import psycopg
+from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.models import BigIntegerField
 
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 POLL_EVERY = 0.02  # seconds between looks at SQLite's counter
 RECONNECT_EVERY = 1.0  # seconds
+CONNECT_TIMEOUT = 5  # seconds
 
 
 class OtherWriters:
@@ -78,6 +80,14 @@ _SIGNALS = Prepared(
 )
 
 
+def _own_session() -> psycopg.Connection:
+    """Return a session of one's own: a pooler would give it to others, too."""
+    direct = settings.DATABASE_DIRECT_URL
+    if not direct:
+        return connection.new_session()
+    return psycopg.connect(direct, connect_timeout=CONNECT_TIMEOUT, autocommit=True)
+
+
 class Listener:
     """Waits for PostgreSQL's notifications on a connection and a thread of its own."""
 
@@ -102,10 +112,7 @@ class Listener:
                 self._stopped.wait(RECONNECT_EVERY)
 
     def _listen(self) -> None:
-        params = connection.get_connection_params()
-        params.pop("cursor_factory", None)
-        params.pop("context", None)
-        with psycopg.connect(**params, autocommit=True) as listening:
+        with _own_session() as listening:
             for channel in (WAKE_CHANNEL, TYPING_CHANNEL):
                 listening.execute(f"LISTEN {channel}")
             self._hub.ring()  # for what came before

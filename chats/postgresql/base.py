@@ -69,3 +69,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self._used_at = now
         if is_doubtful and not self.is_usable():
             self.close()
+
+    def new_session(self) -> psycopg.Connection:
+        """Connect once more, by the driver alone and in its own autocommit."""
+        params = super().get_connection_params()
+        for name in ("cursor_factory", "context"):
+            params.pop(name, None)
+        return psycopg.connect(**params, autocommit=True)

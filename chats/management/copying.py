@@ -1,0 +1,290 @@
+"""Copying a whole database into another one, from SQLite to PostgreSQL or back.
+
+Rows are read and written as Python values: times keep their microseconds, and each
+database stores them in its own way.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from graphlib import TopologicalSorter
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import environ
+import orjson
+from django.apps import apps
+from django.contrib.auth.models import Permission
+from django.contrib.contenttypes.models import ContentType
+from django.db import DEFAULT_DB_ALIAS, connections, models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.executor import MigrationExecutor
+from django.db.utils import load_backend
+
+from chats.management.snapshots import snapshot
+from chats.models import Event, EventLog, TypingSignal
+
+SOURCE = "source"
+BATCH = 5000  # rows in memory, and in one statement
+# Rows that migrate itself makes: replaced by those of the source, ids and all.
+GIVEN = {ContentType, Permission, EventLog}
+
+Model = type[models.Model]
+
+
+class CopyError(Exception):
+    """A copy that was not made; the target is as it was before."""
+
+
+class Sum(NamedTuple):
+    """How many rows, and a sum of their hashes that the order does not change."""
+
+    rows: int = 0
+    hashes: int = 0
+
+    def add(self, rows: Iterable[tuple]) -> "Sum":
+        count, total = self
+        for row in rows:
+            count, total = count + 1, (total + hash(row)) & (2**64 - 1)
+        return Sum(count, total)
+
+
+@contextmanager
+def connected(url: str) -> Iterator[None]:
+    """Make the database of ``url`` the alias SOURCE; raises CopyError."""
+    database = _settings_of(url)
+    backend = load_backend(database["ENGINE"])
+    connections[SOURCE] = backend.DatabaseWrapper(database, SOURCE)
+    try:
+        yield
+    finally:
+        connections[SOURCE].close()
+        del connections[SOURCE]
+
+
+def _settings_of(url: str) -> dict[str, Any]:
+    try:
+        if urlsplit(url).scheme not in {"sqlite", "postgres", "postgresql"}:
+            raise ValueError
+        config = environ.Env.db_url_config(url)
+    except ValueError as error:
+        raise CopyError("--from must be a URL, as in DATABASE_URL.") from error
+    is_sqlite = config["ENGINE"].endswith("sqlite3")
+    if is_sqlite and not Path(config["NAME"]).is_file():
+        raise CopyError(f"There is no file {config['NAME']}.")
+    config["ENGINE"] = "chats.sqlite3" if is_sqlite else "chats.postgresql"
+    both = {DEFAULT_DB_ALIAS: connections.settings[DEFAULT_DB_ALIAS], SOURCE: config}
+    return connections.configure_settings(both)[SOURCE]
+
+
+# --- What is copied --------------------------------------------------------------
+
+
+def copied_models() -> list[Model]:
+    """Return the models with a table, each after those that it refers to.
+
+    But for the signals of typing, which are over at once, and the record of
+    migrations, which the target has already.
+    """
+    found = [
+        model
+        for model in apps.get_models(include_auto_created=True)
+        if model._meta.managed and not model._meta.proxy and model is not TypingSignal
+    ]
+    needed = {model: _needed_by(model) for model in found}
+    return list(TopologicalSorter(needed).static_order())
+
+
+def _needed_by(model: Model) -> set[Model]:
+    return {
+        field.related_model
+        for field in model._meta.concrete_fields
+        if field.is_relation and field.db_constraint and field.related_model != model
+    }
+
+
+def _columns(model: Model) -> list[models.Field]:
+    return list(model._meta.concrete_fields)
+
+
+def _batches(model: Model, using: str) -> Iterator[list[tuple]]:
+    rows = _rows(model, using)
+    while batch := list(islice(rows, BATCH)):
+        yield batch
+
+
+def _rows(model: Model, using: str) -> Iterator[tuple]:
+    names = [field.attname for field in _columns(model)]
+    rows = model._base_manager.using(using).order_by().values_list(*names)
+    has_json = any(isinstance(field, models.JSONField) for field in _columns(model))
+    found = rows.iterator(chunk_size=BATCH)
+    return map(_hashable, found) if has_json else found
+
+
+def _hashable(row: tuple) -> tuple:
+    """Return the row with JSON as text: its lists and objects have no hash."""
+    return tuple(
+        orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+        if isinstance(value, dict | list)
+        else value
+        for value in row
+    )
+
+
+# --- Before ----------------------------------------------------------------------
+
+
+def require_copyable() -> int:
+    """Return how many rows the source has; CopyError unless both databases have the
+    schema of this release and the target has no rows of its own."""
+    for alias in (SOURCE, DEFAULT_DB_ALIAS):
+        executor = MigrationExecutor(connections[alias])
+        loader = executor.loader
+        unknown = loader.applied_migrations.keys() - loader.disk_migrations.keys()
+        if unknown or executor.migration_plan(loader.graph.leaf_nodes()):
+            raise CopyError(
+                f"The {'source' if alias == SOURCE else 'target'}'s schema is not that "
+                "of this release: run `manage.py migrate` on it first."
+            )
+    for model in copied_models():
+        if model not in GIVEN and model._base_manager.exists():
+            table = model._meta.db_table
+            raise CopyError(f"The target is not empty: {table} has rows.")
+    return sum(model._base_manager.using(SOURCE).count() for model in copied_models())
+
+
+# --- The copy ----------------------------------------------------------------------
+
+
+def copy_all(advance: Callable[[int], Any]) -> dict[Model, Sum]:
+    """Copy every row in one transaction, from one snapshot; return what was read.
+
+    Raises CopyError, or DatabaseError for what the target cannot hold. ``advance``
+    hears of each batch of rows, written and then read again.
+    """
+    target = connections[DEFAULT_DB_ALIAS]
+    with transaction.atomic():
+        with snapshot(SOURCE):
+            _clear(target)
+            sums = {model: _copy(model, target, advance) for model in copied_models()}
+            _continue_numbers(target)
+        for model, expected in sums.items():
+            found = Sum()
+            for batch in _batches(model, DEFAULT_DB_ALIAS):
+                found = found.add(batch)
+                advance(len(batch))
+            if found != expected:
+                raise CopyError(f"{model._meta.db_table} is not what was read.")
+        EventLog.renew()
+    return sums
+
+
+def _clear(target: BaseDatabaseWrapper) -> None:
+    """Take away what ``migrate`` made, and have each statement's references checked at
+    its end: to keep them all for the commit would take memory for each row."""
+    with target.cursor() as cursor:
+        if target.vendor == "postgresql":
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        for model in reversed(copied_models()):
+            if model in GIVEN:
+                cursor.execute(f"DELETE FROM {model._meta.db_table}")
+
+
+def _copy(model: Model, target: BaseDatabaseWrapper, advance: Callable) -> Sum:
+    write = _write_by_copy if target.vendor == "postgresql" else _write_by_insert
+    fields, total = _columns(model), Sum()
+    for batch in _batches(model, SOURCE):
+        if target.vendor == "postgresql":
+            _require_no_nul(model, batch)
+        rows = (
+            [
+                field.get_db_prep_save(value, connection=target)
+                for field, value in zip(fields, row, strict=True)
+            ]
+            for row in batch
+        )
+        write(model, target, rows)
+        total = total.add(batch)
+        advance(len(batch))
+    return total
+
+
+def _require_no_nul(model: Model, batch: Iterable[tuple]) -> None:
+    for row in batch:
+        for field, value in zip(_columns(model), row, strict=True):
+            if isinstance(value, str) and "\0" in value:
+                raise CopyError(
+                    f"{field.attname} of {model._meta.db_table} {row[0]} has a NUL, "
+                    "which PostgreSQL cannot hold: change it in the source."
+                )
+
+
+def _names(model: Model, target: BaseDatabaseWrapper) -> tuple[str, str]:
+    quote = target.ops.quote_name
+    columns = ", ".join(quote(field.column) for field in _columns(model))
+    return quote(model._meta.db_table), columns
+
+
+def _write_by_copy(model: Model, target: BaseDatabaseWrapper, rows: Iterable) -> None:
+    table, columns = _names(model, target)
+    with (
+        target.cursor() as cursor,
+        target.wrap_database_errors,
+        cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy,
+    ):
+        for row in rows:
+            copy.write_row(row)
+
+
+def _write_by_insert(model: Model, target: BaseDatabaseWrapper, rows: Iterable) -> None:
+    table, columns = _names(model, target)
+    places = ", ".join(["%s"] * len(_columns(model)))
+    with target.cursor() as cursor:
+        sql = f"INSERT INTO {table} ({columns}) VALUES ({places})"
+        cursor.executemany(sql, list(rows))
+
+
+# --- Numbers given by the database -------------------------------------------------
+
+
+def _continue_numbers(target: BaseDatabaseWrapper) -> None:
+    """Have the target give no number that the source has given, to a row that is
+    deleted by now neither: clients keep those of events as their cursors."""
+    for model in copied_models():
+        if isinstance(model._meta.pk, models.AutoField):
+            last = _last_number(model)
+            if model is Event:
+                last = max(last, EventLog.pruned_through())
+            if last:
+                _set_last_number(model, target, last)
+
+
+def _last_number(model: Model) -> int:
+    table, source = model._meta.db_table, connections[SOURCE]
+    with source.cursor() as cursor:
+        if source.vendor == "sqlite":
+            cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = %s", [table])
+        else:
+            sequence = "pg_get_serial_sequence(%s, %s)::regclass"
+            cursor.execute(
+                f"SELECT pg_sequence_last_value({sequence})",
+                [source.ops.quote_name(table), model._meta.pk.column],
+            )
+        found = cursor.fetchone()
+    return (found and found[0]) or 0
+
+
+def _set_last_number(model: Model, target: BaseDatabaseWrapper, last: int) -> None:
+    table = model._meta.db_table
+    with target.cursor() as cursor:
+        if target.vendor == "sqlite":
+            cursor.execute("DELETE FROM sqlite_sequence WHERE name = %s", [table])
+            cursor.execute(
+                "INSERT INTO sqlite_sequence (name, seq) VALUES (%s, %s)", [table, last]
+            )
+            return
+        cursor.execute(
+            "SELECT setval(pg_get_serial_sequence(%s, %s), %s)",
+            [target.ops.quote_name(table), model._meta.pk.column, last],
+        )
