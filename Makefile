@@ -68,7 +68,7 @@ generators: setup ## Install what docs/clients.md generates with, for its tests 
 audit: setup ## Look for known vulnerabilities in the packages, where there is network
 	$(SAY) 'Looking whether the packages fit together'
 	@$(BIN)/python -m pip --disable-pip-version-check check
-	$(SAY) 'Asking for known vulnerabilities of the packages in requirements-dev.lock'
+	$(SAY) 'Asking for known vulnerabilities of the packages in constraints.txt'
 	@$(BIN)/python -m venv $(VENV)/audit
 	@$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check \
 		--retries 1 'pip-audit~=2.10' || true
@@ -91,23 +91,33 @@ check: lint ## Style, production settings and missing migrations
 	@$(PRODUCTION) $(BIN)/python manage.py makemigrations --check --dry-run
 
 # The same versions for every Python from 3.11 on and every system, with the hashes of
-# all their files. What is locked stays; ARGS="--upgrade" takes the newest allowed.
+# all their files: first those of a deployment, then the others. What is locked stays;
+# ARGS="--upgrade" takes the newest allowed.
 LOCK = $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-header
 
-lock: setup ## Write the lock files from requirements.txt (ARGS="--upgrade" for newer ones)
+lock: setup ## Write constraints.txt from requirements.txt (ARGS="--upgrade" for newer ones)
 	$(SAY) 'Locking the packages of requirements.txt'
 	@$(BIN)/python -m venv $(VENV)/lock
 	@$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check 'uv~=0.13'
-	@$(LOCK) $(ARGS) requirements.txt --output-file requirements-dev.lock
-	@sed '/^# Tests/,$$d' requirements.txt | \
-		$(LOCK) --constraints requirements-dev.lock - --output-file requirements.lock
+	@cp constraints.txt $(VENV)/lock/all.txt
+	@$(LOCK) $(ARGS) requirements.txt --output-file $(VENV)/lock/all.txt
+	@sed '/^# Tests/,$$d' requirements.txt | $(LOCK) - \
+		--constraints $(VENV)/lock/all.txt --output-file $(VENV)/lock/runtime.txt
+	@{ \
+		echo '# Runtime, as `make lock` writes it from requirements.txt'; \
+		cat $(VENV)/lock/runtime.txt; \
+		echo '# Tests and development'; \
+		awk 'NR == FNR { if (/^[a-z]/) seen[$$1] = 1; next } \
+			/^[a-z]/ { keep = !($$1 in seen) } keep' \
+			$(VENV)/lock/runtime.txt $(VENV)/lock/all.txt; \
+	} > constraints.txt
 
 setup: $(STAMP) ## Make the virtual environment and install the packages
 
 # Made again whenever the list of packages changes; an environment that is whole
 # (its pip answers) is kept and brought up to date.
-$(STAMP): requirements-dev.lock
+$(STAMP): constraints.txt
 	$(SAY) 'Installing the packages into $(VENV) (a minute or so the first time)'
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
 		for python in $(PYTHON); do \
@@ -122,7 +132,7 @@ $(STAMP): requirements-dev.lock
 		"$$python" -m venv --clear $(VENV); \
 	}
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--require-hashes -r requirements-dev.lock
+		--require-hashes -r constraints.txt
 	@touch $@
 
 clean: ## Remove the virtual environment and caches; the database stays

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-LOCK = Path(__file__).parents[1] / "requirements-dev.lock"
+LOCK = Path(__file__).parents[1] / "constraints.txt"
 OPTIONS = ("--no-deps", "--disable-pip", "--progress-spinner=off", "--format=json")
 
 

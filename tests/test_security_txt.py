@@ -36,10 +36,10 @@ def test_without_a_contact_there_is_none(client, settings):
 # --- Locked packages ------------------------------------------------------------
 
 
-def locked(name: str) -> dict[str, str]:
-    """Return the versions in a lock file, in which every package has its hashes."""
+def locked(text: str) -> dict[str, str]:
+    """Return the versions in a part of the lock, where every package has its hashes."""
     versions, hashes = {}, {}
-    for line in (ROOT / name).read_text().splitlines():
+    for line in text.splitlines():
         if not line.startswith(" "):
             package, version = LOCKED.fullmatch(line).groups()
             versions[package], hashes[package] = version, 0
@@ -55,10 +55,13 @@ def required(text: str) -> set[str]:
     return {name.lower().replace("_", "-") for name in names}
 
 
-def test_lock_files_have_what_is_required_and_agree():
+def test_lock_has_what_is_required_and_first_what_is_deployed():
+    """docs/deploy.md installs what stands above the line that begins with "# Tests"."""
     text = (ROOT / "requirements.txt").read_text()
-    runtime, everything = locked("requirements.lock"), locked("requirements-dev.lock")
+    lock = (ROOT / "constraints.txt").read_text()
+    runtime, rest = map(locked, re.split(r"^#.*\n", lock, flags=re.MULTILINE)[1:])
     assert required(text.split("# Tests\n")[0]) - runtime.keys() == set()
-    assert required(text) - everything.keys() == set()
-    assert runtime.items() <= everything.items()
-    assert "pytest" not in runtime
+    assert required(text) - runtime.keys() - rest.keys() == set()
+    assert runtime.keys() & rest.keys() == set()
+    assert "pytest" in rest
+    assert re.findall("^# Tests", lock, re.MULTILINE) == ["# Tests"]
