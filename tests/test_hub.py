@@ -510,10 +510,12 @@ def test_joiner_who_missed_what_was_not_rendered_is_behind(
     assert driven.take(late) == []
 
 
+@pytest.mark.parametrize(("limit", "most"), [("RECENT", 3), ("RECENT_BYTES", 2400)])
 def test_joiner_older_than_memory_is_behind(
-    driven, alice, bob, conversation, monkeypatch
+    driven, alice, bob, conversation, monkeypatch, limit, most
 ):
-    monkeypatch.setattr(hub_module, "RECENT", 3)
+    """Memory is bounded by events and by bytes; a frame has some 700."""
+    monkeypatch.setattr(hub_module, limit, most)
     driven = Driven()
     driven.joined(alice)
     missed_from = Event.objects.last_id()

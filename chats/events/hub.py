@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 BATCH = 500  # events read at once
 RECENT = 5_000  # events kept in memory for those who come back
+RECENT_BYTES = 8 * 1024 * 1024  # of their frames together
 IDLE_AFTER = 60.0  # seconds without a stream until the hub stops reading
 TIMER = 1.0  # seconds between looks at the log when nothing rings
 CREDENTIALS_EVERY = 2.5  # seconds; a stream ends within 5 s of its session
@@ -74,7 +75,8 @@ class Hub:
         self._newer = Prepared(_newer)
         # Events read and not dispatched yet, each with those it reaches.
         self._reached: list[tuple[Event, list[Person]]] = []
-        self._recent: deque[Recent] = deque(maxlen=RECENT)
+        self._recent: deque[Recent] = deque()
+        self._recent_size = 0  # bytes
         self._recent_after = 0  # all events after this one are in _recent
         self._active_until = 0.0
         self._due: dict[str, float] = {}
@@ -181,6 +183,7 @@ class Hub:
         self._others.skip()
         self.position = self._recent_after = Event.objects.last_id()
         self._recent.clear()
+        self._recent_size = 0
         self._reached = []
         metrics.hub_position.set(self.position)
 
@@ -290,9 +293,12 @@ class Hub:
             self.audience.close_conversation(event.conversation_id)
 
     def _remember(self, event: Event, data: bytes | None) -> None:
-        if len(self._recent) == RECENT:
-            self._recent_after = self._recent[0].event_id
         self._recent.append(Recent(event.pk, event.conversation_id, data))
+        self._recent_size += len(data or b"")
+        while len(self._recent) > RECENT or self._recent_size > RECENT_BYTES:
+            oldest = self._recent.popleft()
+            self._recent_size -= len(oldest.frame or b"")
+            self._recent_after = oldest.event_id
 
     # --- Streams --------------------------------------------------------------
 
