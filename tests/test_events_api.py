@@ -708,7 +708,7 @@ def test_events_resume_from_the_parameter_of_event_source_polyfill(
         assert response.content.count(b'"type":"message.created"') == 1
 
 
-@pytest.mark.parametrize("cursor", ["", "5", " "])
+@pytest.mark.parametrize("cursor", ["5", "1-x"])
 @pytest.mark.parametrize("name", ["after", "lastEventId"])
 def test_events_from_a_malformed_cursor_are_400_by_the_parameters_name(
     name, cursor, as_bob

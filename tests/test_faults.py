@@ -22,7 +22,7 @@ from chats.handlers import exception_handler
 from chats.models import Message, User
 from chats.services.messages import send_message
 from chats.throttles import breaker, count
-from messaging_app.settings import POSTGRESQL_OPTIONS, SQLITE_OPTIONS
+from messaging_app.settings import SESSION_LIMITS, SQLITE_OPTIONS
 from tests.factories import PASSWORD
 from tests.servers import Follower, serving_in_thread, token_of, wait_until
 
@@ -60,7 +60,7 @@ def all_locked() -> Iterator[None]:
 
 def test_both_databases_wait_for_a_lock_as_long():
     assert SQLITE_OPTIONS["timeout"] == 5
-    assert "lock_timeout=5000" in POSTGRESQL_OPTIONS["options"]
+    assert "lock_timeout=5000" in SESSION_LIMITS
 
 
 @pytest.mark.django_db
@@ -268,7 +268,7 @@ def test_a_connection_that_a_firewall_forgot_fails_within_seconds():
 
 def test_a_cache_emptied_between_two_steps_of_counting_fails_no_call(monkeypatch):
     class Forgetful:
-        def incr(self, key: str) -> int:
+        def incr(self, key: str, delta: int = 1) -> int:
             raise ValueError(key)
 
         def add(self, key: str, value: int, timeout: int) -> bool:

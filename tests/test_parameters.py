@@ -9,6 +9,7 @@ from chats.services.messages import send_message
 from tests.test_filters import no_choice
 
 PAGING = "cursor, page_size"
+EVERYWHERE = "format"
 OF_MESSAGES = (
     "conversation_id, sender, unread, sent_after, sent_before, after_seq, before_seq,"
     f" search, ordering, conversation, {PAGING}"
@@ -22,14 +23,14 @@ LISTS = {
     "/api/messages/by_conversation/?conversation_id=<id>": OF_MESSAGES,
     "/api/auth/tokens/": PAGING,
     "/api/auth/sessions/": PAGING,
-    "/api/events/": "after, limit",
+    "/api/events/": "lastEventId, after, limit",
 }
 BLANK = ["This parameter may not be blank."]
 ONCE = ["Give this parameter once."]
 
 
 def unknown(known: str) -> list[str]:
-    return [f"Unknown parameter. Known here: {known}."]
+    return [f"Unknown parameter. Known here: {known}, {EVERYWHERE}."]
 
 
 @pytest.fixture

@@ -691,8 +691,10 @@ def test_slow_reader_is_cut_and_resumes(server, alice, bob, conversation):
     assert received.count(b'{"code":"slow","detail":"Too many events') == 1
     after = f"1-{since + seen}"
     assert events.rindex(f"id: {after}\n".encode()) > events.rindex(b"data:") - 99
-    page = log.page(bob.pk, since + seen, 1000)
-    assert len(page.payloads) == count - seen
+    rest, position = 0, since + seen
+    while (page := log.page(bob.pk, position, 1000)).payloads:
+        rest, position = rest + len(page.payloads), page.position
+    assert rest == count - seen
 
 
 @live
@@ -1046,8 +1048,9 @@ def test_raw_bytes_in_a_query_are_a_field_error(query, transactional_db, bob):
 
     status, body = ask(scope_of("/api/events/", query, headers=headers))
 
-    malformed = (400, b'{"after":["Invalid cursor."]}')
-    assert (status, body) == malformed if query.startswith(b"after") else status == 200
+    assert status == 400
+    if query.startswith(b"after"):
+        assert body == b'{"after":["Invalid cursor."]}'
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,8 @@ def test_line_from_before_the_rule_may_stay(as_alice, alice, conversation):
     )
     [token] = as_alice.get("/api/auth/tokens/").json()["results"]
     assert as_alice.delete(f"/api/auth/tokens/{token['token_id']}/").status_code == 204
-    assert as_alice.delete("/api/users/me/").status_code == 204
+    proof = {"current_password": PASSWORD}
+    assert as_alice.delete("/api/users/me/", proof).status_code == 204
 
 
 def test_admin_holds_names_and_titles_to_the_rule(boss, alice, conversation):

@@ -22,6 +22,7 @@ class HasText(Lookup):
     """Select rows whose column has the text somewhere."""
 
     lookup_name = "has_text"
+    prepare_rhs = False  # the text may be in another form than the column's values
 
     def as_sql(self, compiler, connection) -> tuple[str, list]:
         column, params = self.process_lhs(compiler, connection)

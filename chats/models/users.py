@@ -221,7 +221,7 @@ class User(AbstractUser):
         """
         now = timezone.now()
         seen_at = self.last_seen_at
-        if seen_at and is_recent(seen_at, SEEN_PRECISION, now):
+        if seen_at and now - SEEN_PRECISION < seen_at <= now + SKEW:
             return
         self.last_seen_at = now
         with suppress(OperationalError), brief_transaction():
