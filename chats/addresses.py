@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from django.conf import settings
@@ -9,6 +10,7 @@ from django.http import HttpRequest
 
 # As some proxies write a hop: 192.0.2.1:4711, [2001:db8::1], [2001:db8::1]:4711.
 WITH_PORT = re.compile(r"\[([^\]]*)\](?::\d*)?|([^:]*):\d*")
+KEPT = 10_000  # addresses whose reading is remembered
 ONE_CUSTOMER = 64  # bits of an IPv6 address; whoever has one has all that share them
 
 
@@ -45,6 +47,7 @@ def network_in(peer: tuple[str, int] | None, headers: list[tuple[bytes, bytes]])
     return network_of(client_address(meta))
 
 
+@lru_cache(KEPT)
 def network_of(address: str) -> str:
     """Return an IPv4 address as it is, and of an IPv6 address its /64.
 
@@ -55,6 +58,7 @@ def network_of(address: str) -> str:
     return str(ip_network(f"{address}/{ONE_CUSTOMER}", strict=False))
 
 
+@lru_cache(KEPT)
 def _plain(text: str) -> str:
     """Return the IP address in ``text`` in its one spelling, or nothing."""
     if match := WITH_PORT.fullmatch(text):

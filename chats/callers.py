@@ -28,7 +28,7 @@ class Caller:
     def __init__(self, key: str, credential: bytes = b""):
         self.key = key  # the person's id, or the address
         self.credential = credential  # its digest; nothing for an anonymous call
-        self.user_id = ""
+        self.user_id: Any = None  # of the person, once a view knows
         self.wait_until = 0.0  # when an allowance that is used up begins anew
 
 
@@ -58,13 +58,15 @@ class Callers:
 
     def learn(self, caller: Caller, status: int) -> None:
         """Keep what the application has found out about the caller."""
-        if caller.user_id and caller.credential:
-            self._people[caller.credential] = caller.user_id
+        is_known = caller.credential in self._people
+        if is_known and status == 401:
+            del self._people[caller.credential]
+        elif not is_known and caller.credential and caller.user_id:
+            self._people[caller.credential] = str(caller.user_id)
             drop_oldest(self._people, REMEMBERED)
-        elif status == 401:
-            self._people.pop(caller.credential, None)
         if caller.wait_until:
-            self._refused_until[caller.user_id or caller.key] = caller.wait_until
+            person = caller.user_id and str(caller.user_id)
+            self._refused_until[person or caller.key] = caller.wait_until
             drop_oldest(self._refused_until, REFUSALS_KEPT)
 
     def wait_of(self, caller: Caller) -> float:
@@ -111,7 +113,7 @@ def session_pattern() -> re.Pattern[bytes]:
 def note_person(meta: dict[str, Any], user_id: Any) -> None:
     """Note in ``request.META`` whom a credential has proved the caller to be."""
     with suppress(KeyError):
-        meta["chats.caller"].user_id = str(user_id)
+        meta["chats.caller"].user_id = user_id
 
 
 def note_refusal(meta: dict[str, Any], until: float) -> None:

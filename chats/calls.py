@@ -110,19 +110,22 @@ class Calls:
 
     async def _exchange(self, call: Call, offer: Any) -> None:
         """Call the application, and send its answer on as it comes."""
-        size = body_size(call.scope)
-        if size:
+        if size := body_size(call.scope):
             pause_reading(call.send)
-        async with self.shares.room(call.share, size):
+            await self.shares.take_room(call.share, size)
+        try:
             body = await read_body(call.receive)
             if is_ambiguous(call.scope["headers"]):  # read first: uvicorn answers too
                 raise Refused(400, AMBIGUOUS)
+            lane = lane_of(call.scope)
             environ = environ_of(call.scope, body)
-            environ |= {"chats.hold": offer, "chats.caller": call.caller}
+            environ["chats.hold"], environ["chats.caller"] = offer, call.caller
             exchange = Exchange(self.application, environ)
-            run = partial(self.pools[lane_of(call.scope)].run, turn_of(call, body))
+            run = partial(self.pools[lane].run, turn_of(call, lane, body))
             del body, environ
             chunk = await run(exchange.begin, is_gone=call.is_gone)
+        finally:
+            self.shares.give_room_back(call.share, size)
         self.callers.learn(call.caller, exchange.status)
         offer.request_id = exchange.header(b"x-request-id")
         await self._deliver(call, exchange, chunk, run, offer.accepted is not None)
@@ -181,12 +184,12 @@ def body_size(scope: Scope) -> int:
     return min(size, most) if size > SMALL_BODY else 0
 
 
-def turn_of(call: Call, body: bytes) -> tuple[str, ...]:
+def turn_of(call: Call, lane: str, body: bytes) -> tuple[str, ...]:
     """Return whose turn the call waits for.
 
     Who signs in has no credential yet: of one address, each name has turns of its own.
     """
-    if lane_of(call.scope) != "sign-in":
+    if lane != "sign-in":
         return (call.caller.key,)
     name = LOGIN_NAME.search(body[:SMALL_BODY])
     return (call.caller.key, name[1].decode("latin-1").lower() if name else "")

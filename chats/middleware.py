@@ -9,7 +9,7 @@ from time import perf_counter, time
 from django.conf import settings
 from django.contrib.sessions import middleware as sessions
 from django.http import HttpRequest, HttpResponse
-from django.middleware import common
+from django.middleware import common, security
 from django.utils.cache import patch_vary_headers
 
 from chats import compression, metrics
@@ -92,19 +92,16 @@ class NoStoreMiddleware:
         return response
 
 
-class HTTPSMiddleware:
-    """Refuse writes over plain HTTP, which SecurityMiddleware would redirect.
+class SecurityMiddleware(security.SecurityMiddleware):
+    """Django's, but it refuses writes over plain HTTP and redirects only reads.
 
-    Comes just before it. Most clients follow a 301 with GET: the call seems to work
-    and nothing is written. Raises HTTPSRequired.
+    Most clients follow a 301 with GET: the call would seem to work, and nothing would
+    be written. Raises HTTPSRequired.
     """
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(request)
-        if response.status_code == 301 and request.method not in REDIRECTED:
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        response = super().process_request(request)
+        if response is not None and request.method not in REDIRECTED:
             raise HTTPSRequired
         return response
 
@@ -201,7 +198,8 @@ class ThrottleMiddleware:
     """Count the calls of pages; those of ``/api/`` are counted by its views.
 
     Comes after authentication: a person's count by person, others' by address. Health
-    probes are not counted.
+    probes are not counted. Where a sign-in page of Django's own meets the limit on
+    guessing, which it knows nothing of, the answer is 429 likewise.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
@@ -215,17 +213,6 @@ class ThrottleMiddleware:
         if wait := over(scope, caller(request), request):
             note_refusal(request.META, time() + wait)
             return too_many("Too many calls. Try again later.", ceil(wait))
-        return self.get_response(request)
-
-
-class TooManyAttemptsMiddleware:
-    """Answer 429 where a sign-in page of Django's own meets the limit on guessing,
-    which it knows nothing of."""
-
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
         return self.get_response(request)
 
     def process_exception(

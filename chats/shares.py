@@ -5,8 +5,8 @@ For the event loop's thread only.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 MOST_CALLS = 256  # of one caller, from the head of a request to the end of its answer
 MOST_CALLS_OF_ALL = 4096
@@ -96,23 +96,31 @@ class Shares:
         await asyncio.sleep(share.next_refusal - now)
         self._forget_if_idle(share)
 
-    @asynccontextmanager
-    async def room(self, share: Share, size: int) -> AsyncIterator[None]:
-        """Wait until the caller may hold ``size`` bytes more; they count within.
+    async def take_room(self, share: Share, size: int) -> None:
+        """Wait until the caller may hold ``size`` bytes more, and count them.
 
-        Raises Busy if all callers together hold too many.
+        ``give_room_back`` takes the count back. Raises Busy if all callers together
+        hold too many.
         """
         while share.size and share.size + size > MOST_BYTES:
             turn = asyncio.get_running_loop().create_future()
             share.waiting.append(turn)
             await turn
-        if size and self.size + size > MOST_BYTES_OF_ALL:
+        if self.size + size > MOST_BYTES_OF_ALL:
             raise Busy
         self._add(share, size)
-        try:
-            yield
-        finally:
-            self._give_back(share, size)
+
+    def give_room_back(self, share: Share, size: int) -> None:
+        if not size:
+            return
+        had_room = share.size <= MOST_BYTES
+        self._add(share, -size)
+        if not had_room and share.size <= MOST_BYTES:
+            self._on_room()
+        waiting, share.waiting = share.waiting, []
+        for turn in waiting:  # they look again, the first one first
+            if not turn.done():
+                turn.set_result(None)
 
     @contextmanager
     def unread(self, share: Share, size: int, cut: Callable[[], None]) -> Iterator:
@@ -129,7 +137,7 @@ class Shares:
             yield
         finally:
             share.unread.pop(answer, None)
-            self._give_back(share, size)
+            self.give_room_back(share, size)
 
     def _cut_heaviest(self) -> None:
         if self.size <= MOST_BYTES_OF_ALL:
@@ -139,16 +147,6 @@ class Shares:
         oldest = next(iter(heaviest.unread))
         del heaviest.unread[oldest]
         oldest.cut()
-
-    def _give_back(self, share: Share, size: int) -> None:
-        had_room = share.size <= MOST_BYTES
-        self._add(share, -size)
-        if not had_room and share.size <= MOST_BYTES:
-            self._on_room()
-        waiting, share.waiting = share.waiting, []
-        for turn in waiting:  # they look again, the first one first
-            if not turn.done():
-                turn.set_result(None)
 
     def _add(self, share: Share, size: int) -> None:
         share.size += size

@@ -12,6 +12,7 @@ from chats.encoding import to_json
 PAGE_BYTES = 512 * 1024
 # Of JSON, at most: a control character is written with six letters.
 BYTES_A_CHARACTER = 6
+LONG_TEXT = "message_body"  # how columns of such texts end
 REST_OF_ROW = 1_024  # bytes: names of fields, ids, times
 # Bytes of a participant shown of a conversation, and how many are shown.
 PARTICIPANT, PREVIEW_SIZE = 320, 10
@@ -20,15 +21,17 @@ PARTICIPANT, PREVIEW_SIZE = 320, 10
 def fitting(rows: list[dict[str, Any]]) -> int:
     """Return how many of the first rows make a page: all, or one more than fit.
 
-    Rows as ``QuerySet.values()`` gives them. Where their texts are short, as they
-    mostly are, nothing is made of them to know.
+    Rows as ``QuerySet.values()`` gives them. Where their long texts are short, as they
+    mostly are, only these are looked at: other texts have 200 characters at most.
     """
-    shown = list(map(_shown, rows))
-    most = sum(map(_characters, rows)) * BYTES_A_CHARACTER + sum(shown)
-    if most + len(rows) * REST_OF_ROW <= PAGE_BYTES:
+    columns = rows[0] if rows else {}
+    names = [name for name in columns if name.endswith(LONG_TEXT)]
+    characters = sum(len(row[name] or "") for name in names for row in rows)
+    preview = PREVIEW_SIZE * PARTICIPANT if "participant_count" in columns else 0
+    most = characters * BYTES_A_CHARACTER + len(rows) * (REST_OF_ROW + preview)
+    if most <= PAGE_BYTES:
         return len(rows)
-    sizes = (len(to_json(row)) for row in rows)
-    return count_fitting(map(sum, zip(sizes, shown, strict=True)))
+    return count_fitting(len(to_json(row)) + _shown(row) for row in rows)
 
 
 def count_fitting(sizes: Iterable[int]) -> int:
@@ -39,10 +42,6 @@ def count_fitting(sizes: Iterable[int]) -> int:
         if total > PAGE_BYTES:
             break
     return count
-
-
-def _characters(row: dict[str, Any]) -> int:
-    return sum(len(value) for value in row.values() if isinstance(value, str))
 
 
 def _shown(row: dict[str, Any]) -> int:

@@ -254,8 +254,7 @@ MIDDLEWARE = [
     "chats.middleware.NoStoreMiddleware",
     "chats.middleware.CompressionMiddleware",
     "corsheaders.middleware.CorsMiddleware",  # before all that may answer
-    "chats.middleware.HTTPSMiddleware",
-    "django.middleware.security.SecurityMiddleware",
+    "chats.middleware.SecurityMiddleware",
     "chats.assets.StaticFilesMiddleware",
     "chats.middleware.RateLimitMiddleware",
     "chats.middleware.SessionMiddleware",
@@ -265,7 +264,6 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "chats.middleware.ThrottleMiddleware",
-    "chats.middleware.TooManyAttemptsMiddleware",
 ]
 ROOT_URLCONF = "messaging_app.urls"
 WSGI_APPLICATION = "messaging_app.wsgi.application"

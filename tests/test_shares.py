@@ -36,9 +36,10 @@ def test_calls_of_a_caller_and_of_all_are_bounded(shares):
 
 
 async def hold(shares: Shares, share: Share, size: int, log: list, go) -> None:
-    async with shares.room(share, size):
-        log.append(size)
-        await go.wait()
+    await shares.take_room(share, size)
+    log.append(size)
+    await go.wait()
+    shares.give_room_back(share, size)
 
 
 def test_bytes_of_a_caller_wait_for_room(shares):
@@ -63,8 +64,8 @@ def test_bytes_of_a_caller_wait_for_room(shares):
 def test_one_body_is_let_in_whatever_its_size(shares):
     async def one() -> None:
         with shares.call_of("alice") as share:
-            async with shares.room(share, 240):
-                assert share.size == 240
+            await shares.take_room(share, 240)
+            assert share.size == 240
 
     run(one())
 
@@ -72,12 +73,10 @@ def test_one_body_is_let_in_whatever_its_size(shares):
 def test_bytes_of_all_are_bounded(shares):
     async def two() -> None:
         with shares.call_of("alice") as share, shares.call_of("mallory") as other:
-            async with shares.room(other, 200):
-                async with shares.room(share, 0):  # a small body needs no room
-                    pass
-                with pytest.raises(Busy):
-                    async with shares.room(share, 60):
-                        pytest.fail("let in")
+            await shares.take_room(other, 200)
+            await shares.take_room(share, 50)
+            with pytest.raises(Busy):
+                await shares.take_room(share, 1)
 
     run(two())
 
