@@ -8,8 +8,9 @@ from time import perf_counter, time
 
 from django.conf import settings
 from django.contrib.sessions import middleware as sessions
+from django.core.exceptions import MiddlewareNotUsed
 from django.http import HttpRequest, HttpResponse
-from django.middleware import common, security
+from django.middleware import common
 from django.utils.cache import patch_vary_headers
 
 from chats import compression, metrics
@@ -92,16 +93,21 @@ class NoStoreMiddleware:
         return response
 
 
-class SecurityMiddleware(security.SecurityMiddleware):
-    """Django's, but it refuses writes over plain HTTP and redirects only reads.
+class HTTPSMiddleware:
+    """Refuse writes over plain HTTP, which SecurityMiddleware would redirect.
 
-    Most clients follow a 301 with GET: the call would seem to work, and nothing would
-    be written. Raises HTTPSRequired.
+    Comes just before it. Most clients follow a 301 with GET: the call seems to work
+    and nothing is written. Raises HTTPSRequired.
     """
 
-    def process_request(self, request: HttpRequest) -> HttpResponse | None:
-        response = super().process_request(request)
-        if response is not None and request.method not in REDIRECTED:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        if not settings.SECURE_SSL_REDIRECT:
+            raise MiddlewareNotUsed
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if response.status_code == 301 and request.method not in REDIRECTED:
             raise HTTPSRequired
         return response
 

@@ -254,7 +254,8 @@ MIDDLEWARE = [
     "chats.middleware.NoStoreMiddleware",
     "chats.middleware.CompressionMiddleware",
     "corsheaders.middleware.CorsMiddleware",  # before all that may answer
-    "chats.middleware.SecurityMiddleware",
+    "chats.middleware.HTTPSMiddleware",
+    "django.middleware.security.SecurityMiddleware",
     "chats.assets.StaticFilesMiddleware",
     "chats.middleware.RateLimitMiddleware",
     "chats.middleware.SessionMiddleware",
