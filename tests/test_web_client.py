@@ -702,6 +702,34 @@ def test_people_are_added_where_they_were_chosen_wherever_one_goes(stage):
         assert [count_of(there), count_of(secret_id)] == [4, 2]
 
 
+def test_start_whose_answer_was_lost_starts_one_when_submitted_again(stage):
+    with talking(stage) as (nina, omar, _there):
+        page = nina.page
+        dialog = page.locator("#chooser")
+        page.get_by_role("button", name="New conversation").click()
+        dialog.get_by_role("searchbox").fill(omar.name)
+        dialog.get_by_label(f"@{omar.name}").check()
+        dialog.get_by_label("Title").fill(f"{TITLE} once")
+
+        def lose_the_answer(route) -> None:
+            route.fetch()
+            route.abort()
+
+        starts = "**/api/conversations/"
+        page.route(starts, lose_the_answer, times=1)
+        start = dialog.get_by_role("button", name="Start")
+        with page.expect_event("requestfailed"):
+            start.click()
+        with page.expect_response(starts) as answer:
+            start.click()
+        dialog.wait_for(state="hidden")
+
+        assert answer.value.status == 200
+        found = stage.server.call("GET", "conversations/", token=nina.token)["results"]
+        titles = [conversation["title"] for conversation in found]
+        assert titles.count(f"{TITLE} once") == 1
+
+
 def test_what_an_earlier_opening_of_a_dialog_began_leaves_the_next_alone(stage):
     with talking(stage) as (nina, omar, _there):
         page, held = nina.page, []

@@ -173,12 +173,15 @@ const namesOf = (person) => ({
   small: `@${person.username}${person.is_online ? " · online" : ""}`,
 });
 
-$("new").onclick = () =>
+$("new").onclick = () => {
+  const clientIds = {}; // by choice: submitted again after a lost answer, it starts nothing twice
   choosePeople("New conversation", "Start", new Set([state.me.user_id]), async (participant_ids, title, isOpen) => {
     const pair = participant_ids.length === 1 && !title && pairWith(participant_ids[0]);
-    const { conversation_id: id } = pair || (await call("POST", "conversations/", { participant_ids, title }));
+    const client_id = (clientIds[[...participant_ids, title]] ??= s.uuid());
+    const { conversation_id: id } = pair || (await call("POST", "conversations/", { participant_ids, title, client_id }));
     if (isOpen()) location.hash = `#/c/${id}`;
   });
+};
 
 /** The untitled conversation with just this person, if there is one already. */
 const pairWith = (userId) =>

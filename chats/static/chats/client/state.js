@@ -362,7 +362,7 @@ async function post(item) {
 }
 
 /** A UUID of version 4; crypto.randomUUID is missing from pages over plain HTTP. */
-function uuid() {
+export function uuid() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   return hex.replace(/^(.{8})(.{4}).(.{3}).(.{3})/, "$1-$2-4$3-8$4-");
