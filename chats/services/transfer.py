@@ -1,25 +1,25 @@
 """Taking a whole conversation out, and putting it back as it was.
 
 A file has one JSON object a line: the conversation, its people, its participants,
-its messages. Nothing of people but their names is in it.
+its messages. Nothing of people but their names is in it. What a file says is trusted
+no more than what a client sends: see ``transfer_lines``.
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from itertools import islice
 from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import DataError, IntegrityError, transaction
 from django.db.models import Field, Model, Q
-from django.utils.timezone import is_naive
 
 from chats.exceptions import ChatError, Conflict, NotFound
 from chats.models import AuditEntry, Conversation, Event, Message, Participant, User
 from chats.models.participants import hour_of
 from chats.services.announce import announce
 from chats.services.audit import record
+from chats.services.transfer_lines import Line, read_value, wrong
 
 FORMAT = 1
 CHUNK = 500  # rows read or written at once
@@ -43,7 +43,6 @@ MESSAGE = (
     "deleted_at",
     "client_id",
 )
-Line = dict[str, Any]
 
 
 def export_conversation(conversation_id: UUID) -> Iterator[Line]:
@@ -84,7 +83,8 @@ def import_conversation(
     People are found by id; those missing are created, unable to sign in, if asked
     for. Who has been deleted since takes part no more. Followers see it created.
     Returns it and how many people were created. Raises Conflict when it is there
-    already, ChatError on lines that are no whole export; nothing is stored then.
+    already, ChatError on lines that are no whole export, naming the line and the
+    field at fault where there is one; nothing is stored then.
     """
     file = _File(lines)
     head = file.take("conversation")[0]
@@ -97,7 +97,7 @@ def import_conversation(
     try:
         people, created = _people(file.take("person"), create_missing=create_missing)
         _store(conversation, file, people, last_seq)
-    except IntegrityError as error:
+    except (IntegrityError, DataError) as error:
         text = str(error).partition("\n")[0]
         raise ChatError(f"The database refuses the file: {text}.") from error
     record(
@@ -112,10 +112,11 @@ def import_conversation(
 
 
 class _File:
-    """The lines of an export, taken kind by kind in their order."""
+    """The lines of an export, numbered, taken kind by kind in their order."""
 
     def __init__(self, lines: Iterable[Line]):
-        self._lines = iter(lines)
+        numbered = enumerate(lines, start=1)
+        self._lines = (line | {"line": number} for number, line in numbered)
         self._next: Line | None = next(self._lines, None)
 
     def each(self, kind: str) -> Iterator[Line]:
@@ -174,6 +175,8 @@ def _store(
     if (last.seq if last else 0) != last_seq or not list(file.each("end")):
         raise ChatError("The file is not whole.")
     if last:
+        if conversation.updated_at < last.sent_at:
+            raise ChatError("Line 1, updated_at: is before the last message.")
         conversation.last_seq, conversation.last_message_id = last.seq, last.pk
         conversation.save(update_fields=["last_seq", "last_message"])
 
@@ -186,11 +189,13 @@ def _store_messages(
     lines = file.each("message")
     while chunk := list(islice(lines, CHUNK)):
         messages = [_build(Message, MESSAGE, line) for line in chunk]
-        for message in messages:
+        for message, line in zip(messages, chunk, strict=True):
             _of(people, message.sender_id)
             message.conversation = conversation
             if message.seq != (last.seq if last else 0) + 1:
-                raise ChatError(f"Message {message.pk} is out of order.")
+                raise wrong(line, "seq", "is out of order.")
+            if last and message.sent_at < last.sent_at:
+                raise wrong(line, "sent_at", "is before that of the message before.")
             last = message
         Message.objects.bulk_create(messages)
     return last
@@ -204,24 +209,18 @@ def _of(people: dict[UUID, User], user_id: UUID) -> User:
 
 def _build(model: type[Model], fields: Iterable[str], line: Line) -> Any:
     """Return an unsaved row of a line's values; raises ChatError."""
-    try:
-        fields = {name: model._meta.get_field(name) for name in fields}
-        values = {name: _read(field, line[name]) for name, field in fields.items()}
-    except (KeyError, TypeError, ValidationError) as error:
-        text = f"A line of type {line.get('type')} is wrong: {error}"
-        raise ChatError(text) from error
+    values = {}
+    for name in fields:
+        try:
+            values[name] = _read(model._meta.get_field(name), line.get(name))
+        except ValidationError as error:
+            raise wrong(line, name, " ".join(error.messages)) from error
     return model(**values)
 
 
 def _read(field: Field, value: Any) -> Any:
-    """Return the value of a column; raises ValidationError or TypeError."""
-    if value is None and not field.null:
-        raise ValidationError(f"{field.name} is missing.")
-    if isinstance(value, list | dict) or (isinstance(value, str) and "\0" in value):
-        raise ValidationError(f"{field.name} is no text or number.")
-    value = field.to_python(value)
-    if isinstance(value, datetime) and is_naive(value):
-        raise ValidationError(f"{field.name} has no time zone.")
+    """Return the value of a column; raises ValidationError."""
+    value = read_value(field, value)
     if value not in field.empty_values:
         field.run_validators(value)
     return value
