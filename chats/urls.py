@@ -1,7 +1,7 @@
 """The API's routes, below ``/api/``."""
 
 from django.urls import include, path
-from drf_spectacular.views import SpectacularSwaggerView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 from rest_framework.routers import DefaultRouter
 
 from chats.views import auth
@@ -39,5 +39,7 @@ urlpatterns = [
     path("users/me/export/", ExportView.as_view(), name="export"),
     path("auth/", include(auth_urls)),
     path("schema/", SchemaView.as_view(), name="schema"),
-    path("docs/", SpectacularSwaggerView.as_view(metadata_class=None), name="docs"),
+    path(
+        "docs/", SpectacularSwaggerSplitView.as_view(metadata_class=None), name="docs"
+    ),
 ]

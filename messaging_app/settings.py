@@ -204,6 +204,7 @@ MIDDLEWARE = [
     "chats.middleware.RequestMiddleware",
     "chats.middleware.AnyHostForProbesMiddleware",
     "chats.middleware.NoStoreMiddleware",
+    "chats.page_policy.PagePolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",

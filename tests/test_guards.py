@@ -64,6 +64,8 @@ LEVELS = {
     "middleware": 3,
     "schema": 3,
     "mail": 3,
+    "page_policy": 0,
+    "unstorable": 4,
     "views": 5,
     "admin": 5,
     "urls": 6,
