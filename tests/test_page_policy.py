@@ -95,6 +95,14 @@ def test_json_has_no_policy(boss):
     assert "Content-Security-Policy" not in answer.headers
 
 
+def test_debugging_pages_of_django_have_no_policy(boss, settings):
+    settings.DEBUG = True
+
+    page = boss.get("/no-such-page")
+
+    assert (page.status_code, "Content-Security-Policy" in page.headers) == (404, False)
+
+
 def test_policy_is_written_as_the_standard_has_it():
     assert written({"a": "'self'", "b": "'none'"}) == "a 'self'; b 'none'"
 
