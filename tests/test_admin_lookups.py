@@ -220,6 +220,12 @@ def test_audit_is_searched_by_any_id(as_boss, alice, conversation, message):
     assert found(uuid7()) == found("nobody") == found("9" * 30) == []
 
 
+def test_audit_is_searched_by_a_username_of_digits(as_boss):
+    record(Action.USER_CHANGED, actor=None, user_id=UserFactory(username="4711").pk)
+
+    assert len(listed(as_boss.get(list_of("auditentry"), {"q": "4711"}))) == 1
+
+
 def test_events_are_searched_by_name_and_id(as_boss, alice, bob, conversation, message):
     def types(asked: object) -> list[str]:
         rows = listed(as_boss.get(list_of("event"), {"q": str(asked)}))

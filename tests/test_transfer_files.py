@@ -12,6 +12,7 @@ from django.core.management.base import CommandError
 
 from chats.models import Conversation, Event, Message, User
 from chats.models.conversations import END_OF_TIME
+from chats.services import transfer
 from chats.services.conversations import delete_conversation
 from chats.services.messages import send_message
 from chats.services.transfer_lines import MOST_BYTES
@@ -116,6 +117,21 @@ def test_import_refuses_whatever_number_overflows(lines, tmp_path):
     told = refusal(tmp_path / "wrong.ndjson", text)
 
     assert told == "Line 7, seq: is of another type."
+
+
+@pytest.mark.parametrize("more", [{"type": "end"}, {"type": "message"}, {}])
+def test_import_refuses_lines_after_the_end(more, lines, tmp_path):
+    told = refusal(tmp_path / "wrong.ndjson", written([*lines, more]))
+
+    assert told == "The file is not whole."
+
+
+def test_import_refuses_more_people_than_it_holds(lines, tmp_path, monkeypatch):
+    monkeypatch.setattr(transfer, "MOST_PEOPLE", 1)
+
+    told = refusal(tmp_path / "wrong.ndjson", written(lines))
+
+    assert told == "Line 3, type: at most 1 are person."
 
 
 def test_import_takes_the_longest_body(alice, lines, tmp_path):

@@ -75,14 +75,14 @@ class RefersById(admin.ModelAdmin):
 
     def _about(self, text: str, staff: User) -> Q:
         """Return the condition that a row is about what ``text`` names."""
-        if text.isascii() and text.isdecimal() and len(text) < 19:
-            return Q(pk=int(text))
+        is_number = text.isascii() and text.isdecimal() and len(text) < 19
+        found = Q(pk=int(text)) if is_number else Q(pk__in=())
         key = as_uuid(text)
         if key is None and staff.has_perm("chats.view_user") and "\0" not in text:
             key = User.objects.named(text).values_list("pk", flat=True).first()
         if key is None:
-            return Q(pk__in=())
-        return Q(*((name, key) for name in REFERRED), _connector=Q.OR)
+            return found
+        return found | Q(*((name, key) for name in REFERRED), _connector=Q.OR)
 
     @admin.display(description="Actor")
     def actor(self, row):

@@ -23,6 +23,7 @@ from chats.services.transfer_lines import Line, read_value, wrong
 
 FORMAT = 1
 CHUNK = 500  # rows read or written at once
+MOST_PEOPLE = 100_000  # lines of them, which are held in memory; participants too
 CONVERSATION = (
     "conversation_id",
     "title",
@@ -121,9 +122,17 @@ class _File:
 
     def each(self, kind: str) -> Iterator[Line]:
         """Yield the lines of a kind up to the first of another."""
+        count = 0
         while self._next is not None and self._next.get("type") == kind:
             line, self._next = self._next, next(self._lines, None)
+            count += 1
+            if count > MOST_PEOPLE and kind != "message":
+                raise wrong(line, "type", f"at most {MOST_PEOPLE} are {kind}.")
             yield line
+
+    def ends(self) -> bool:
+        """Return whether the last line is next, and says so."""
+        return len(list(self.each("end"))) == 1 and self._next is None
 
     def take(self, kind: str) -> list[Line]:
         """Return the lines of a kind, of which there is at least one."""
@@ -172,11 +181,11 @@ def _store(
     conversation.save(force_insert=True)
     Participant.objects.bulk_create(standing, batch_size=CHUNK)
     last = _store_messages(conversation, file, people)
-    if (last.seq if last else 0) != last_seq or not list(file.each("end")):
+    if (last.seq if last else 0) != last_seq or not file.ends():
         raise ChatError("The file is not whole.")
     if last:
         if conversation.updated_at < last.sent_at:
-            raise ChatError("Line 1, updated_at: is before the last message.")
+            raise wrong({"line": 1}, "updated_at", "is before the last message.")
         conversation.last_seq, conversation.last_message_id = last.seq, last.pk
         conversation.save(update_fields=["last_seq", "last_message"])
 

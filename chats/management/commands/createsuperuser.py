@@ -19,10 +19,7 @@ class Command(createsuperuser.Command):
         try:
             super().handle(*args, **options)
         except IntegrityError as error:
-            raise CommandError(
-                "Nobody was created: this username or e-mail address is taken."
-            ) from error
+            text = "This username or e-mail address is taken; nobody was created."
+            raise CommandError(text) from error
         except ValidationError as error:
-            raise CommandError(f"Nobody was created: {' '.join(error.messages)}") from (
-                error
-            )
+            raise CommandError(" ".join(error.messages)) from error
