@@ -204,7 +204,7 @@ MIDDLEWARE = [
     "chats.middleware.RequestMiddleware",
     "chats.middleware.AnyHostForProbesMiddleware",
     "chats.middleware.NoStoreMiddleware",
-    "chats.page_policy.PagePolicyMiddleware",
+    "chats.webpages.PageMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -216,7 +216,6 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "chats.middleware.TooManyAttemptsMiddleware",
-    "chats.unstorable.UnstorableValuesMiddleware",
 ]
 ROOT_URLCONF = "messaging_app.urls"
 WSGI_APPLICATION = "messaging_app.wsgi.application"

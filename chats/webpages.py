@@ -1,11 +1,18 @@
-"""What a browser may load for a page (Content-Security-Policy, level 3)."""
+"""Pages in a browser: what they may load, and values that no database can hold."""
 
+import logging
 from collections.abc import Callable
 
 from django.conf import settings
+from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 
-# Files of this server only, and no script or style in the markup.
+from chats import handlers
+
+logger = logging.getLogger(__name__)
+
+# Content-Security-Policy (level 3): files of this server only, and no script or style
+# in the markup.
 STRICT = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -21,16 +28,21 @@ STRICT = {
 STYLED = STRICT | {"style-src": "'self' 'unsafe-inline'"}
 STYLED_PATHS = ("/api/", "/api-auth/")
 PERMISSIONS = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+# Pages of Django's own, whose forms and addresses are not checked by serializers.
+DJANGOS = ("/admin/", "/api-auth/")
 
 
 def written(policy: dict[str, str]) -> str:
     return "; ".join(f"{name} {sources}" for name, sources in policy.items())
 
 
-class PagePolicyMiddleware:
+class PageMiddleware:
     """Give each HTML answer its policy, unless its view has given a stricter one.
 
     With DEBUG, Django's own pages about errors have none: they need their scripts.
+
+    Where a page of Django's meets a value that its database can neither hold nor look
+    for (a NUL, a number of 30 digits, a date beyond the calendar), the answer is 400.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
@@ -46,3 +58,12 @@ class PagePolicyMiddleware:
         response.headers.setdefault("Content-Security-Policy", policy)
         response.headers.setdefault("Permissions-Policy", PERMISSIONS)
         return response
+
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponse | None:
+        is_value = isinstance(exception, DataError | OverflowError)
+        if not is_value or not request.path_info.startswith(DJANGOS):
+            return None
+        logger.warning("Refused: %s", exception)
+        return handlers.bad_request(request, exception)
