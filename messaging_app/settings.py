@@ -252,6 +252,7 @@ MIDDLEWARE = [
     "chats.middleware.RequestMiddleware",
     "chats.middleware.AnyHostForProbesMiddleware",
     "chats.middleware.NoStoreMiddleware",
+    "chats.webpages.PageMiddleware",
     "chats.middleware.CompressionMiddleware",
     "corsheaders.middleware.CorsMiddleware",  # before all that may answer
     "chats.middleware.HTTPSMiddleware",

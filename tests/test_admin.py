@@ -248,7 +248,7 @@ LIST_QUERIES = {
     "accesstoken": 4,
     "usersession": 4,
     "signinattempts": 4,
-    "event": 5,
+    "event": 7,  # two of them find names
 }
 
 
@@ -728,7 +728,7 @@ def test_deactivate_ends_sign_in_and_keeps_memberships(as_boss, conversation, bo
     theirs = signed_in(bob)
     AccessToken.objects.issue(bob, "laptop", None)
 
-    answer = act(as_boss, "deactivate_selected", bob)
+    answer = act(as_boss, "deactivate_selected", bob, post="yes")
 
     bob.refresh_from_db()
     assert told(answer) == ["Deactivated: 1."]
@@ -740,7 +740,7 @@ def test_deactivate_ends_sign_in_and_keeps_memberships(as_boss, conversation, bo
 
 
 def test_reactivate_lets_people_in_again_but_not_the_deleted(as_boss, boss, alice, bob):
-    act(as_boss, "deactivate_selected", alice)
+    act(as_boss, "deactivate_selected", alice, post="yes")
     act(as_boss, "delete_selected", bob, post="yes")
     bob.refresh_from_db()
 
@@ -752,7 +752,7 @@ def test_reactivate_lets_people_in_again_but_not_the_deleted(as_boss, boss, alic
 
 
 def test_nobody_locks_themselves_out(as_boss, boss):
-    answer = act(as_boss, "deactivate_selected", boss)
+    answer = act(as_boss, "deactivate_selected", boss, post="yes")
     bulk = act(as_boss, "delete_selected", boss, post="yes")
 
     assert told(answer) == ["Not yours to change: boss."]
@@ -824,7 +824,7 @@ def test_clerk_cannot_touch_accounts_with_powers(powers, as_clerk):
     assert as_clerk.post(page_of(other, "delete"), {"post": "yes"}).status_code == 403
     assert act(as_clerk, "delete_selected", other, post="yes").status_code == 403
     told_off = [f"Not yours to change: {other}."]
-    assert told(act(as_clerk, "deactivate_selected", other)) == told_off
+    assert told(act(as_clerk, "deactivate_selected", other, post="yes")) == told_off
     assert told(act(as_clerk, "reactivate_selected", other)) == told_off
     before = other.updated_at
     other.refresh_from_db()
@@ -869,7 +869,7 @@ def test_clerk_adds_guests_without_powers(as_clerk):
 
 
 def test_clerk_manages_ordinary_people(as_clerk, alice):
-    act(as_clerk, "deactivate_selected", alice)
+    act(as_clerk, "deactivate_selected", alice, post="yes")
     assert not User.objects.get(pk=alice.pk).is_active
 
     act(as_clerk, "delete_selected", alice, post="yes")

@@ -76,6 +76,7 @@ LEVELS = {
     "middleware": 3,
     "schema": 3,
     "mail": 3,
+    "webpages": 4,
     "views": 5,
     "admin": 5,
     "urls": 6,

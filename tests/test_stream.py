@@ -405,6 +405,7 @@ def deactivate_in_admin(server: Server, user: User, credentials: dict) -> None:
     client = Client()
     client.force_login(boss)
     chosen = {"action": "deactivate_selected", "_selected_action": str(user.pk)}
+    chosen["post"] = "yes"  # confirmed
     assert client.post("/admin/chats/user/", chosen).status_code == 302
 
 

@@ -5,12 +5,12 @@ from django.contrib import admin
 from chats.admin.base import ReadOnly, StaffAdmin
 from chats.admin.exports import ExportsLists
 from chats.admin.filters import LinkedFilter
-from chats.admin.lists import WindowChangeList
+from chats.admin.references import RefersById
 from chats.models import AuditEntry
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ExportsLists, ReadOnly, StaffAdmin):
+class AuditEntryAdmin(ExportsLists, ReadOnly, RefersById, StaffAdmin):
     """Who did what, newest first; nobody changes or deletes an entry, superusers too.
 
     Ids narrow the list, as in ``?user_id=…``; they lead to rows that may be gone.
@@ -20,10 +20,10 @@ class AuditEntryAdmin(ExportsLists, ReadOnly, StaffAdmin):
         "entry_id",
         "created_at",
         "action",
-        "actor_id",
-        "user_id",
-        "conversation_id",
-        "message_id",
+        "actor",
+        "person",
+        "conversation",
+        "message",
         "details",
         "address",
     )
@@ -42,10 +42,19 @@ class AuditEntryAdmin(ExportsLists, ReadOnly, StaffAdmin):
         "conversation_id": "entry_id",
         "": "entry_id",
     }
-    fields = export_fields = (*list_display, "request_id")
-
-    def get_changelist(self, request, **kwargs):
-        return WindowChangeList
+    fields = (*list_display, "request_id")
+    export_fields = (
+        "entry_id",
+        "created_at",
+        "action",
+        "actor_id",
+        "user_id",
+        "conversation_id",
+        "message_id",
+        "details",
+        "address",
+        "request_id",
+    )
 
     def get_offered_lookups(self):
         return {*super().get_offered_lookups(), "entry_id"}

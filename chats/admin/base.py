@@ -10,7 +10,7 @@ from django.core.exceptions import (
     PermissionDenied,
     ValidationError,
 )
-from django.db import IntegrityError
+from django.db import DataError, IntegrityError
 from django.db.models import UUIDField
 from django.http import HttpResponseRedirect
 
@@ -21,6 +21,8 @@ from chats.models.fields import NormalText
 from chats.text.characters import spellings
 
 MOST_SELECTED = 500  # rows one action takes
+# What an id raises that no column can hold, by kind of column and database.
+UNREADABLE = (ValueError, OverflowError, ValidationError, DataError)
 
 
 def tell_refusals(view: Callable) -> Callable:
@@ -44,8 +46,9 @@ def tell_refusals(view: Callable) -> Callable:
     return telling
 
 
-class HistoryOfVisible(admin.ModelAdmin):
-    """A page whose history gives nothing away to those who may not see it."""
+class GuardedAdmin(admin.ModelAdmin):
+    """A page that gives nothing away to those who may not see it, nor fails when its
+    actions are sent ids that there cannot be."""
 
     def history_view(self, request, object_id, extra_context=None):
         """Ask for the permission first: Django looks first, and so tells which ids
@@ -53,6 +56,12 @@ class HistoryOfVisible(admin.ModelAdmin):
         if not self.has_view_or_change_permission(request):
             raise PermissionDenied
         return super().history_view(request, object_id, extra_context)
+
+    def response_action(self, request, queryset):
+        try:
+            return super().response_action(request, queryset)
+        except UNREADABLE:  # a forged id
+            return self.message_user(request, "No such row.", messages.ERROR)
 
 
 class MayStay:
@@ -68,7 +77,7 @@ class MayStay:
         return super()._get_validation_exclusions() | unchanged
 
 
-class StaffAdmin(HistoryOfVisible):
+class StaffAdmin(GuardedAdmin):
     """A page that is quick over large tables and changes rows through services."""
 
     list_per_page = 50
@@ -135,14 +144,11 @@ class StaffAdmin(HistoryOfVisible):
 
     @tell_refusals
     def response_action(self, request, queryset):
-        try:
-            most = self.get_most_selected(request)
-            if self._selects_more(most, request, queryset):
-                text = f"At most {most:,} rows at a time; nothing was done."
-                return self.message_user(request, text, messages.ERROR)
-            return super().response_action(request, queryset)
-        except (ValueError, ValidationError):  # a forged id
-            return self.message_user(request, "No such row.", messages.ERROR)
+        most = self.get_most_selected(request)
+        if self._selects_more(most, request, queryset):
+            text = f"At most {most:,} rows at a time; nothing was done."
+            return self.message_user(request, text, messages.ERROR)
+        return super().response_action(request, queryset)
 
     def get_deleted_objects(self, objs, request):
         """Say what goes. Django would first load every row that goes with it."""

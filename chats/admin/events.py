@@ -4,21 +4,21 @@ from django.contrib import admin
 
 from chats.admin.base import ReadOnly, StaffAdmin
 from chats.admin.filters import LinkedFilter
-from chats.admin.lists import WindowChangeList
+from chats.admin.references import RefersById
 from chats.models import Event
 
 
 @admin.register(Event)
-class EventAdmin(ReadOnly, StaffAdmin):
+class EventAdmin(ReadOnly, RefersById, StaffAdmin):
     """What was announced, newest first; the ids lead to rows that may be gone."""
 
     list_display = (
         "event_id",
         "type",
-        "conversation_id",
-        "message_id",
-        "user_id",
-        "actor_id",
+        "conversation",
+        "message",
+        "person",
+        "actor",
         "created_at",
     )
     list_filter = ("type", ("conversation_id", LinkedFilter))
@@ -27,9 +27,6 @@ class EventAdmin(ReadOnly, StaffAdmin):
     # The primary key, and event_backlog.
     window_orders = {"conversation_id": "event_id", "": "event_id"}
     fields = list_display
-
-    def get_changelist(self, request, **kwargs):
-        return WindowChangeList
 
     def get_offered_lookups(self):
         return {*super().get_offered_lookups(), "event_id"}

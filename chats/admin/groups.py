@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import Manager
 
-from chats.admin.base import HistoryOfVisible
+from chats.admin.base import GuardedAdmin
 from chats.models import User
 from chats.services.audit import Action, record, record_all, steps
 from chats.text.characters import composed, validate_line
@@ -39,7 +39,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(Group)
-class GroupAdmin(HistoryOfVisible, auth_admin.GroupAdmin):
+class GroupAdmin(GuardedAdmin, auth_admin.GroupAdmin):
     """Groups, for superusers to change: to fill one's own is to take powers."""
 
     form = GroupForm

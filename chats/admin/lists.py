@@ -1,6 +1,6 @@
 """Lists that stay quick over large tables."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import messages
@@ -71,7 +71,7 @@ class QuickChangeList(ChangeList):
     def get_filters(self, request):
         try:
             return super().get_filters(request)
-        except OverflowError as error:  # a date in the year 9999 has no next month
+        except (OverflowError, ValueError) as error:  # 9999 has no next year
             raise IncorrectLookupParameters(error) from error
 
     def get_results(self, request):
@@ -144,7 +144,7 @@ class WindowChangeList(QuickChangeList):
         rows = self.model_admin.get_queryset(request)
         try:
             self.root_queryset = self._narrowed(rows, lookups)
-        except (ValueError, ValidationError) as error:
+        except (ValueError, OverflowError, ValidationError) as error:
             raise IncorrectLookupParameters(error) from error
         return found
 
@@ -190,8 +190,9 @@ class WindowChangeList(QuickChangeList):
         """Return the rows of the scope, from where ``older_link`` goes on."""
         name = f"{self.order}__lte"
         rows = self.scope
+        is_time = isinstance(self.model._meta.get_field(self.order), DateTimeField)
         for value in lookups.pop(name, []):
-            rows = rows.filter(**{name: value})
+            rows = rows.filter(**{name: _moment([value]) if is_time else value})
         return rows
 
     def _edge(self, rows: QuerySet) -> Any:
@@ -238,11 +239,16 @@ class SearchedChangeList(WindowChangeList):
 
 
 def _moment(values: list | None) -> datetime | None:
-    """Return the time that an address, or the date chosen, asks for; or None."""
+    """Return the time that an address, or the date chosen, asks for; or None.
+
+    Raises OverflowError for one that is outside the calendar in UTC.
+    """
     if not values:
         return None
     moment = DateTimeField().to_python(values[-1])
-    return timezone.make_aware(moment) if timezone.is_naive(moment) else moment
+    if timezone.is_naive(moment):
+        moment = timezone.make_aware(moment)
+    return moment.astimezone(UTC)
 
 
 def _spelled(value: Any) -> str:

@@ -1,13 +1,18 @@
 """Sessions, access tokens and sign-in attempts."""
 
-from django.contrib import admin
+from ipaddress import ip_address, ip_network
 
+from django.contrib import admin
+from django.db.models import Case, CharField, Value, When
+from django.utils import timezone
+
+from chats.addresses import ONE_CUSTOMER
 from chats.admin.base import ReadOnly, StaffAdmin
 from chats.admin.filters import LinkedFilter
 from chats.admin.links import link_to
-from chats.models import AccessToken, SignInAttempts, UserSession
+from chats.models import AccessToken, SignInAttempts, User, UserSession
 from chats.services.sessions import end_sign_in
-from chats.services.sign_in import unlock
+from chats.services.sign_in import WINDOW, keys_of, unlock
 from chats.services.users import revoke_token
 
 
@@ -92,14 +97,62 @@ class UserSessionAdmin(ReadOnly, StaffAdmin):
 class SignInAttemptsAdmin(ReadOnly, StaffAdmin):
     """Counters that slow down guessing; to delete one is to let somebody in again.
 
-    Keys are digests: which account or address one stands for cannot be read.
+    Keys are digests: which account or address one stands for cannot be read. Whoever
+    knows an account or an address finds its counters by it.
     """
 
-    list_display = ("key", "attempts", "window_ends_at")
+    list_display = ("key", "kind", "attempts", "window_ends_at")
     sortable_by = ("window_ends_at",)
     ordering = ("-window_ends_at", "key")
     search_fields = ("=key",)
-    fields = list_display
+    search_help_text = (
+        "A username or e-mail address, an IP address, or both with a space between"
+        " for the counter of the two together; or a key."
+    )
+    fields = ("key", "attempts", "window_ends_at")
+
+    @admin.display(description="Counts by")
+    def kind(self, counter):
+        """What a search has shown the key to be, or its time: others look alike."""
+        if counter.window_ends_at > timezone.now() + WINDOW:
+            return "nothing: a sign-in that is remembered"
+        return getattr(counter, "kind", None)
+
+    def get_search_results(self, request, queryset, search_term):
+        if not (words := search_term.split()):
+            return queryset, False
+        keys = keys_asked(words, request.user)
+        found = queryset.filter(key__in=[*keys, *words[:1]])
+        is_of = (When(key=key, then=Value(kind)) for key, kind in keys.items())
+        return found.annotate(kind=Case(*is_of, output_field=CharField())), False
 
     def delete_model(self, request, obj):
         unlock(obj, actor=request.user)
+
+
+def keys_asked(words: list[str], staff: User) -> dict[str, str]:
+    """Return the keys of the account and the address typed, with what they count by.
+
+    An account is found by either of its identifiers by those who may look people up.
+    """
+    networks = [network for word in words if (network := network_in(word))]
+    typed = [word for word in words if not network_in(word)]
+    names = {name.lower() for name in typed[:1]}
+    if names and staff.has_perm("chats.view_user") and "\0" not in typed[0]:
+        for person in User.objects.named(typed[0]):
+            names |= {str(person.pk), person.username, person.email}
+    keys: dict[str, str] = {}
+    for name in names or {""}:
+        keys |= keys_of(name, networks[0] if networks else "")
+    return keys
+
+
+def network_in(text: str) -> str:
+    """Return what limits count by for the IP address that ``text`` is, or nothing."""
+    try:
+        address = ip_address(text.partition("/")[0])
+    except ValueError:
+        return ""
+    if address.version == 4:
+        return str(address)
+    return str(ip_network((address, ONE_CUSTOMER), strict=False))

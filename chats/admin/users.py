@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html_join
 
 from chats.admin.base import StaffAdmin
+from chats.admin.confirmations import asks_first
 from chats.admin.exports import ExportsLists
 from chats.admin.filters import as_uuid
 from chats.admin.groups import given_to
@@ -275,6 +276,11 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
         return ["Leaves every conversation; the messages stay, from “Deleted user”."]
 
     @admin.action(description="Deactivate selected people", permissions=["change"])
+    @asks_first(
+        "Deactivate these people?",
+        "They are signed out everywhere, their access tokens are revoked, and they"
+        " cannot sign in until they are reactivated. They stay in their conversations.",
+    )
     def deactivate_selected(self, request, queryset):
         self._switch(request, queryset, deactivate_user, "Deactivated")
 

@@ -1,6 +1,6 @@
 """Conversations: what orders everything in them, and a person's list of them."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from django.db import models
@@ -14,6 +14,8 @@ from chats.models.rules import require
 from chats.models.users import NAMES, User, any_contains
 from chats.prepared import Param, Prepared, columns, update
 from chats.uuids import uuid7
+
+END_OF_TIME = datetime.max.replace(tzinfo=UTC)  # microseconds before the year 10000
 
 
 class ConversationQuerySet(models.QuerySet):
@@ -197,10 +199,11 @@ class Conversation(models.Model):
     def touch(self) -> datetime:
         """Move ``updated_at`` on and return it: now, but always past its old value.
 
-        So times rise with ``seq`` even when the clocks of two nodes disagree.
+        So times rise with ``seq`` even when the clocks of two nodes disagree. Where a
+        wrong clock has reached the end of the calendar, they stay there.
         Saving is the caller's.
         """
-        step = timedelta(microseconds=1)
+        step = min(timedelta(microseconds=1), END_OF_TIME - self.updated_at)
         self.updated_at = max(timezone.now(), self.updated_at + step)
         return self.updated_at
 

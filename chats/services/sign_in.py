@@ -179,3 +179,15 @@ def _locked_counter(key: str) -> SignInAttempts:
     if not now < counter.window_ends_at <= now + WINDOW + SKEW:
         counter.attempts, counter.window_ends_at = 0, now + WINDOW
     return counter
+
+
+# What the counters of ``_limits`` count by, in its order.
+KINDS = ("account and address", "account", "address")
+
+
+def keys_of(account: str, address: str) -> dict[str, str]:
+    """Return the keys of the counters of one attempt, each with what it counts by.
+
+    For the staff, who can find a counter so; no key can be turned back into text.
+    """
+    return dict(zip(_limits(account, address), KINDS, strict=True))

@@ -1,17 +1,17 @@
 """Taking a whole conversation out, and putting it back as it was.
 
 A file has one JSON object a line: the conversation, its people, its participants,
-its messages. Nothing of people but their names is in it.
+its messages. Nothing of people but their names is in it. What a file says is trusted
+no more than what a client sends: see ``transfer_lines``.
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from itertools import islice
 from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import DataError, IntegrityError, transaction
 from django.db.models import (
     F,
     Field,
@@ -22,7 +22,6 @@ from django.db.models import (
     Subquery,
 )
 from django.db.models.functions import Coalesce, Least
-from django.utils.timezone import is_naive
 
 from chats.exceptions import ChatError, Conflict, NotFound
 from chats.models import AuditEntry, Conversation, Event, Message, Participant, User
@@ -30,11 +29,13 @@ from chats.models.fields import LineField
 from chats.models.participants import hour_of
 from chats.services.announce import announce
 from chats.services.audit import record
+from chats.services.transfer_lines import Line, read_value, wrong
 from chats.text.characters import as_line
 from chats.text.identifiers import SystemName
 
 FORMAT = 1
 CHUNK = 500  # rows read or written at once
+MOST_PEOPLE = 100_000  # lines of them, which are held in memory; participants too
 CONVERSATION = (
     "conversation_id",
     "title",
@@ -56,7 +57,6 @@ MESSAGE = (
     "deleted_at",
     "client_id",
 )
-Line = dict[str, Any]
 
 
 def export_conversation(conversation_id: UUID) -> Iterator[Line]:
@@ -98,7 +98,8 @@ def import_conversation(
     People are found by id; those missing are created, unable to sign in, if asked
     for. Who has been deleted since takes part no more. Followers see it created.
     Returns it and how many people were created. Raises Conflict when it is there
-    already, ChatError on lines that are no whole export; nothing is stored then.
+    already, ChatError on lines that are no whole export, naming the line and the
+    field at fault where there is one; nothing is stored then.
     """
     file = _File(lines)
     head = file.take("conversation")[0]
@@ -110,7 +111,7 @@ def import_conversation(
     try:
         people, created = _people(file.take("person"), create_missing=create_missing)
         _store(conversation, file, people, last_seq)
-    except IntegrityError as error:
+    except (IntegrityError, DataError) as error:
         text = str(error).partition("\n")[0]
         raise ChatError(f"The database refuses the file: {text}.") from error
     record(
@@ -136,17 +137,26 @@ def _require_absent(conversation_id: UUID) -> None:
 
 
 class _File:
-    """The lines of an export, taken kind by kind in their order."""
+    """The lines of an export, numbered, taken kind by kind in their order."""
 
     def __init__(self, lines: Iterable[Line]):
-        self._lines = iter(lines)
+        numbered = enumerate(lines, start=1)
+        self._lines = (line | {"line": number} for number, line in numbered)
         self._next: Line | None = next(self._lines, None)
 
     def each(self, kind: str) -> Iterator[Line]:
         """Yield the lines of a kind up to the first of another."""
+        count = 0
         while self._next is not None and self._next.get("type") == kind:
             line, self._next = self._next, next(self._lines, None)
+            count += 1
+            if count > MOST_PEOPLE and kind != "message":
+                raise wrong(line, "type", f"at most {MOST_PEOPLE} are {kind}.")
             yield line
+
+    def ends(self) -> bool:
+        """Return whether the last line is next, and says so."""
+        return len(list(self.each("end"))) == 1 and self._next is None
 
     def take(self, kind: str) -> list[Line]:
         """Return the lines of a kind, of which there is at least one."""
@@ -194,9 +204,11 @@ def _store(
     conversation.save(force_insert=True)
     Participant.objects.bulk_create(standing, batch_size=CHUNK)
     last = _store_messages(conversation, file, people)
-    if (last.seq if last else 0) != last_seq or not list(file.each("end")):
+    if (last.seq if last else 0) != last_seq or not file.ends():
         raise ChatError("The file is not whole.")
     if last:
+        if conversation.updated_at < last.sent_at:
+            raise wrong({"line": 1}, "updated_at", "is before the last message.")
         conversation.last_seq, conversation.last_message_id = last.seq, last.pk
         conversation.save(update_fields=["last_seq", "last_message"])
     if not all("joined_seq" in line for line in lines):  # of an older release
@@ -224,11 +236,13 @@ def _store_messages(
     lines = file.each("message")
     while chunk := list(islice(lines, CHUNK)):
         messages = [_build(Message, MESSAGE, line) for line in chunk]
-        for message in messages:
+        for message, line in zip(messages, chunk, strict=True):
             _of(people, message.sender_id)
             message.conversation = conversation
             if message.seq != (last.seq if last else 0) + 1:
-                raise ChatError(f"Message {message.pk} is out of order.")
+                raise wrong(line, "seq", "is out of order.")
+            if last and message.sent_at < last.sent_at:
+                raise wrong(line, "sent_at", "is before that of the message before.")
             last = message
         Message.objects.bulk_create(messages)
     return last
@@ -242,26 +256,20 @@ def _of(people: dict[UUID, User], user_id: UUID) -> User:
 
 def _build(model: type[Model], fields: Iterable[str], line: Line) -> Any:
     """Return an unsaved row of a line's values; raises ChatError."""
-    try:
-        fields = {name: model._meta.get_field(name) for name in fields}
-        values = {name: _read(field, line[name]) for name, field in fields.items()}
-    except (KeyError, TypeError, ValidationError) as error:
-        text = f"A line of type {line.get('type')} is wrong: {error}"
-        raise ChatError(text) from error
+    values = {}
+    for name in fields:
+        try:
+            values[name] = _read(model._meta.get_field(name), line.get(name))
+        except ValidationError as error:
+            raise wrong(line, name, " ".join(error.messages)) from error
     return model(**values)
 
 
 def _read(field: Field, value: Any) -> Any:
-    """Return the value of a column; raises ValidationError or TypeError."""
-    if value is None and not field.null:
-        raise ValidationError(f"{field.name} is missing.")
-    if isinstance(value, list | dict) or (isinstance(value, str) and "\0" in value):
-        raise ValidationError(f"{field.name} is no text or number.")
-    value = field.to_python(value)
-    if isinstance(field, LineField):
+    """Return the value of a column; raises ValidationError."""
+    value = read_value(field, value)
+    if isinstance(field, LineField) and value is not None:
         value = as_line(value)  # it may be from before the rules
-    if isinstance(value, datetime) and is_naive(value):
-        raise ValidationError(f"{field.name} has no time zone.")
     if value not in field.empty_values:
         field.run_validators(value)
     return value

@@ -15,14 +15,14 @@ from drf_spectacular.renderers import (
     OpenApiYamlRenderer2,
 )
 from drf_spectacular.utils import extend_schema
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 
 from chats.views.base import JSONErrors
 
 
-class DocsView(JSONErrors, SpectacularSwaggerView):
+class DocsView(JSONErrors, SpectacularSwaggerSplitView):
     """Swagger UI."""
 
     metadata_class = None

@@ -14,6 +14,7 @@ from urllib.error import URLError
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from chats.management.arguments import PORT
 from chats.management.bot import Bot
 from chats.management.commands.seed_demo import PASSWORD
 
@@ -36,7 +37,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--port", type=int, default=0, help="listen there (default: a spare port)"
+            "--port",
+            type=PORT,
+            metavar="PORT",
+            default=0,
+            help="listen there, at most 65535 (default: a spare port)",
         )
 
     def handle(self, *args, port: int, **options) -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
+from chats.management.arguments import BATCH, COUNT
 from chats.management.doctor import CHECKS, examine, size_of
 from chats.management.invariants import Check, Scope
 
@@ -24,15 +25,19 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--show",
-            type=int,
+            type=COUNT,
+            metavar="LINES",
             default=20,
-            help="lines printed of each kind of problem (default: %(default)s)",
+            help="lines printed of each kind of problem, at most 1000000 (default: "
+            "%(default)s)",
         )
         parser.add_argument(
             "--batch",
-            type=int,
+            type=BATCH,
+            metavar="ROWS",
             default=2000,
-            help="conversations or people read in one snapshot (default: %(default)s)",
+            help="conversations or people read in one snapshot, from 1 to 100000 "
+            "(default: %(default)s)",
         )
 
     def handle(self, *args, show: int, batch: int, **options) -> None:
@@ -40,8 +45,6 @@ class Command(BaseCommand):
             lines = (f"{check.name:20} {check.rule}" for check in CHECKS)
             self.stdout.write("\n".join(lines))
             return
-        if batch < 1:
-            raise CommandError("--batch must be at least 1.")
         self.found: Counter[str] = Counter()
         self.show = show
         rows = self.examine_all(batch, quiet=options["verbosity"] == 0)

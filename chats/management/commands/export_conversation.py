@@ -1,7 +1,10 @@
 """Write a conversation to a file."""
 
+import os
+import secrets
 import sys
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from uuid import UUID
 
@@ -32,18 +35,40 @@ class Command(BaseCommand):
 
     def handle(self, *args, conversation_id: UUID, output: Path | None, **options):
         quiet = options["verbosity"] == 0
+        place = writing_to(output) if output else nullcontext(self.write_bytes)
         try:
-            with ExitStack() as stack:
-                out = self.stdout._out if output is None else None
-                out = out or stack.enter_context(output.open("x", encoding="utf-8"))
-                stack.enter_context(snapshot())
+            with place as write, snapshot():
                 lines = export_conversation(conversation_id)
                 for line in tqdm(lines, unit="line", disable=quiet, file=sys.stderr):
-                    out.write(to_json(line).decode() + "\n")
-        except (NotFound, OSError) as error:
-            if output and isinstance(error, NotFound):
-                with suppress(OSError):
-                    output.unlink()
+                    write(to_json(line) + b"\n")
+        except (NotFound, OSError, ValueError) as error:
             raise CommandError(str(error)) from error
         action = AuditEntry.Action.CONVERSATION_EXPORTED
         record(action, actor=None, conversation_id=conversation_id)
+
+    def write_bytes(self, data: bytes) -> None:
+        """Write to standard output, in UTF-8 whatever the terminal's encoding is."""
+        out = self.stdout._out
+        if binary := getattr(out, "buffer", None):
+            binary.write(data)
+        else:
+            out.write(data.decode())
+
+
+@contextmanager
+def writing_to(file: Path) -> Iterator[Callable[[bytes], object]]:
+    """Yield what writes a new file, which is there whole at the end or not at all.
+
+    Raises FileExistsError where there is one already.
+    """
+    if file.exists():
+        raise FileExistsError(f"{file} exists already.")
+    draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
+    try:
+        with draft.open("xb") as opened:
+            yield opened.write
+            opened.flush()
+            os.fsync(opened.fileno())
+        os.link(draft, file)  # which fails if the file has come meanwhile
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,15 +1,14 @@
 """Restore a conversation from a file."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from chats.exceptions import ChatError
 from chats.services.transfer import import_conversation
+from chats.services.transfer_lines import MOST_BYTES, Line, parse_line
 
 
 class Command(BaseCommand):
@@ -43,13 +42,12 @@ class Command(BaseCommand):
         )
 
 
-def read_lines(file: Path, *, quiet: bool) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a file; raises ValueError at what is none."""
+def read_lines(file: Path, *, quiet: bool) -> Iterator[Line]:
+    """Yield the objects of a file, a bounded piece in memory; raises ChatError."""
     size = file.stat().st_size
     bar = tqdm(total=size, unit="B", unit_scale=True, disable=quiet)
     with file.open("rb") as opened, bar:
-        for number, line in enumerate(opened, start=1):
+        lines = iter(lambda: opened.readline(MOST_BYTES + 1), b"")
+        for number, line in enumerate(lines, start=1):
             bar.update(len(line))
-            if not isinstance(found := json.loads(line), dict):
-                raise ValueError(f"Line {number} is no object.")
-            yield found
+            yield parse_line(line, number)

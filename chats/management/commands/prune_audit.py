@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 from tqdm import tqdm
 
+from chats.management.arguments import DAYS
 from chats.models import AuditEntry
 from chats.services.turns import in_turns
 
@@ -21,9 +22,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--days",
-            type=int,
+            type=DAYS,
+            metavar="DAYS",
             default=settings.AUDIT_RETENTION_DAYS,
-            help="keep this many days (default: AUDIT_RETENTION_DAYS, now %(default)s)",
+            help="keep this many days, from 1 to 3650 (default: AUDIT_RETENTION_DAYS, "
+            "now %(default)s)",
         )
 
     def handle(self, *args, days: int, **options) -> None:

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 from tqdm import tqdm
 
+from chats.management.arguments import BATCH, DAYS
 from chats.services.pruning import prunable_through, prune_batch
 from chats.services.turns import in_turns
 
@@ -22,15 +23,19 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--days",
-            type=int,
+            type=DAYS,
+            metavar="DAYS",
             default=settings.EVENT_RETENTION_DAYS,
-            help="keep this many days (default: EVENT_RETENTION_DAYS, now %(default)s)",
+            help="keep this many days, from 1 to 3650 (default: EVENT_RETENTION_DAYS, "
+            "now %(default)s)",
         )
         parser.add_argument(
             "--batch",
-            type=int,
+            type=BATCH,
+            metavar="EVENTS",
             default=1000,
-            help="events deleted in one transaction (default: %(default)s)",
+            help="events deleted in one transaction, from 1 to 100000 (default: "
+            "%(default)s)",
         )
 
     def handle(self, *args, days: int, batch: int, **options) -> None:

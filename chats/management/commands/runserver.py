@@ -7,9 +7,11 @@ import uvicorn
 from django.contrib.staticfiles.management.commands.runserver import (
     Command as RunserverCommand,
 )
+from django.core.management.base import CommandError
 from django.db import connections
 from django.utils import autoreload
 
+from chats.management.arguments import LAST_PORT
 from chats.management.welcome import welcome
 
 
@@ -18,6 +20,12 @@ class Command(RunserverCommand):
         "Start the server for development: reloads when code changes, and event "
         "streams are live. For production use uvicorn messaging_app.asgi:application."
     )
+
+    def handle(self, *args, **options) -> None:
+        port = (options["addrport"] or "").rpartition(":")[2]
+        if port.isdecimal() and (len(port) > 5 or int(port) > LAST_PORT):
+            raise CommandError(f"There is no port above {LAST_PORT}.")
+        super().handle(*args, **options)
 
     def inner_run(self, *args, **options) -> None:
         """Check as Django's does, then serve; autoreload runs this in a thread."""

@@ -12,6 +12,7 @@ from django.db import DatabaseError, connection, transaction
 from tqdm import tqdm
 
 from chats.management import demo
+from chats.management.arguments import text
 from chats.models import Conversation, User
 from chats.services import conversations, messages, users
 
@@ -135,6 +136,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser):
         parser.add_argument(
             "--password",
+            type=text,
             default=PASSWORD,
             help="The password of all demo people (default: %(default)s).",
         )

@@ -2,6 +2,7 @@
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from chats.management.arguments import web_address
 from chats.management.welcome import welcome
 
 
@@ -13,7 +14,9 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("url", help="where it listens: http://localhost:8000")
+        parser.add_argument(
+            "url", type=web_address, help="where it listens: http://localhost:8000"
+        )
 
     def handle(self, *args, url: str, **options) -> None:
         self.stdout.write(welcome(url.rstrip("/")))
