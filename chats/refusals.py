@@ -50,7 +50,8 @@ class Refused(Exception):
 def answer_to(environ: dict[str, Any], refusal: Refused) -> HttpResponse:
     """Return the answer, which asks nothing of Django but what all get: its id, a line
     in the log, a count, and the headers without which no page may read it."""
-    request = WSGIRequest(environ)
+    # Django would decode the query with the charset that the body claims to have.
+    request = WSGIRequest(environ | {"CONTENT_TYPE": ""})
     is_passing = refusal.status in PASSING
     if is_passing and asks_for_stream(request):
         response = end_of_stream(refusal)

@@ -870,7 +870,11 @@ def test_body_that_is_too_large_is_413(server, settings):
     }
 
 
-BODY_OF_100 = {"Content-Length": "100", "X-Forwarded-For": "198.51.100.9"}
+BODY_OF_100 = {
+    "Content-Length": "100",
+    "X-Forwarded-For": "198.51.100.9",
+    "Content-Type": "application/json; charset=hex",  # which is no text's
+}
 
 
 @live
