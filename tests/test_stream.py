@@ -883,7 +883,7 @@ BODY_OF_100 = {
     [
         (408, "/api/messages/", "/api/messages/"),
         (413, f"/api/messages/{UUID(int=7)}/", "/api/messages/<message_id>/"),
-        (413, "/nowhere/", ""),
+        (413, "/nowhere/?a=b", ""),
     ],
 )
 def test_request_refused_by_the_shell_has_an_id_a_line_and_a_count(
