@@ -14,6 +14,7 @@ from bench.cast import PASSWORD, Member
 from bench.load import request
 
 ADDRESS = "127.0.0.66"
+LONG = 200_000  # bytes of an answer that is worth not reading
 BRACKETS = b'{"a":[' + b"[]," * 349_000 + b"[]]}"  # a mebibyte, two levels deep
 PATIENCE = 5.0  # seconds for an answer before the attacker gives up
 
@@ -84,6 +85,17 @@ async def read_answer(reader: asyncio.StreamReader) -> None:
         raise ConnectionError
 
 
+async def check(target: Target, data: bytes) -> None:
+    """Raise RuntimeError if the answer is not the long one that the attack is about."""
+    reader, writer = await connect(target)
+    writer.write(data)
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = int(head.lower().split(b"content-length: ")[1].split(b"\r")[0])
+    writer.transport.abort()
+    if not head.startswith(b"HTTP/1.1 200") or length < LONG:
+        raise RuntimeError(f"The attack asks for nothing long: {head.decode()}")
+
+
 async def on_many(count: int, target: Target, data: bytes, ends: float) -> int:
     jobs = (over_and_over(target, data, ends) for _ in range(count))
     return sum(await asyncio.gather(*jobs))
@@ -105,7 +117,8 @@ async def brackets_by_nobody(target: Target, ends: float) -> int:
 
 async def leaving(target: Target, ends: float) -> int:
     """Ask for much on 60 connections, leave after half a second, and again."""
-    sent, data = 0, page_of(target, 1000)
+    sent, data = 0, page_of(target, 200)
+    await check(target, data)
     while time.monotonic() < ends:
         writers = [(await connect(target))[1] for _ in range(60)]
         for writer in writers:
@@ -119,9 +132,11 @@ async def leaving(target: Target, ends: float) -> int:
 
 async def reading_nothing(target: Target, ends: float) -> int:
     """Ask for long pages on 60 connections and never read."""
-    cursorless = "/api/events/?limit=1000&after=1-0"
-    asked = [page_of(target, 1000), request("GET", cursorless, target.attacker.token)]
-    held = []
+    token = target.attacker.token
+    events = request("GET", "/api/events/?limit=1000&after=1-0", token)
+    asked, held = [page_of(target, 200), events], []
+    for data in asked:
+        await check(target, data)
     for number in range(60):
         reader, writer = await connect(target, limit=1)
         writer.transport.pause_reading()

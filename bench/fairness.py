@@ -55,6 +55,7 @@ LIMITS = {
     "THROTTLE_SIGN_IN": "60/min",
 }
 LONG_MESSAGES = 1500  # of 10,000 characters, in a conversation of the attacker's
+LONG_EVENTS = 300  # messages of 10,000 characters that are in the log
 VIAS = ("directly", "nginx")
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
@@ -80,6 +81,7 @@ def fill_all(url: str) -> list[Member]:
     from django.utils import timezone
 
     from chats.models import Conversation, Message
+    from chats.services.messages import send_message
 
     place = Conversation.objects.get(pk=members[0].conversation_id)
     start, first = timezone.now() - timedelta(hours=1), place.last_seq + 1
@@ -98,6 +100,8 @@ def fill_all(url: str) -> list[Member]:
     Conversation.objects.filter(pk=place.pk).update(
         last_seq=newest.seq, last_message=newest
     )
+    for _ in range(LONG_EVENTS):
+        send_message(place.owner, place.pk, message_body="a" * 10_000)
     return members
 
 

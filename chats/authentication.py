@@ -77,7 +77,7 @@ class TokenAuthentication(authentication.BaseAuthentication):
             raise exceptions.AuthenticationFailed("Invalid token.", "invalid_token")
         token.mark_used(client_address(request.META))
         token.user.mark_seen()
-        note_person(request.META, token.user_id)
+        note_person(request.META, "token", token.user_id)
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import io
 import re
+import select
 import sys
 from collections.abc import Awaitable, Callable, Iterable
 from time import perf_counter
@@ -24,6 +25,7 @@ OWN_ROOTS = {"/admin", "/api", "/api-auth", "/static"}  # of the paths that are 
 MOST_ROWS = 100  # of one answer, above which it takes long
 SIZE = re.compile(rb"(?:^|&)(?:page_size|limit)=([0-9]{1,9})(?![0-9])")
 
+HUNG_UP = getattr(select, "POLLRDHUP", None)  # Linux
 MAY_HASH = ("/api/auth/", "/api/users/", "/api-auth/login/", "/admin/login/")
 SLOW = ("/admin/", "/api-auth/", "/api/schema/", "/metrics")
 
@@ -102,8 +104,10 @@ def take_apart(response: Any) -> None:
         context.clear()
 
 
-async def read_body(receive: Receive) -> bytes:
-    """Return the request's body; raises Refused."""
+async def read_body(
+    receive: Receive, count: Callable[[int], None] = lambda size: None
+) -> bytes:
+    """Return the request's body, counting its bytes as they come; raises Refused."""
     parts, size = [], 0
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(BODY_TIMEOUT):
@@ -113,6 +117,7 @@ async def read_body(receive: Receive) -> bytes:
                     raise Refused(400)
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
+                count(len(parts[-1]))
                 if size > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
                     raise Refused(413)
                 if not message.get("more_body"):
@@ -122,12 +127,13 @@ async def read_body(receive: Receive) -> bytes:
 
 def content_length(scope: Scope) -> int:
     """Return how long the request's body is said to be; of a chunked one, the most."""
+    length = 0
     for name, value in scope["headers"]:
-        if name == b"content-length":
-            return int(value) if value.isdigit() else 0
         if name == b"transfer-encoding":
             return settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    return 0
+        if name == b"content-length" and value.isdigit():
+            length = int(value)
+    return length
 
 
 # --- The connection below, where the server is uvicorn --------------------------
@@ -148,19 +154,38 @@ def is_disconnected(send: Send) -> bool:
     return bool(getattr(getattr(send, "__self__", None), "disconnected", False))
 
 
+def has_hung_up(send: Send) -> bool:
+    """Return whether the client has closed its side, where the system shows it.
+
+    The server does not notice while it does not read, as after a pipelined request.
+    """
+    transport = transport_of(send)
+    connection = transport and transport.get_extra_info("socket")
+    if connection is None or HUNG_UP is None or connection.fileno() < 0:
+        return False
+    poll = select.poll()
+    poll.register(connection.fileno(), HUNG_UP)
+    return bool(poll.poll(0))
+
+
 def is_unread(send: Send) -> bool:
     """Return whether a part of what was sent is in memory still."""
     flow = flow_of(send)
     return flow is not None and flow.write_paused
 
 
+async def drained(send: Send) -> None:
+    """Wait until what was sent has left, or the connection is lost."""
+    flow = flow_of(send)
+    while flow is not None and flow.write_paused:
+        await flow.drain()
+
+
 async def is_taken(send: Send) -> bool:
     """Wait until what was sent has left; cut the client off if it does not read."""
-    flow = flow_of(send)
     try:
         async with asyncio.timeout(PIECE_TIMEOUT):
-            while flow is not None and flow.write_paused:
-                await flow.drain()
+            await drained(send)
     except TimeoutError:
         cut(send)
         return False

@@ -1,7 +1,7 @@
 """Whose call it is, as far as that is known before Django has looked at it.
 
 A credential counts for its person once Django has accepted it in this process. Until
-then, and without one, the address counts: whatever a client claims, it is one caller.
+then the address counts, whatever a client claims.
 """
 
 import re
@@ -9,27 +9,31 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Literal
 
 from django.conf import settings
 
 REMEMBERED = 20_000  # credentials, the ones used last
 REFUSALS_KEPT = 20_000  # callers whose allowance is used up
+SCHEMES = (b"token", b"bearer")  # of Authorization; Django ignores others
 
 Headers = list[tuple[bytes, bytes]]
 Peer = tuple[str, int] | None
+Kind = Literal["token", "session", ""]
 
 
 class Caller:
     """Who makes one call; the views add what they find out (``chats.caller``)."""
 
-    __slots__ = ("credential", "key", "user_id", "wait_until")
+    __slots__ = ("credential", "key", "kind", "refused", "user_id")
 
-    def __init__(self, key: str, credential: bytes = b""):
+    def __init__(self, key: str, kind: Kind = "", credential: bytes = b""):
         self.key = key  # the person's id, or the address
+        self.kind = kind
         self.credential = credential  # its digest; nothing for an anonymous call
-        self.user_id: Any = None  # of the person, once a view knows
-        self.wait_until = 0.0  # when an allowance that is used up begins anew
+        self.user_id: Any = None  # whose the credential is, once Django knows
+        # Whose allowance is used up, and until when.
+        self.refused: tuple[str, float] | None = None
 
 
 class Callers:
@@ -49,24 +53,32 @@ class Callers:
         self._refused_until: dict[str, float] = {}
 
     def identify(self, peer: Peer, headers: Headers) -> Caller:
-        """Return the caller of a request with this head."""
-        credential = credential_in(headers)
-        if credential and (person := self._people.pop(credential, None)):
-            self._people[credential] = person
-            return Caller(person, credential)
-        return Caller(self._locate(peer, headers), credential)
+        """Return the caller of a request with this head.
 
-    def learn(self, caller: Caller, status: int) -> None:
-        """Keep what the application has found out about the caller."""
+        Credentials that are not known yet count together, by address, and apart from
+        calls without one.
+        """
+        kind, credential = credential_in(headers)
+        if person := self._people.pop(credential, None):
+            self._people[credential] = person
+            return Caller(person, kind, credential)
+        address = self._locate(peer, headers)
+        return Caller(f"{address} {kind}" if kind else address, kind, credential)
+
+    def learn(self, caller: Caller) -> None:
+        """Keep what the application has found out about the caller.
+
+        A credential by which it accepted nobody is forgotten: it may have ended.
+        """
         is_known = caller.credential in self._people
-        if is_known and status == 401:
+        if is_known and caller.user_id is None:
             del self._people[caller.credential]
-        elif not is_known and caller.credential and caller.user_id:
+        elif not is_known and caller.user_id is not None:
             self._people[caller.credential] = str(caller.user_id)
             drop_oldest(self._people, REMEMBERED)
-        if caller.wait_until:
-            person = caller.user_id and str(caller.user_id)
-            self._refused_until[person or caller.key] = caller.wait_until
+        if caller.refused:
+            key, until = caller.refused
+            self._refused_until[key] = until
             drop_oldest(self._refused_until, REFUSALS_KEPT)
 
     def wait_of(self, caller: Caller) -> float:
@@ -74,11 +86,12 @@ class Callers:
 
         An unknown credential may be somebody's whose allowance is not.
         """
-        if caller.credential and caller.credential not in self._people:
+        until = self._refused_until.get(caller.key)
+        if until is None:
             return 0.0
-        left = self._refused_until.get(caller.key, 0.0) - self._clock()
+        left = until - self._clock()
         if left <= 0:
-            self._refused_until.pop(caller.key, None)
+            del self._refused_until[caller.key]
         return max(0.0, left)
 
 
@@ -87,15 +100,18 @@ def drop_oldest(entries: dict, most: int) -> None:
         del entries[next(iter(entries))]
 
 
-def credential_in(headers: Headers) -> bytes:
-    """Return a digest of the token or the session's key in a head, or nothing."""
+def credential_in(headers: Headers) -> tuple[Kind, bytes]:
+    """Return the kind and a digest of the credential that Django will look at."""
     for name, value in headers:
         if name == b"authorization":
-            return digest(value)
+            scheme, _, secret = value.partition(b" ")
+            if scheme.lower() in SCHEMES:
+                return "token", digest(secret.strip())
     for name, value in headers:
-        if name == b"cookie" and (match := session_pattern().search(value)):
-            return digest(match[1])
-    return b""
+        # Of several cookies of one name Django takes the last.
+        if name == b"cookie" and (keys := session_pattern().findall(value)):
+            return "session", digest(keys[-1])
+    return "", b""
 
 
 def digest(secret: bytes) -> bytes:
@@ -110,13 +126,18 @@ def session_pattern() -> re.Pattern[bytes]:
 # --- What the views tell ---------------------------------------------------------
 
 
-def note_person(meta: dict[str, Any], user_id: Any) -> None:
-    """Note in ``request.META`` whom a credential has proved the caller to be."""
+def note_person(meta: dict[str, Any], kind: Kind, user_id: Any) -> None:
+    """Note in ``request.META`` whose the token, or the session, of the call is."""
     with suppress(KeyError):
-        meta["chats.caller"].user_id = user_id
+        caller = meta["chats.caller"]
+        if caller.kind == kind:
+            caller.user_id = user_id
 
 
-def note_refusal(meta: dict[str, Any], until: float) -> None:
-    """Note in ``request.META`` that every call of this caller is refused until then."""
+def note_refusal(meta: dict[str, Any], key: str, until: float) -> None:
+    """Note in ``request.META`` that every call of ``key`` is refused until then.
+
+    The key is a person's id or an address, as the throttles count.
+    """
     with suppress(KeyError):
-        meta["chats.caller"].wait_until = until
+        meta["chats.caller"].refused = (key, until)

@@ -6,6 +6,7 @@ loop: no slow client ever holds a thread.
 
 import asyncio
 import re
+from collections.abc import Callable
 from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -26,20 +27,25 @@ from chats.bridge import (
     cut,
     encoded,
     environ_of,
+    has_hung_up,
     is_disconnected,
     is_taken,
     is_unread,
     lane_of,
+    path_of,
     pause_reading,
     read_body,
     start_message,
 )
 from chats.callers import Caller, Callers
 from chats.framing import is_ambiguous
+from chats.middleware import PROBES
 from chats.refusals import AMBIGUOUS, PASSING, Refused, answer_to
 from chats.shares import Busy, Share, Shares
 from chats.turns import ClientGone, FairPool
 
+SOON = 0.05  # seconds in which hardly any client leaves
+LONGEST_PAUSE = 0.5  # seconds between two pieces of a long answer
 SMALL_BODY = 16 * 1024  # bytes; a request's body up to which nobody waits for room
 # Who signs in, in the body of a request to do so.
 LOGIN_NAME = re.compile(
@@ -55,9 +61,16 @@ class Call(NamedTuple):
     send: Send
     caller: Caller
     share: Share
+    began: float
 
     def is_gone(self) -> bool:
-        return is_disconnected(self.send)
+        """Return whether the client has left; looked at closely after a wait only."""
+        is_late = perf_counter() - self.began > SOON
+        return is_disconnected(self.send) or (is_late and has_hung_up(self.send))
+
+    @property
+    def cut(self) -> Callable[[], None]:
+        return partial(cut, self.send)
 
 
 class Calls:
@@ -88,15 +101,18 @@ class Calls:
         """Answer one request, or refuse it."""
         caller = self.callers.identify(scope["client"], scope["headers"])
         began = perf_counter()
+        is_probe = path_of(scope) in PROBES
+        name = f"{caller.key} probes" if is_probe else caller.key
         try:
-            if wait := self.callers.wait_of(caller):
-                raise Refused(429, retry_after=wait)
-            with self.shares.call_of(caller.key) as share:
-                await self._exchange(Call(scope, receive, send, caller, share), offer)
+            if not is_probe and not is_preflight(scope):
+                self._require_allowance(caller)
+            with self.shares.call_of(name) as share:
+                call = Call(scope, receive, send, caller, share, began)
+                await self._exchange(call, offer)
         except Busy:
-            await self._refuse(scope, send, caller, Refused(503), began)
+            await self._refuse(scope, send, name, Refused(503), began)
         except Refused as refusal:
-            await self._refuse(scope, send, caller, refusal, began)
+            await self._refuse(scope, send, name, refusal, began)
         except ClientGone:
             return
 
@@ -108,31 +124,51 @@ class Calls:
         for pool in self.pools.values():
             pool.look_again()
 
+    def _require_allowance(self, caller: Caller) -> None:
+        if wait := self.callers.wait_of(caller):
+            raise Refused(429, retry_after=wait)
+
     async def _exchange(self, call: Call, offer: Any) -> None:
         """Call the application, and send its answer on as it comes."""
-        if size := body_size(call.scope):
-            pause_reading(call.send)
-            await self.shares.take_room(call.share, size)
-        try:
-            body = await read_body(call.receive)
-            if is_ambiguous(call.scope["headers"]):  # read first: uvicorn answers too
-                raise Refused(400, AMBIGUOUS)
-            lane = lane_of(call.scope)
-            environ = environ_of(call.scope, body)
-            environ["chats.hold"], environ["chats.caller"] = offer, call.caller
-            exchange = Exchange(self.application, environ)
-            run = partial(self.pools[lane].run, turn_of(call, lane, body))
+        body = await self._body_of(call)
+        if is_ambiguous(call.scope["headers"]):  # read first: uvicorn answers too
+            raise Refused(400, AMBIGUOUS)
+        lane = lane_of(call.scope)
+        environ = environ_of(call.scope, body)
+        environ["chats.hold"], environ["chats.caller"] = offer, call.caller
+        exchange = Exchange(self.application, environ)
+        run = partial(self.pools[lane].run, turn_of(call, lane, body))
+        if len(body) <= SMALL_BODY:
             del body, environ
             chunk = await run(exchange.begin, is_gone=call.is_gone)
-        finally:
-            self.shares.give_room_back(call.share, size)
-        self.callers.learn(call.caller, exchange.status)
+        else:
+            size = len(body)
+            del body, environ
+            with self.shares.hold(call.share.name, size, call.cut):
+                chunk = await run(exchange.begin, is_gone=call.is_gone)
+        self.callers.learn(call.caller)
         offer.request_id = exchange.header(b"x-request-id")
         await self._deliver(call, exchange, chunk, run, offer.accepted is not None)
+
+    async def _body_of(self, call: Call) -> bytes:
+        """Return the request's body; a long one waits until its caller may send it."""
+        size = body_size(call.scope)
+        if not size:
+            return await read_body(call.receive)
+        pause_reading(call.send)
+        await self.shares.announce(call.share, size)
+        try:
+            with self.shares.hold(call.share.name, 0, call.cut) as held:
+                return await read_body(call.receive, partial(self.shares.grow, held))
+        finally:
+            self.shares.withdraw(call.share, size)
 
     async def _deliver(
         self, call: Call, exchange: Exchange, chunk: bytes, run, is_held: bool
     ) -> None:
+        if is_unread(call.send):  # the answer before, of which this one was pipelined
+            with self.shares.hold(call.share.name, len(chunk), call.cut):
+                await is_taken(call.send)
         await call.send(exchange.start(omit=b"content-length" if is_held else b""))
         while not exchange.finished:
             if not await self._write(call, chunk, more=True):
@@ -142,7 +178,7 @@ class Calls:
             chunk = await run(exchange.next)
             # A long answer leaves half of the time to others: its thread computes, and
             # theirs would wait for the interpreter.
-            await asyncio.sleep(perf_counter() - began)
+            await asyncio.sleep(min(perf_counter() - began, LONGEST_PAUSE))
         await self._write(call, chunk, more=is_held)
 
     async def _write(self, call: Call, chunk: bytes, *, more: bool) -> bool:
@@ -154,8 +190,8 @@ class Calls:
         if not last:
             await send(body_message(chunk, more=more))
             if not is_unread(send):
-                return not call.is_gone()
-        with self.shares.unread(call.share, len(chunk), partial(cut, send)):
+                return not is_disconnected(send)
+        with self.shares.hold(call.share.name, len(chunk), call.cut):
             if not last:
                 return await is_taken(send)
             for number in range(last + 1):
@@ -166,15 +202,24 @@ class Calls:
         return True
 
     async def _refuse(
-        self, scope: Scope, send: Send, caller: Caller, refusal: Refused, began: float
+        self, scope: Scope, send: Send, name: str, refusal: Refused, began: float
     ) -> None:
         """Answer a request that gets no further; who sends too many waits for it."""
         if refusal.status in PASSING:
-            await self.shares.delay_refusal(caller.key)
+            pause_reading(send)  # its body is not asked for
+            if not await self.shares.delay_refusal(name):
+                return cut(send)
         environ = environ_of(scope, b"") | {"chats.began": began}
         response = answer_to(environ, refusal)
         await send(start_message(response.status_code, encoded(response.items())))
         await send(body_message(response.content))
+        return None
+
+
+def is_preflight(scope: Scope) -> bool:
+    """Return whether a browser asks whether a page of another origin may call."""
+    asked = b"access-control-request-method"
+    return scope["method"] == "OPTIONS" and any(n == asked for n, _ in scope["headers"])
 
 
 def body_size(scope: Scope) -> int:

@@ -38,7 +38,8 @@ class Connections:
         self._clock = clock
         self._open: set[H11Protocol] = set()  # uvicorn's own set
         self._silent_since: dict[H11Protocol, float] = {}
-        self._unread_since: dict[H11Protocol, float] = {}
+        # With how many bytes there were: those that become fewer are being read.
+        self._unread_since: dict[H11Protocol, tuple[int, float]] = {}
         self._sweeping: asyncio.Task | None = None
         self.most = raise_descriptor_limit() - RESERVED
 
@@ -67,15 +68,29 @@ class Connections:
                 if awaits_head(connection):
                     silent[connection] = self._silent_since.get(connection, now)
             if connection.flow.write_paused:
-                unread[connection] = self._unread_since.get(connection, now)
+                unread[connection] = self._unread(connection, now)
             if number % AT_ONCE == 0:
                 await asyncio.sleep(0)
         self._silent_since, self._unread_since = silent, unread
-        cut_older(silent, now - HEAD_TIMEOUT)
-        cut_older(unread, now - READ_TIMEOUT)
+        self._cut_late(now)
         if not settings.TRUSTED_PROXIES:  # else all of them are the proxy's
             for address, count in idle.items():
                 self._cut_idle(address, count - MOST_IDLE)
+
+    def _cut_late(self, now: float) -> None:
+        """Cut those whose time is over, unless they have gone on meanwhile."""
+        for connection, since in self._silent_since.items():
+            if since < now - HEAD_TIMEOUT and is_idle(connection):
+                connection.transport.abort()
+        for connection, (_, since) in self._unread_since.items():
+            if since < now - READ_TIMEOUT and connection.flow.write_paused:
+                connection.transport.abort()
+
+    def _unread(self, connection: H11Protocol, now: float) -> tuple[int, float]:
+        """Return how much is unread, and since when nothing of it was read."""
+        size = connection.transport.get_write_buffer_size()
+        earlier, since = self._unread_since.get(connection, (size, now))
+        return size, since if earlier == size else now
 
     async def _sweep(self) -> None:
         while True:
@@ -123,12 +138,6 @@ def address_of(connection: H11Protocol) -> str:
     return connection.client[0] if connection.client else ""
 
 
-def cut_older(since: dict[H11Protocol, float], limit: float) -> None:
-    for connection, began in since.items():
-        if began < limit:
-            connection.transport.abort()
-
-
 def set_up(transport: asyncio.Transport) -> None:
     """Prepare a connection's socket and its buffers.
 
@@ -166,16 +175,26 @@ def watch_uvicorn() -> None:
 
     Its command lets nobody choose another class of protocol.
     """
-    connection_made = H11Protocol.connection_made
+    watch(H11Protocol)
+    with contextlib.suppress(ImportError):  # where httptools is installed
+        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+        watch(HttpToolsProtocol)
+
+
+def watch(protocol_class: type) -> None:
+    connection_made = protocol_class.connection_made
     if hasattr(connection_made, "is_watched"):
         return
 
     def admitted(protocol: H11Protocol, transport: asyncio.Transport) -> None:
         connection_made(protocol, transport)
-        # uvicorn has wrapped the application where it believes a proxy's headers.
-        application = getattr(protocol.app, "app", protocol.app)
+        application = protocol.app
+        # uvicorn wraps it where it believes a proxy's headers, or traces messages.
+        while not hasattr(application, "connections") and hasattr(application, "app"):
+            application = application.app
         if isinstance(known := getattr(application, "connections", None), Connections):
             known.admit(protocol)
 
     admitted.is_watched = True
-    H11Protocol.connection_made = admitted
+    protocol_class.connection_made = admitted

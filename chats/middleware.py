@@ -176,7 +176,7 @@ class SessionMiddleware(sessions.SessionMiddleware):
         if hasattr(request, "session"):  # not where an earlier middleware answered
             request.session.mark_used()
             if (user := getattr(request, "_cached_user", None)) and user.pk:
-                note_person(request.META, user.pk)
+                note_person(request.META, "session", user.pk)
         return super().process_response(request, response)
 
 
@@ -216,8 +216,9 @@ class ThrottleMiddleware:
         if path.startswith("/api/") or path in PROBES:
             return self.get_response(request)
         scope = "user" if request.user.is_authenticated else "anon"
-        if wait := over(scope, caller(request), request):
-            note_refusal(request.META, time() + wait)
+        who = caller(request)
+        if wait := over(scope, who, request):
+            note_refusal(request.META, who, time() + wait)
             return too_many("Too many calls. Try again later.", ceil(wait))
         return self.get_response(request)
 

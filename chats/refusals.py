@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
 
 from chats.encoding import to_json
-from chats.events.streams import ending
+from chats.events.streams import HEADERS, MEDIA_TYPE, ending
 from chats.middleware import NoStoreMiddleware, RequestMiddleware
 
 # By status: the detail and the code.
@@ -80,6 +80,6 @@ def end_of_stream(refusal: Refused) -> HttpResponse:
     """Return a stream that ends at once: at another status EventSource gives up."""
     return HttpResponse(
         ending(refusal.code, 1000 * refusal.retry_after, refusal.detail),
-        content_type="text/event-stream; charset=utf-8",
-        headers={"Cache-Control": "no-store, no-transform"},
+        content_type=MEDIA_TYPE,
+        headers=HEADERS,
     )

@@ -1,6 +1,6 @@
 """How much of a process one caller may have at a time: calls, and bytes in memory.
 
-For the event loop's thread only.
+For the event loop's thread only, but for ``has_room``.
 """
 
 import asyncio
@@ -9,26 +9,33 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 MOST_CALLS = 256  # of one caller, from the head of a request to the end of its answer
+# Beyond these, only callers with few calls get another one.
 MOST_CALLS_OF_ALL = 4096
-# Bytes of one caller, of bodies on their way in and of answers nobody has read yet.
-# One body or answer is always let in, so this is no limit to the size of either.
+FEW_CALLS = 8
+# Bytes of one caller: of the bodies that are announced, and of all that is in memory,
+# bodies on their way in and answers that nobody has read yet. One body or answer is
+# always let in, so this is no limit to the size of either.
 MOST_BYTES = 2 * 1024 * 1024
 MOST_BYTES_OF_ALL = 32 * 1024 * 1024
-# Seconds between the refusals that one caller is sent. A refused client that comes
-# back at once costs what it cost before; so it waits.
+# Seconds between the refusals that one caller is sent, and how many may wait. A refused
+# client that comes back at once costs what it cost before; so it waits.
 REFUSE_EVERY = 0.02
 REFUSE_AFTER = 1.0  # seconds
+MOST_REFUSALS = 100
 
 
 class Busy(Exception):
     """The caller, or everybody together, has too many calls under way."""
 
 
-class Unread:
-    """An answer that waits in memory until its client reads it."""
+class Held:
+    """What waits in memory for a client: a body to come, or an answer to be read."""
 
-    def __init__(self, size: int, cut: Callable[[], None]):
-        self.size, self.cut = size, cut
+    __slots__ = ("cut", "share", "size")
+
+    def __init__(self, share: "Share", cut: Callable[[], None]):
+        self.share, self.cut = share, cut
+        self.size = 0
 
 
 class Share:
@@ -37,14 +44,16 @@ class Share:
     def __init__(self, name: str):
         self.name = name
         self.calls = 0
-        self.size = 0  # bytes
-        self.unread: dict[Unread, None] = {}  # the oldest first
+        self.announced = 0  # bytes of bodies
+        self.size = 0  # bytes in memory
+        self.held: dict[Held, None] = {}  # the oldest first
         self.waiting: list[asyncio.Future] = []
+        self.refusals = 0
         self.next_refusal = 0.0
 
     @property
     def is_idle(self) -> bool:
-        return not (self.calls or self.size or self.waiting)
+        return not (self.calls or self.held or self.refusals)
 
 
 class Shares:
@@ -73,10 +82,9 @@ class Shares:
     @contextmanager
     def call_of(self, name: str) -> Iterator[Share]:
         """Count a call of the caller while it is under way; raises Busy."""
-        share = self._shares.get(name)
-        if share is None:
-            share = self._shares[name] = Share(name)
-        if share.calls >= MOST_CALLS or self.calls >= MOST_CALLS_OF_ALL:
+        share = self._of(name)
+        is_full = self.calls >= MOST_CALLS_OF_ALL and share.calls >= FEW_CALLS
+        if is_full or share.calls >= MOST_CALLS:
             self._forget_if_idle(share)
             raise Busy
         share.calls += 1
@@ -88,71 +96,99 @@ class Shares:
             self.calls -= 1
             self._forget_if_idle(share)
 
-    async def delay_refusal(self, name: str) -> None:
-        """Wait until the caller may be sent one more refusal."""
-        share = self._shares.setdefault(name, Share(name))
-        now = self._clock()
-        share.next_refusal = max(now + REFUSE_AFTER, share.next_refusal + REFUSE_EVERY)
-        await asyncio.sleep(share.next_refusal - now)
-        self._forget_if_idle(share)
+    # --- Refusals -------------------------------------------------------------
 
-    async def take_room(self, share: Share, size: int) -> None:
-        """Wait until the caller may hold ``size`` bytes more, and count them.
+    async def delay_refusal(self, name: str) -> bool:
+        """Wait until the caller may be sent one more refusal.
 
-        ``give_room_back`` takes the count back. Raises Busy if all callers together
-        hold too many.
+        False at once, if so many wait already that this one is not to be sent.
         """
-        while share.size and share.size + size > MOST_BYTES:
+        share = self._of(name)
+        if share.refusals >= MOST_REFUSALS:
+            return False
+        share.refusals += 1
+        try:
+            now = self._clock()
+            earliest = share.next_refusal + REFUSE_EVERY
+            share.next_refusal = max(now + REFUSE_AFTER, earliest)
+            await asyncio.sleep(share.next_refusal - now)
+        finally:
+            share.refusals -= 1
+            self._forget_if_idle(share)
+        return True
+
+    # --- Bytes ----------------------------------------------------------------
+
+    async def announce(self, share: Share, size: int) -> None:
+        """Wait until the caller may send a body of ``size`` bytes more, and count it.
+
+        ``withdraw`` takes the count back.
+        """
+        while share.announced and share.announced + size > MOST_BYTES:
             turn = asyncio.get_running_loop().create_future()
             share.waiting.append(turn)
             await turn
-        if self.size + size > MOST_BYTES_OF_ALL:
-            raise Busy
-        self._add(share, size)
+        share.announced += size
 
-    def give_room_back(self, share: Share, size: int) -> None:
-        if not size:
-            return
-        had_room = share.size <= MOST_BYTES
-        self._add(share, -size)
-        if not had_room and share.size <= MOST_BYTES:
-            self._on_room()
+    def withdraw(self, share: Share, size: int) -> None:
+        share.announced -= size
         waiting, share.waiting = share.waiting, []
         for turn in waiting:  # they look again, the first one first
             if not turn.done():
                 turn.set_result(None)
 
     @contextmanager
-    def unread(self, share: Share, size: int, cut: Callable[[], None]) -> Iterator:
-        """Count an answer while its client has not read it.
+    def hold(self, name: str, size: int, cut: Callable[[], None]) -> Iterator[Held]:
+        """Count bytes of the caller that wait in memory, for as long as they do.
 
-        When all of them are too many bytes, the oldest of the caller with the most is
-        cut off.
+        When those of all callers are too many, the oldest of the caller with the most
+        is cut off, by its ``cut``.
         """
-        answer = Unread(size, cut)
-        share.unread[answer] = None
-        self._add(share, size)
+        share = self._of(name)
+        held = Held(share, cut)
+        share.held[held] = None
         try:
-            self._cut_heaviest()
-            yield
+            self.grow(held, size)
+            yield held
         finally:
-            share.unread.pop(answer, None)
-            self.give_room_back(share, size)
+            self._drop(held)
+            self._forget_if_idle(share)
+
+    def grow(self, held: Held, size: int) -> None:
+        """Count more bytes of the same; those of what was cut off count no more."""
+        if held not in held.share.held:
+            return
+        held.size += size
+        held.share.size += size
+        self.size += size
+        if self.size > MOST_BYTES_OF_ALL:
+            self._cut_heaviest()
 
     def _cut_heaviest(self) -> None:
-        if self.size <= MOST_BYTES_OF_ALL:
-            return
-        holders = (share for share in self._shares.values() if share.unread)
+        holders = (share for share in self._shares.values() if share.held)
         heaviest = max(holders, key=lambda share: share.size)
-        oldest = next(iter(heaviest.unread))
-        del heaviest.unread[oldest]
+        oldest = next(iter(heaviest.held))
+        self._drop(oldest)
         oldest.cut()
 
-    def _add(self, share: Share, size: int) -> None:
-        share.size += size
-        self.size += size
+    def _drop(self, held: Held) -> None:
+        share = held.share
+        if share.held.pop(held, held) is held:  # it was cut off already
+            return
+        had_room = share.size <= MOST_BYTES
+        share.size -= held.size
+        self.size -= held.size
+        if not had_room and share.size <= MOST_BYTES:
+            self._on_room()
+
+    # --- Shares ---------------------------------------------------------------
+
+    def _of(self, name: str) -> Share:
+        share = self._shares.get(name)
+        if share is None:
+            share = self._shares[name] = Share(name)
+        return share
 
     def _forget_if_idle(self, share: Share) -> None:
-        is_refused = share.next_refusal > self._clock() + REFUSE_EVERY
-        if share.is_idle and not is_refused and self._shares.get(share.name) is share:
+        if share.is_idle and self._shares.get(share.name) is share:
             del self._shares[share.name]

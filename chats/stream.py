@@ -28,7 +28,9 @@ from chats.bridge import (
     Scope,
     Send,
     body_message,
+    drained,
     is_taken,
+    is_unread,
     peer_of,
     transport_of,
 )
@@ -225,7 +227,7 @@ class Shell:
                 break
             self.the_hub().join(stream)
             while frames := await stream.next():
-                await send(body_message(frames, more=True))
+                await self.pass_on(stream, frames, send)
             piece = Piece(b"", stream.position, has_more=True)
         if stream.ended != "gone":
             code = stream.ended.replace(" ", "_") or "unavailable"
@@ -234,7 +236,8 @@ class Shell:
 
     async def catch_up(self, stream: Stream, piece: Piece, send: Send) -> bool:
         """Send what the log still has for the stream; False if that cannot be."""
-        run = partial(self.calls.pools["slow"].run, (str(stream.user_id),))
+        name = str(stream.user_id)
+        run = partial(self.calls.pools["slow"].run, (name,))
         while piece.has_more and not stream.ended:
             try:
                 piece = await run(next_piece, stream)
@@ -245,11 +248,21 @@ class Shell:
                 logger.info("A stream ends in its backlog: %s", error)
                 return False
             stream.position = piece.position
-            await send(body_message(piece.body, more=True))
-            if not await is_taken(send):
+            with self.calls.shares.hold(name, len(piece.body), stream.cut):
+                await send(body_message(piece.body, more=True))
+                is_there = await is_taken(send)
+            if not is_there:
                 stream.end("gone")
                 await asyncio.sleep(0)  # so that the server knows first
         return not stream.is_over
+
+    async def pass_on(self, stream: Stream, frames: bytes, send: Send) -> None:
+        """Send frames; they count against the person until the client has read them."""
+        await send(body_message(frames, more=True))
+        if is_unread(send):
+            name = str(stream.user_id)
+            with self.calls.shares.hold(name, len(frames), stream.cut):
+                await drained(send)
 
     def the_hub(self) -> Hub:
         """Return the hub, started with the first stream."""

@@ -94,9 +94,10 @@ class RateThrottle(BaseThrottle):
 
     def allow_request(self, request: Request, view) -> bool:
         scope, http_request = self.get_scope(request), request._request
-        self.seconds_left = over(scope, caller(request), http_request)
+        who = caller(request)
+        self.seconds_left = over(scope, who, http_request)
         if self.seconds_left and self.covers_all_calls:
-            note_refusal(http_request.META, time.time() + self.seconds_left)
+            note_refusal(http_request.META, who, time.time() + self.seconds_left)
         return not self.seconds_left
 
     def wait(self) -> float:

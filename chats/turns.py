@@ -135,7 +135,10 @@ class FairPool:
                     self._tokens.put(True)
 
     def shutdown(self) -> None:
-        """Let the threads end once nothing waits. What is put later is not run."""
+        """Let the threads end; what waits is cancelled, what is put later not run."""
+        with self._lock:
+            while job := self._turns.take():
+                job.future.cancel()
         for _ in self.threads:
             self._tokens.put(STOP)
 

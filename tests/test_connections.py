@@ -132,7 +132,9 @@ def connection(
     cut: list, number: int, *, address="192.0.2.1", is_busy=False, is_read=True
 ) -> SimpleNamespace:
     """Return what is looked at of a connection of uvicorn's."""
-    transport = SimpleNamespace(abort=lambda: cut.append(number))
+    transport = SimpleNamespace(
+        abort=lambda: cut.append(number), get_write_buffer_size=lambda: 1000
+    )
     return Hashable(
         cycle=SimpleNamespace(response_complete=not is_busy),
         timeout_keep_alive_task=None,
@@ -164,6 +166,20 @@ def test_connection_is_cut_once_its_time_is_over(is_busy, is_read, limit):
     asyncio.run(connections.look())
 
     assert (in_time, cut) == ([], [1])
+
+
+def test_connection_that_is_read_slowly_is_left_alone():
+    now, cut, left = [0.0], [], iter(range(1000, 0, -10))
+    connections = Connections(clock=lambda: now[0])
+    one = connection(cut, 1, is_busy=True, is_read=False)
+    one.transport.get_write_buffer_size = lambda: next(left)
+    connections._open = {one}
+
+    for time in (0, 50, 100, 150, 200):
+        now[0] = time
+        asyncio.run(connections.look())
+
+    assert cut == []
 
 
 def test_connection_that_went_on_has_its_time_anew():

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 import httpx
 import pytest
 
-from chats import bridge, shares
+from chats import bridge, calls, shares
 from chats.events.places import Places
 from chats.exceptions import Full, TooManyAttempts
 from chats.models import Conversation, Message, User
@@ -80,6 +80,12 @@ def asked(server: Server, data: bytes, count: int) -> Iterator[list[socket.socke
 
 def waiting(server: Server) -> int:
     return server.shell.calls.shares.calls
+
+
+def announced(server: Server) -> int:
+    """Return the bytes of the bodies that may be sent now."""
+    known = server.shell.calls.shares._shares.values()
+    return sum(share.announced for share in known)
 
 
 def accept(server: Server, headers: dict) -> None:
@@ -165,6 +171,93 @@ def test_caller_over_the_limit_is_refused_before_a_thread_is_taken(
 
 
 @live
+def test_client_that_sent_more_and_left_is_noticed(server, bob, conversation):
+    """The server stops reading at the second request, and so sees no end."""
+    credentials = token_of(bob) | {"Content-Type": "application/json"}
+    accept(server, credentials)
+    body = {"conversation": str(conversation.pk), "message_body": "Too late"}
+    data = head("POST", "/api/messages/", credentials, json.dumps(body).encode())
+    with held(server, "quick") as let_go:
+        with asked(server, data, 1) as [connection]:
+            wait_until(lambda: waiting(server) == 1)
+            connection.sendall(head("GET", "/healthz", {}))
+            wait_until(
+                lambda: any(
+                    each.flow.read_paused for each in server.shell.connections._open
+                )
+            )
+        threading.Event().wait(calls.SOON)  # those who wait less are not looked at
+        let_go()
+        wait_until(lambda: waiting(server) == 0)
+
+    assert Message.objects.count() == 0
+
+
+@live
+def test_probe_is_answered_whatever_its_address_has_used_up(server, limit):
+    limit("anon", 1)
+    pages = [httpx.get(f"{server.url}/").status_code for _ in "123"]
+
+    assert pages == [200, 429, 429]
+    assert httpx.get(f"{server.url}/healthz").status_code == 200
+    assert httpx.get(f"{server.url}/readyz").status_code == 200
+
+
+@live
+def test_preflight_is_answered_whatever_its_address_has_used_up(
+    server, limit, settings
+):
+    settings.CORS_ALLOWED_ORIGINS = ["https://app.example"]
+    limit("anon", 1)
+    for _ in "12":
+        httpx.get(f"{server.url}/")
+    headers = {
+        "Origin": "https://app.example",
+        "Access-Control-Request-Method": "POST",
+    }
+    answer = httpx.options(f"{server.url}/api/messages/", headers=headers)
+
+    assert answer.status_code == 200
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://app.example"
+
+
+@live
+def test_refusals_beyond_some_are_cut_short(server, limit, monkeypatch):
+    monkeypatch.setattr(shares, "REFUSE_AFTER", 0.3)
+    monkeypatch.setattr(shares, "MOST_REFUSALS", 2)
+    limit("anon", 1)
+    for _ in "12":
+        httpx.get(f"{server.url}/")
+
+    with asked(server, head("GET", "/", {}), 5) as connections:
+        answers = [first_bytes(connection) for connection in connections]
+
+    assert sorted(answers) == [b"", b"", b"", *[b"HTTP/1.1 429 Too"] * 2]
+
+
+def first_bytes(connection: socket.socket) -> bytes:
+    try:
+        return connection.recv(16)
+    except ConnectionResetError:
+        return b""
+
+
+def test_person_signs_in_from_a_known_address_that_others_use_up(client, limit, bob):
+    identity = {"username": "bob", "password": PASSWORD}
+
+    def sign_in(**identity: str) -> int:
+        kind = "application/json"
+        return client.post("/api/auth/login/", identity, kind).status_code
+
+    first = sign_in(**identity)
+    limit("sign_in", 3)
+    guesses = [sign_in(username=f"nobody-{n}", password="x") for n in range(4)]
+
+    assert (first, guesses) == (200, [401, 401, 401, 429])
+    assert [sign_in(**identity) for _ in "1234"] == [200, 200, 200, 429]
+
+
+@live
 def test_sign_ins_of_one_name_wait_behind_each_other(server, monkeypatch, alice, bob):
     """Both come from one address and have no credential yet."""
     order = []
@@ -245,7 +338,7 @@ def test_long_bodies_of_a_caller_wait_for_each_other(server, bob, monkeypatch):
     data = head("POST", "/api/messages/", own) + b" " * 80_000
     with asked(server, data, 4):
         wait_until(lambda: waiting(server) == 4)
-        wait_until(lambda: server.shell.calls.shares.size == 90_000)
+        wait_until(lambda: announced(server) == 90_000)
         protocols = list(server.shell.connections._open)
         unread = [len(each.cycle.body) for each in protocols if each.cycle.more_body]
         me = server.call(bob, "GET", "/api/users/me/")
@@ -338,7 +431,8 @@ def test_right_passwords_are_limited_too(client, limit, bob):
             "/api/auth/login/", identity, "application/json", REMOTE_ADDR=address
         ).status_code
 
-    assert [sign_in("192.0.2.1") for _ in "123"] == [200, 200, 429]
+    # Two for the address, and two more for whom it knows.
+    assert [sign_in("192.0.2.1") for _ in "12345"] == [200] * 4 + [429]
     assert sign_in("192.0.2.2") == 200
     admin = client.post("/admin/login/", identity, REMOTE_ADDR="192.0.2.1")
     assert "Too many sign-ins from your address." in admin.content.decode()

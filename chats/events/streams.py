@@ -15,6 +15,10 @@ FIRST_PAGE, PAGE = 100, 500
 # A browser shows a page's script neither comments nor that a connection is dead.
 PING = frame("ping", {})
 
+MEDIA_TYPE = "text/event-stream; charset=utf-8"
+# Of a stream's answer: no proxy may hold it back, compress it or keep it.
+HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store, no-transform"}
+
 # Why a stream ends, by the code that its last event has.
 REASONS = {
     "restart": "The server is restarting.",

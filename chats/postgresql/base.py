@@ -61,7 +61,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         connection that was not used for a while is tried by a statement.
         """
         super().close_if_unusable_or_obsolete()
-        if self.connection is None:
+        if self.connection is None or self.in_atomic_block:
             return
         now = time.monotonic()
         # What the server sends unasked is, as a rule, that it ends.

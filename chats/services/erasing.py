@@ -7,6 +7,7 @@ the next such deletion takes along, or ``manage.py prune_deleted``.
 """
 
 import logging
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from time import perf_counter
@@ -18,6 +19,7 @@ from chats.services.turns import pause_after
 
 logger = logging.getLogger(__name__)
 
+AGAIN_AFTER = 10.0  # seconds, where the database failed
 BATCH = 1_000  # messages deleted in one transaction
 
 _worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="erase")
@@ -53,12 +55,19 @@ def begin() -> None:
         _worker.submit(_erase_on)
 
 
+def _later(seconds: float) -> None:
+    timer = threading.Timer(seconds, begin)
+    timer.daemon = True
+    timer.start()
+
+
 def _erase_on() -> None:
     began, erased = perf_counter(), 0
     try:
         erased = erase_batch()
     except DatabaseError as error:
-        logger.warning("What was deleted stays until the next run: %s", error)
+        logger.warning("Erasing goes on in %s seconds: %s", AGAIN_AFTER, error)
+        _later(AGAIN_AFTER)
     except Exception:  # nobody waits for the result, who would see it
         logger.exception("What was deleted could not be erased")
     finally:

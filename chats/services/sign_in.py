@@ -37,7 +37,7 @@ def reserve_attempt(identifier: str, address: str) -> None:
     signed in with it lately they still can, or anybody with many hosts could keep them
     out.
     """
-    limit_password_checks(address)
+    _limit_checks(identifier, address)
     limits = _limits(identifier, address)
     with transaction.atomic():
         counters = [_locked_counter(key) for key in sorted(limits)]
@@ -51,6 +51,20 @@ def reserve_attempt(identifier: str, address: str) -> None:
         for counter in counters:
             counter.attempts += 1
             counter.save(update_fields=["attempts", "window_ends_at"])
+
+
+def _limit_checks(identifier: str, address: str) -> None:
+    """Limit the hashes made for an address; raise TooManyAttempts.
+
+    Who has signed in from it lately has an allowance of their own, when others have
+    used up the one of the address.
+    """
+    try:
+        limit_password_checks(address)
+    except TooManyAttempts:
+        if not _is_remembered(identifier, address):
+            raise
+        limit_password_checks(_key("checks", comparable(identifier), address))
 
 
 def forgive_attempts(identifier: str, address: str) -> None:

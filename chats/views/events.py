@@ -11,7 +11,7 @@ from chats.addresses import client_network
 from chats.events import cursors, log
 from chats.events.people import Credential
 from chats.events.presence import fingerprint
-from chats.events.streams import ending, opening
+from chats.events.streams import HEADERS, MEDIA_TYPE, ending, opening
 from chats.handlers import NOBODY
 from chats.models import AccessToken, Event
 from chats.models.sign_in import digest_of
@@ -130,11 +130,8 @@ class EventsView(APIView):
         """Return the answer, which no proxy may hold back, compress or keep."""
         response = HttpResponse(
             body,
-            content_type="text/event-stream; charset=utf-8",
-            headers={
-                "X-Accel-Buffering": "no",
-                "Cache-Control": "no-store, no-transform",
-            },
+            content_type=MEDIA_TYPE,
+            headers=HEADERS,
         )
         # By this the bridge takes it apart: up to 500 events are not to stay.
         response.renderer_context = self.get_renderer_context()
