@@ -104,9 +104,7 @@ def take_apart(response: Any) -> None:
         context.clear()
 
 
-async def read_body(
-    receive: Receive, count: Callable[[int], None] = lambda size: None
-) -> bytes:
+async def read_body(receive: Receive, count: Callable[[int], None]) -> bytes:
     """Return the request's body, counting its bytes as they come; raises Refused."""
     parts, size = [], 0
     with contextlib.suppress(TimeoutError):

@@ -6,7 +6,8 @@ loop: no slow client ever holds a thread.
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -130,38 +131,37 @@ class Calls:
 
     async def _exchange(self, call: Call, offer: Any) -> None:
         """Call the application, and send its answer on as it comes."""
-        body = await self._body_of(call)
-        if is_ambiguous(call.scope["headers"]):  # read first: uvicorn answers too
-            raise Refused(400, AMBIGUOUS)
-        lane = lane_of(call.scope)
-        environ = environ_of(call.scope, body)
-        environ["chats.hold"], environ["chats.caller"] = offer, call.caller
-        exchange = Exchange(self.application, environ)
-        run = partial(self.pools[lane].run, turn_of(call, lane, body))
-        if len(body) <= SMALL_BODY:
-            del body, environ
-            chunk = await run(exchange.begin, is_gone=call.is_gone)
-        else:
-            size = len(body)
-            del body, environ
-            with self.shares.hold(call.share.name, size, call.cut):
+        size = body_size(call.scope)
+        if size:
+            pause_reading(call.send)
+            await self.shares.announce(call.share, size)
+        try:
+            with self._counted(call, size) as count:
+                body = await read_body(call.receive, count)
+                if is_ambiguous(call.scope["headers"]):  # read first: uvicorn answers
+                    raise Refused(400, AMBIGUOUS)
+                lane = lane_of(call.scope)
+                environ = environ_of(call.scope, body)
+                environ["chats.hold"], environ["chats.caller"] = offer, call.caller
+                exchange = Exchange(self.application, environ)
+                run = partial(self.pools[lane].run, turn_of(call, lane, body))
+                del body, environ
                 chunk = await run(exchange.begin, is_gone=call.is_gone)
+        finally:
+            self.shares.withdraw(call.share, size)
         self.callers.learn(call.caller)
         offer.request_id = exchange.header(b"x-request-id")
         await self._deliver(call, exchange, chunk, run, offer.accepted is not None)
 
-    async def _body_of(self, call: Call) -> bytes:
-        """Return the request's body; a long one waits until its caller may send it."""
-        size = body_size(call.scope)
+    @contextmanager
+    def _counted(self, call: Call, size: int) -> Iterator[Callable[[int], None]]:
+        """Count what comes of a long body until its call has been answered."""
         if not size:
-            return await read_body(call.receive)
-        pause_reading(call.send)
-        await self.shares.announce(call.share, size)
-        try:
-            with self.shares.hold(call.share.name, 0, call.cut) as held:
-                return await read_body(call.receive, partial(self.shares.grow, held))
-        finally:
-            self.shares.withdraw(call.share, size)
+            yield lambda size: None
+            return
+        name = call.share.name
+        with self.shares.hold(name, 0, call.cut, is_body=True) as held:
+            yield partial(self.shares.grow, held)
 
     async def _deliver(
         self, call: Call, exchange: Exchange, chunk: bytes, run, is_held: bool

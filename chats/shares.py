@@ -31,10 +31,10 @@ class Busy(Exception):
 class Held:
     """What waits in memory for a client: a body to come, or an answer to be read."""
 
-    __slots__ = ("cut", "share", "size")
+    __slots__ = ("cut", "is_body", "share", "size")
 
-    def __init__(self, share: "Share", cut: Callable[[], None]):
-        self.share, self.cut = share, cut
+    def __init__(self, share: "Share", cut: Callable[[], None], *, is_body: bool):
+        self.share, self.cut, self.is_body = share, cut, is_body
         self.size = 0
 
 
@@ -46,6 +46,7 @@ class Share:
         self.calls = 0
         self.announced = 0  # bytes of bodies
         self.size = 0  # bytes in memory
+        self.unread = 0  # those of them that are not of bodies
         self.held: dict[Held, None] = {}  # the oldest first
         self.waiting: list[asyncio.Future] = []
         self.refusals = 0
@@ -72,12 +73,13 @@ class Shares:
         self.size = 0
 
     def has_room(self, name: str) -> bool:
-        """Return whether the caller holds few enough bytes for one more answer.
+        """Return whether the caller has few enough bytes to read for another answer.
 
-        May be asked in any thread.
+        Bodies are none of these: they go once their calls have been answered. May be
+        asked in any thread.
         """
         share = self._shares.get(name)
-        return share is None or share.size <= MOST_BYTES
+        return share is None or share.unread <= MOST_BYTES
 
     @contextmanager
     def call_of(self, name: str) -> Iterator[Share]:
@@ -131,6 +133,8 @@ class Shares:
         share.announced += size
 
     def withdraw(self, share: Share, size: int) -> None:
+        if not size:
+            return
         share.announced -= size
         waiting, share.waiting = share.waiting, []
         for turn in waiting:  # they look again, the first one first
@@ -138,14 +142,16 @@ class Shares:
                 turn.set_result(None)
 
     @contextmanager
-    def hold(self, name: str, size: int, cut: Callable[[], None]) -> Iterator[Held]:
+    def hold(
+        self, name: str, size: int, cut: Callable[[], None], *, is_body: bool = False
+    ) -> Iterator[Held]:
         """Count bytes of the caller that wait in memory, for as long as they do.
 
         When those of all callers are too many, the oldest of the caller with the most
         is cut off, by its ``cut``.
         """
         share = self._of(name)
-        held = Held(share, cut)
+        held = Held(share, cut, is_body=is_body)
         share.held[held] = None
         try:
             self.grow(held, size)
@@ -159,8 +165,7 @@ class Shares:
         if held not in held.share.held:
             return
         held.size += size
-        held.share.size += size
-        self.size += size
+        self._count(held, size)
         if self.size > MOST_BYTES_OF_ALL:
             self._cut_heaviest()
 
@@ -175,11 +180,16 @@ class Shares:
         share = held.share
         if share.held.pop(held, held) is held:  # it was cut off already
             return
-        had_room = share.size <= MOST_BYTES
-        share.size -= held.size
-        self.size -= held.size
-        if not had_room and share.size <= MOST_BYTES:
+        had_room = share.unread <= MOST_BYTES
+        self._count(held, -held.size)
+        if not had_room and share.unread <= MOST_BYTES:
             self._on_room()
+
+    def _count(self, held: Held, size: int) -> None:
+        held.share.size += size
+        self.size += size
+        if not held.is_body:
+            held.share.unread += size
 
     # --- Shares ---------------------------------------------------------------
 

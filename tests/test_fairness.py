@@ -349,6 +349,22 @@ def test_long_bodies_of_a_caller_wait_for_each_other(server, bob, monkeypatch):
     assert server.shell.calls.shares.size == 0
 
 
+@live
+def test_long_bodies_of_a_caller_are_all_answered(server, bob, monkeypatch):
+    monkeypatch.setattr(shares, "MOST_BYTES", 100_000)
+    own = token_of(bob) | {"Content-Type": "application/json"}
+    accept(server, own)
+    data = head("POST", "/api/messages/", own, b'{"a": "' + b"x" * 80_000 + b'"}')
+    with held(server, "quick") as let_go, asked(server, data, 8) as connections:
+        wait_until(lambda: waiting(server) == 8)
+        let_go()
+        answers = [first_bytes(connection) for connection in connections]
+
+    assert answers == [b"HTTP/1.1 400 Bad"] * 8
+    wait_until(lambda: waiting(server) == 0)
+    assert server.shell.calls.shares._shares == {}
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -92,6 +92,8 @@ def test_caller_has_no_room_until_answers_are_read(monkeypatch):
     with shares.hold("mallory", 60, cut=int), shares.hold("mallory", 60, cut=int):
         unread = shares.has_room("mallory"), shares.has_room("alice")
 
+    with shares.hold("mallory", 120, cut=int, is_body=True):
+        assert shares.has_room("mallory")  # a call must not wait for its own body
     assert (unread, told) == ((False, True), [True])
     assert (shares.size, shares._shares) == (0, {})
 
