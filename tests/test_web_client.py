@@ -274,6 +274,14 @@ def test_tabs_share_one_stream_and_survive_the_one_that_holds_it(stage):
         assert len([url for url in streams if "/api/events/?after=" in url]) == 1
 
 
+AGE_THE_LOG = """
+from datetime import timedelta
+from django.db.models import F
+from chats.models import Event
+Event.objects.update(created_at=F("created_at") - timedelta(days=2))
+"""
+
+
 def test_page_loads_anew_when_what_it_missed_is_not_kept(stage):
     with talking(stage, "before") as (nina, omar, there):
         nina.page.route("**/api/events/**", lambda route: route.abort())
@@ -281,7 +289,8 @@ def test_page_loads_anew_when_what_it_missed_is_not_kept(stage):
         stage.server.start()
         stage.server.send(omar.token, there, "after")
         omar.message("after").wait_for()
-        stage.server.manage("prune_events", "--days", "0")
+        stage.server.manage("shell", "-c", AGE_THE_LOG)
+        stage.server.manage("prune_events", "--days", "1")
         assert nina.bodies() == ["before"]
 
         nina.page.unroute_all()
