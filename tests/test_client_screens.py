@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.servers import wait_until
 from tests.test_browser import PASSWORD
 from tests.test_web_client import (
     HISTORY,
@@ -308,7 +309,8 @@ def test_ping_shows_that_the_stream_lives(stage):
         page.add_init_script(SILENT)
         page.clock.install()
         page.reload()
-        page.wait_for_function("streams.length === 1")
+        # Not by wait_for_function, whose text the page's policy does not run.
+        wait_until(lambda: page.evaluate("streams.length") == 1)
         for _ in range(4):
             page.clock.fast_forward(15_000)
             page.evaluate("streams.at(-1).dispatchEvent(new MessageEvent('ping'))")
