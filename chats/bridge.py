@@ -203,6 +203,19 @@ def cut(send: Send) -> None:
         transport.abort()
 
 
+async def hang_up(send: Send) -> bool:
+    """Break the connection off, and return once the server knows.
+
+    Otherwise it would miss the answer and send one itself. False where there is no
+    such connection.
+    """
+    if transport_of(send) is None:
+        return False
+    cut(send)
+    await asyncio.sleep(0)
+    return True
+
+
 def peer_of(scope: Scope, send: Send) -> tuple[str, int] | None:
     """Return who is at the other end of the connection, whatever its headers claim.
 

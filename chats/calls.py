@@ -28,6 +28,7 @@ from chats.bridge import (
     cut,
     encoded,
     environ_of,
+    hang_up,
     has_hung_up,
     is_disconnected,
     is_taken,
@@ -115,7 +116,7 @@ class Calls:
         except Refused as refusal:
             await self._refuse(scope, send, name, refusal, began)
         except ClientGone:
-            return
+            await hang_up(send)
 
     def close(self) -> None:
         for pool in self.pools.values():
@@ -207,13 +208,13 @@ class Calls:
         """Answer a request that gets no further; who sends too many waits for it."""
         if refusal.status in PASSING:
             pause_reading(send)  # its body is not asked for
-            if not await self.shares.delay_refusal(name):
-                return cut(send)
+            is_sent = await self.shares.delay_refusal(name)
+            if not is_sent and await hang_up(send):
+                return
         environ = environ_of(scope, b"") | {"chats.began": began}
         response = answer_to(environ, refusal)
         await send(start_message(response.status_code, encoded(response.items())))
         await send(body_message(response.content))
-        return None
 
 
 def is_preflight(scope: Scope) -> bool:

@@ -48,7 +48,7 @@ class Connections:
         self._open = protocol.connections
         if self._sweeping is None or self._sweeping.done():
             self._sweeping = asyncio.get_running_loop().create_task(self._sweep())
-        if len(self._open) > self.most and not self._make_room():
+        if len(self._open) > self.most and not self._make_room(protocol):
             protocol.transport.abort()
             return
         set_up(protocol.transport)
@@ -97,24 +97,28 @@ class Connections:
             await asyncio.sleep(SWEEP_EVERY)
             await self.look()
 
-    def _make_room(self) -> int:
+    def _make_room(self, newcomer: H11Protocol | None = None) -> int:
         """Cut idle connections of the address with the most; return how many.
 
         A twentieth of all at once, since looking for them costs a look at each.
         """
-        idle = Counter(address_of(each) for each in self._open if is_idle(each))
+        others = self._open - {newcomer}
+        idle = Counter(address_of(each) for each in others if is_idle(each))
         if not idle:
             return 0
         [(address, count)] = idle.most_common(1)
         logger.warning("No room for more connections: idle ones are cut off.")
-        return self._cut_idle(address, min(count - 1, max(1, self.most // 20)))
+        most = min(count, max(1, self.most // 20))
+        return self._cut_idle(address, most, others)
 
-    def _cut_idle(self, address: str, count: int) -> int:
+    def _cut_idle(
+        self, address: str, count: int, among: set[H11Protocol] | None = None
+    ) -> int:
         """Cut idle connections of the address, the longest silent first."""
         if count <= 0:
             return 0
-        known = self._silent_since
-        own = [c for c in self._open if is_idle(c) and address_of(c) == address]
+        known, among = self._silent_since, among or self._open
+        own = [c for c in among if is_idle(c) and address_of(c) == address]
         own.sort(key=lambda connection: known.get(connection, self._clock()))
         for connection in own[:count]:
             connection.transport.abort()

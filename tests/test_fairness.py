@@ -194,6 +194,24 @@ def test_client_that_sent_more_and_left_is_noticed(server, bob, conversation):
 
 
 @live
+def test_client_that_left_unnoticed_gets_no_answer_of_the_servers(server, bob, caplog):
+    """The server would answer 500 and log it, if it did not know."""
+    own = token_of(bob)
+    accept(server, own)
+    with held(server, "quick") as let_go:
+        with asked(server, head("GET", "/api/users/me/", own), 2) as connections:
+            for connection in connections:
+                connection.sendall(head("GET", "/healthz", {}))
+            wait_until(lambda: waiting(server) == 2)
+        threading.Event().wait(calls.SOON)
+        let_go()
+        wait_until(lambda: waiting(server) == 0)
+
+    errors = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert errors == []
+
+
+@live
 def test_probe_is_answered_whatever_its_address_has_used_up(server, limit):
     limit("anon", 1)
     pages = [httpx.get(f"{server.url}/").status_code for _ in "123"]
