@@ -11,7 +11,7 @@ import logging
 import resource
 import socket
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 
 from django.conf import settings
@@ -61,10 +61,10 @@ class Connections:
     async def look(self) -> None:
         """Cut off who took too long, and what one address has too many of."""
         now, connections = self._clock(), list(self._open)
-        silent, unread, idle = {}, {}, Counter()
+        silent, unread, idle = {}, {}, defaultdict(list)
         for number, connection in enumerate(connections, start=1):
             if is_idle(connection):
-                idle[address_of(connection)] += 1
+                idle[address_of(connection)].append(connection)
                 if awaits_head(connection):
                     silent[connection] = self._silent_since.get(connection, now)
             if connection.flow.write_paused:
@@ -74,8 +74,7 @@ class Connections:
         self._silent_since, self._unread_since = silent, unread
         self._cut_late(now)
         if not settings.TRUSTED_PROXIES:  # else all of them are the proxy's
-            for address, count in idle.items():
-                self._cut_idle(address, count - MOST_IDLE)
+            self._cut_many(idle)
 
     def _cut_late(self, now: float) -> None:
         """Cut those whose time is over, unless they have gone on meanwhile."""
@@ -85,6 +84,12 @@ class Connections:
         for connection, (_, since) in self._unread_since.items():
             if since < now - READ_TIMEOUT and connection.flow.write_paused:
                 connection.transport.abort()
+
+    def _cut_many(self, idle: dict[str, list[H11Protocol]]) -> None:
+        for own in idle.values():
+            if len(own) > MOST_IDLE:
+                still = [each for each in own if is_idle(each)]
+                self._cut_silent(still, len(own) - MOST_IDLE)
 
     def _unread(self, connection: H11Protocol, now: float) -> tuple[int, float]:
         """Return how much is unread, and since when nothing of it was read."""
@@ -102,27 +107,21 @@ class Connections:
 
         A twentieth of all at once, since looking for them costs a look at each.
         """
-        others = self._open - {newcomer}
-        idle = Counter(address_of(each) for each in others if is_idle(each))
+        idle = [each for each in self._open - {newcomer} if is_idle(each)]
         if not idle:
             return 0
-        [(address, count)] = idle.most_common(1)
+        [(address, _)] = Counter(map(address_of, idle)).most_common(1)
         logger.warning("No room for more connections: idle ones are cut off.")
-        most = min(count, max(1, self.most // 20))
-        return self._cut_idle(address, most, others)
+        own = [each for each in idle if address_of(each) == address]
+        return self._cut_silent(own, max(1, self.most // 20))
 
-    def _cut_idle(
-        self, address: str, count: int, among: set[H11Protocol] | None = None
-    ) -> int:
-        """Cut idle connections of the address, the longest silent first."""
-        if count <= 0:
-            return 0
-        known, among = self._silent_since, among or self._open
-        own = [c for c in among if is_idle(c) and address_of(c) == address]
-        own.sort(key=lambda connection: known.get(connection, self._clock()))
-        for connection in own[:count]:
+    def _cut_silent(self, connections: list[H11Protocol], count: int) -> int:
+        """Cut so many of the connections, the longest silent first; return how many."""
+        now = self._clock()
+        connections.sort(key=lambda each: self._silent_since.get(each, now))
+        for connection in connections[:count]:
             connection.transport.abort()
-        return min(count, len(own))
+        return min(count, len(connections))
 
 
 def is_idle(connection: H11Protocol) -> bool:

@@ -17,6 +17,7 @@ from chats.models import AccessToken, Event
 from chats.models.sign_in import digest_of
 from chats.pagination import size_of
 from chats.parameters import check_parameters
+from chats.refusals import PASSING
 from chats.renderers import EventStreamRenderer, JSONRenderer
 from chats.schema import Error, FieldErrors
 from chats.serializers.events import EventPageSerializer
@@ -29,7 +30,6 @@ STREAM_DESCRIPTION = (
     "`end` is the last one; its `code` tells why. What is 429 or 503 for a page is an "
     "`end` here, whose `retry:` says when to come back."
 )
-PASSING = {429, 503}  # what is refused now and may be done later
 # Of these the first that is there counts.
 CURSORS = ("lastEventId", "after")
 PARAMETERS = (*CURSORS, "limit")
