@@ -29,7 +29,7 @@ from bench import charts
 from bench.attacks import ATTACKS, Target, run
 from bench.cast import PASSWORD, Member, fill
 from bench.figures import CORES, Verdict
-from bench.load import Connection, Plan, heard, request
+from bench.load import Connection, Plan, answer, request
 from bench.report import (
     add_usual,
     finish,
@@ -173,9 +173,7 @@ def pace(port: int, one: Other, seconds: float) -> tuple[str, list[float], int]:
     for number in range(max(1, int(seconds * rate))):
         due = began + number / rate
         time.sleep(max(0.0, due - time.perf_counter()))
-        connection.ask()
-        while (status := heard(connection)) == 0:
-            pass
+        status = answer(connection)
         errors += status not in {200, 201}
         latencies.append(1000 * (time.perf_counter() - due))
         if status == -1 or one.call == "sign-in":  # idle ones are closed

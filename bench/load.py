@@ -130,6 +130,14 @@ def heard(connection: Connection) -> int:
         return -1
 
 
+def answer(connection: Connection) -> int:
+    """Ask, and return the status; -1 when the connection fails."""
+    connection.ask()
+    while (status := heard(connection)) == 0:
+        pass
+    return status
+
+
 def follow_backlog(
     port: int, token: str, cursor: str, count: int, seconds: float
 ) -> Load:

@@ -26,7 +26,7 @@ from tqdm import tqdm
 from bench import charts
 from bench.cast import PASSWORD
 from bench.figures import CORES, Figures, Meter, Verdict, pooled
-from bench.load import Connection, Load, Plan, heard, request
+from bench.load import Connection, Load, Plan, answer, request
 from bench.loading import load_alone
 from bench.population import Place
 from bench.report import (
@@ -107,14 +107,6 @@ def pace(port: int, data: bytes, seconds: float) -> Load:
     connection.socket.close()
     elapsed = time.perf_counter() - began
     return Load(latencies, errors, elapsed, time.thread_time() - processor)
-
-
-def answer(connection: Connection) -> int:
-    """Ask, and return the status; -1 when the connection fails."""
-    connection.ask()
-    while (status := heard(connection)) == 0:
-        pass
-    return status
 
 
 def keep_busy(port: int, sign_ins: list[bytes], exporter: str, seconds: float) -> int:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from chats.admin.activity import activity_for
 from chats.exceptions import Conflict, NotFound
 from chats.models import Conversation, Event, Message, Participant
-from chats.services import conversations, erasing, staff, turns
+from chats.services import conversations, erasing, pacing, staff
 from chats.services.erasing import erase_batch
 from chats.services.transfer import export_conversation, import_conversation
 from tests.factories import UserFactory, start
@@ -222,7 +222,7 @@ def test_deleted_conversation_comes_back_only_when_it_is_erased(few, alice):
 @pytest.fixture
 def impatient(monkeypatch) -> Callable[[], None]:
     """No pauses. Return what waits until the worker has nothing more to do."""
-    monkeypatch.setattr(turns, "LONGEST", 0)
+    monkeypatch.setattr(pacing, "LONGEST", 0)
     monkeypatch.setattr(erasing, "BATCH", 2)
 
     def wait() -> None:
@@ -255,8 +255,8 @@ def test_deletion_is_followed_by_the_erasure_in_the_background(impatient, alice,
 
 def test_turns_end_when_there_is_nothing_left_and_pause_in_between(monkeypatch):
     pauses, steps = [], iter([3, 2, 0])
-    monkeypatch.setattr(turns, "sleep", pauses.append)
+    monkeypatch.setattr(pacing, "sleep", pauses.append)
 
-    assert list(turns.in_turns(lambda: next(steps))) == [3, 2]
+    assert list(pacing.in_turns(lambda: next(steps))) == [3, 2]
     assert len(pauses) == 2
-    assert all(0 <= pause <= turns.LONGEST for pause in pauses)
+    assert all(0 <= pause <= pacing.LONGEST for pause in pauses)

@@ -15,7 +15,7 @@ from time import perf_counter
 from django.db import DatabaseError, connection, transaction
 
 from chats.models import Conversation
-from chats.services.turns import pause_after
+from chats.services.pacing import pause_after
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from chats.management.arguments import DAYS
 from chats.models import AuditEntry
-from chats.services.turns import in_turns
+from chats.services.pacing import in_turns
 
 
 class Command(BaseCommand):

@@ -4,7 +4,7 @@ from django.core.management.base import BaseCommand
 from tqdm import tqdm
 
 from chats.services.erasing import erase_batch
-from chats.services.turns import in_turns
+from chats.services.pacing import in_turns
 
 
 class Command(BaseCommand):

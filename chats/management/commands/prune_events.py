@@ -8,8 +8,8 @@ from django.utils import timezone
 from tqdm import tqdm
 
 from chats.management.arguments import BATCH, DAYS
+from chats.services.pacing import in_turns
 from chats.services.pruning import prunable_through, prune_batch
-from chats.services.turns import in_turns
 
 
 class Command(BaseCommand):
