@@ -120,12 +120,17 @@ class FairPool:
         Raises what the function raises, and ClientGone if the client had left before
         its turn came.
         """
-        future = self._put(caller, function, arguments, is_gone)
+        future = self.put(Job(caller, Future(), function, arguments, is_gone))
         return await asyncio.wrap_future(future)
 
-    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future:
-        """Run the function in a thread on nobody's behalf."""
-        return self._put(("",), function, arguments, lambda: False)
+    def put(self, job: Job) -> Future:
+        """Have the job run when it is its caller's turn; return its future."""
+        with self._lock:
+            self._turns.put(job.caller, job)
+            if not self.threads:
+                self._start()
+        self._tokens.put(True)
+        return job.future
 
     def look_again(self) -> None:
         """Have the threads look for jobs that they passed over."""
@@ -141,15 +146,6 @@ class FairPool:
                 job.future.cancel()
         for _ in self.threads:
             self._tokens.put(STOP)
-
-    def _put(self, caller: Key, function, arguments: tuple, is_gone) -> Future:
-        job = Job(caller, Future(), function, arguments, is_gone)
-        with self._lock:
-            self._turns.put(caller, job)
-            if not self.threads:
-                self._start()
-        self._tokens.put(True)
-        return job.future
 
     def _start(self) -> None:
         for number in range(self._size):

@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 
 import httpx
@@ -15,6 +16,7 @@ from chats.exceptions import Full, TooManyAttempts
 from chats.models import Conversation, Message, User
 from chats.parsers import MOST_MARKS
 from chats.services import messages
+from chats.turns import Job
 from tests.factories import PASSWORD
 from tests.servers import PATIENCE, Server, serving_in_thread, token_of, wait_until
 
@@ -55,7 +57,8 @@ def head(method: str, path: str, headers: dict, body: bytes = b"") -> bytes:
 def held(server: Server, lane: str) -> Iterator[Callable[[], None]]:
     """Hold up the threads of a lane until the caller of this lets them go."""
     go = threading.Event()
-    running = server.shell.calls.pools[lane].submit(go.wait, PATIENCE)
+    job = Job(("nobody",), Future(), go.wait, (PATIENCE,), lambda: False)
+    running = server.shell.calls.pools[lane].put(job)
     wait_until(running.running)
     try:
         yield go.set

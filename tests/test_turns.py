@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from chats.turns import ClientGone, FairPool, Turns
+from chats.turns import ClientGone, FairPool, Job, Turns
 from tests.servers import PATIENCE
 
 
@@ -88,7 +88,7 @@ def pool(request) -> Iterator[FairPool]:
 
 
 def put(pool: FairPool, caller: str, call: Callable, is_gone=lambda: False) -> Future:
-    return pool._put((caller,), call, (), is_gone)
+    return pool.put(Job((caller,), Future(), call, (), is_gone))
 
 
 def test_another_caller_waits_for_the_running_call_only(pool, calls):
@@ -170,7 +170,7 @@ def test_caller_who_may_not_begin_waits_and_holds_up_nobody(calls):
 def test_threads_do_their_last_before_they_end():
     ended = threading.Event()
     pool = FairPool(1, "test", at_end=ended.set)
-    pool.submit(int).result(PATIENCE)
+    put(pool, "alice", int).result(PATIENCE)
 
     pool.shutdown()
 
