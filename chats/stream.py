@@ -179,6 +179,9 @@ class Shell:
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; hold the answer open if the view took up the offer."""
+        # Before a stream's first byte is sent: not every server has a lifespan
+        # (daphne), and the signal may come before the stream is held.
+        self.listen_for_signals()
         scope = scope | {"client": peer_of(scope, send)}
         offer = Offer(self.places)
         try:
@@ -203,7 +206,7 @@ class Shell:
         stream = Stream(user_id, piece.position, credential)
         stream.transport = transport_of(send)
         self.streams.add(stream)
-        self.look_after_streams()
+        self.keep_beating()
         metrics.open_streams.inc()
         began = perf_counter()
         gone = asyncio.ensure_future(watch(receive, stream))
@@ -292,9 +295,8 @@ class Shell:
         self.calls.close()
         await send({"type": "lifespan.shutdown.complete"})
 
-    def look_after_streams(self) -> None:
-        """See to what open streams need; not every server (daphne) has a lifespan."""
-        self.listen_for_signals()
+    def keep_beating(self) -> None:
+        """Start the heartbeats unless they are under way."""
         if self.beating is None or self.beating.done():
             self.beating = asyncio.ensure_future(self.beat())
 
@@ -303,7 +305,7 @@ class Shell:
         if not self.hears_signals:
             self.hears_signals = True
             loop = asyncio.get_running_loop()
-            hear_signals(lambda: loop.call_soon_threadsafe(self.close))
+            hear_signals(lambda: hand_over(loop, self.close))
 
     def close(self) -> None:
         """End every stream, and those still to come: the process is going down."""

@@ -801,6 +801,16 @@ def test_terminated_process_ends_its_streams_and_exits(lifespan, transactional_d
     assert code == -signal.SIGTERM
 
 
+def test_signal_is_heard_before_the_first_stream_is_held(monkeypatch):
+    """A signal that came between a stream's first byte and its place went unheard."""
+    heard = []
+    monkeypatch.setattr(shell_module, "hear_signals", heard.append)
+
+    ask(scope_of("/api/nowhere/"))
+
+    assert len(heard) == 1
+
+
 WORKER = """
 import signal, time
 from messaging_app.asgi import application
