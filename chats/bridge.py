@@ -49,6 +49,9 @@ class Exchange:
         environ, self.environ = self.environ, {}  # the body is not to outlive the call
         result = self.application(environ, self._start_response)
         self._result, self._chunks = result, iter(result)
+        # One that is not streamed is in memory already: in pieces, it would stay there
+        # until its caller's turn came again, uncounted, and the response with it.
+        self._is_whole = not getattr(result, "streaming", True)
         return self.next()
 
     def next(self) -> bytes:
@@ -58,7 +61,7 @@ class Exchange:
             for chunk in self._chunks:
                 pieces.append(chunk)
                 size += len(chunk)
-                if size >= CHUNK:
+                if size >= CHUNK and not self._is_whole:
                     return b"".join(pieces)
         except BaseException:
             self._close()

@@ -6,9 +6,10 @@ import weakref
 from collections.abc import Iterator
 
 import pytest
+from django.http import HttpResponse, StreamingHttpResponse
 from rest_framework.views import APIView
 
-from chats.bridge import Exchange, environ_of
+from chats.bridge import CHUNK, Exchange, environ_of
 from chats.models import Conversation, User
 from messaging_app.wsgi import application
 from tests.servers import token_of
@@ -70,3 +71,21 @@ def test_answer_and_what_made_it_are_freed_when_it_has_been_taken(
     made.append(weakref.ref(exchange._result))
     del exchange
     assert [thing() for thing in made] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("response", "pieces"),
+    [
+        (HttpResponse([b"a" * CHUNK, b"b"]), [CHUNK + 1]),
+        (StreamingHttpResponse([b"a" * CHUNK, b"b"]), [CHUNK, 1]),
+    ],
+)
+def test_only_what_is_streamed_is_taken_in_pieces(response, pieces):
+    """A long page waited, in memory and uncounted, for its caller's second turn."""
+    exchange = Exchange(lambda environ, start: response, {})
+
+    found = [len(exchange.begin())]
+    while not exchange.finished:
+        found.append(len(exchange.next()))
+
+    assert found == pieces
