@@ -25,8 +25,8 @@ import psycopg
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "messaging_app.settings")
 django.setup()
 
-from chats.stream import Shell, tune_interpreter  # noqa: E402  (Django is set up)
-from chats.uuids import uuid7  # noqa: E402
+from chats.db.uuids import uuid7  # noqa: E402
+from chats.server.shell import Shell, tune_interpreter  # noqa: E402  (Django is set up)
 
 URL = os.environ.get("DATABASE_URL", "")
 IS_SQLITE = not URL.startswith("postgres")

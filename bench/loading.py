@@ -157,8 +157,8 @@ def described(population: Population) -> Place:
     """Return what the callers need to know; give them tokens and a session."""
     from django.test import Client
 
-    from chats.events import cursors, log
     from chats.models import AccessToken, EventLog, Message, User
+    from chats.realtime import cursors, log
 
     people = {user.username: user for user in User.objects.filter(username__in=CAST)}
     callers = [

@@ -163,7 +163,7 @@ def together(race: Race, chance: random.Random) -> Counter:
     """Call all at the same moment in random order; count how each ended."""
     from django.db import connections
 
-    from chats.exceptions import ChatError
+    from chats.web.exceptions import ChatError
 
     barrier, returned = Barrier(len(race.calls)), []
 
@@ -208,8 +208,8 @@ def wrong_rows() -> Counter:
     """Count what the doctor finds, and what breaks the rules."""
     from django.db import connection
 
-    from chats.management.doctor import CHECKS, examine
-    from chats.management.invariants import Scope
+    from chats.management.doctor.invariants import Scope
+    from chats.management.doctor.runner import CHECKS, examine
 
     found = Counter(dict.fromkeys([*RULES, *(check.rule for check in CHECKS)], 0))
     for scope in Scope:

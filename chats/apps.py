@@ -9,7 +9,7 @@ class ChatsConfig(AppConfig):
     verbose_name = "Messaging"
 
     def ready(self) -> None:
-        from chats import checks, database_checks  # noqa: F401  (registers them)
+        from chats.management.checks import settings as checks  # noqa: F401  (registers them)
         from chats.models import people_index
 
         post_migrate.connect(people_index.make, sender=self)

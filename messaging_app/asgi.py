@@ -5,8 +5,8 @@ from threading import Thread
 from messaging_app.wsgi import application as wsgi_application
 
 # Django is set up by now.
-from chats.database_checks import log_findings  # isort: skip
-from chats.stream import Shell, tune_interpreter  # isort: skip
+from chats.management.checks.database import log_findings  # isort: skip
+from chats.server.shell import Shell, tune_interpreter  # isort: skip
 
 application = Shell(wsgi_application)
 tune_interpreter()

@@ -144,9 +144,9 @@ POSTGRESQL_OPTIONS = {
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
-    # The statements of chats/prepared.py are prepared, and then neither parsed nor, as
-    # a rule, planned any more. No others are: planned without their values, those of a
-    # filter or a search may read a whole table.
+    # The statements of chats/db/prepared.py are prepared, and then neither parsed nor,
+    # as a rule, planned any more. No others are: planned without their values, those of
+    # a filter or a search may read a whole table.
     "server_side_binding": True,
     "prepare_threshold": 2**31 - 1,
 }
@@ -184,10 +184,10 @@ if USES_SQLITE:
     sqlite_file = Path(database["NAME"]).resolve()
     if sqlite_file.is_dir() or not os.access(sqlite_file.parent, os.W_OK):
         raise stop("DATABASE_URL", "a file in a directory that can be written")
-    database["ENGINE"] = "chats.sqlite3"
+    database["ENGINE"] = "chats.db.sqlite3"
     database["OPTIONS"] = SQLITE_OPTIONS | database.get("OPTIONS", {})
 else:
-    database["ENGINE"] = "chats.postgresql"
+    database["ENGINE"] = "chats.db.postgresql"
     given = database.get("OPTIONS", {})
     database["OPTIONS"] = POSTGRESQL_OPTIONS | given
     if DATABASE_DIRECT_URL:
@@ -249,23 +249,23 @@ INSTALLED_APPS = [
     "corsheaders",
 ]
 MIDDLEWARE = [
-    "chats.middleware.RequestMiddleware",
-    "chats.middleware.AnyHostForProbesMiddleware",
-    "chats.middleware.NoStoreMiddleware",
-    "chats.webpages.PageMiddleware",
-    "chats.middleware.CompressionMiddleware",
+    "chats.web.middleware.RequestMiddleware",
+    "chats.web.middleware.AnyHostForProbesMiddleware",
+    "chats.web.middleware.NoStoreMiddleware",
+    "chats.api.webpages.PageMiddleware",
+    "chats.web.middleware.CompressionMiddleware",
     "corsheaders.middleware.CorsMiddleware",  # before all that may answer
-    "chats.middleware.HTTPSMiddleware",
+    "chats.web.middleware.HTTPSMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "chats.assets.StaticFilesMiddleware",
-    "chats.middleware.RateLimitMiddleware",
-    "chats.middleware.SessionMiddleware",
-    "chats.middleware.CommonMiddleware",
+    "chats.web.assets.StaticFilesMiddleware",
+    "chats.web.middleware.RateLimitMiddleware",
+    "chats.web.middleware.SessionMiddleware",
+    "chats.web.middleware.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "chats.middleware.ThrottleMiddleware",
+    "chats.web.middleware.ThrottleMiddleware",
 ]
 ROOT_URLCONF = "messaging_app.urls"
 WSGI_APPLICATION = "messaging_app.wsgi.application"
@@ -290,12 +290,12 @@ LANGUAGE_CODE = "en-us"
 # --- People and sign-in -------------------------------------------------------
 
 AUTH_USER_MODEL = "chats.User"
-SESSION_ENGINE = "chats.sessions"
-AUTHENTICATION_BACKENDS = ["chats.authentication.UsernameOrEmailBackend"]
+SESSION_ENGINE = "chats.services.session_store"
+AUTHENTICATION_BACKENDS = ["chats.api.authentication.UsernameOrEmailBackend"]
 LOGIN_URL = "rest_framework:login"
 LOGIN_REDIRECT_URL = "api-root"
 PASSWORD_HASHERS = [
-    "chats.hashers.PatientArgon2Hasher",
+    "chats.services.hashers.PatientArgon2Hasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 AUTH_PASSWORD_VALIDATORS = [
@@ -356,7 +356,7 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W005",  # HSTS for sub-domains is the domain owner's to promise
     "security.W021",  # so is the preload list
 ]
-CSRF_FAILURE_VIEW = "chats.handlers.csrf_failure"
+CSRF_FAILURE_VIEW = "chats.api.handlers.csrf_failure"
 ORIGINS = "origins such as https://app.example, comma-separated"
 CSRF_TRUSTED_ORIGINS = env_formats(
     "CSRF_TRUSTED_ORIGINS", formats.origin_pattern, ORIGINS
@@ -446,7 +446,7 @@ PASSWORD_RESET_URL = env_format(
 # --- Static files -------------------------------------------------------------
 
 STATIC_URL = "/static/"
-STORAGES = {"staticfiles": {"BACKEND": "chats.assets.VersionedStorage"}}
+STORAGES = {"staticfiles": {"BACKEND": "chats.web.assets.VersionedStorage"}}
 WHITENOISE_USE_FINDERS = True  # served from the packages: nothing to collect first
 WHITENOISE_MAX_AGE = 0  # of names without a version; others are kept for good
 
@@ -455,23 +455,23 @@ WHITENOISE_MAX_AGE = 0  # of names without a version; others are kept for good
 REST_FRAMEWORK = {
     # The token class comes first: its WWW-Authenticate makes anonymous calls 401.
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "chats.authentication.TokenAuthentication",
-        "chats.authentication.SessionAuthentication",
+        "chats.api.authentication.TokenAuthentication",
+        "chats.api.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_THROTTLE_CLASSES": ["chats.throttles.CallerThrottle"],
-    "DEFAULT_PARSER_CLASSES": ["chats.parsers.StrictJSONParser"],
+    "DEFAULT_THROTTLE_CLASSES": ["chats.web.throttles.CallerThrottle"],
+    "DEFAULT_PARSER_CLASSES": ["chats.api.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": [
-        "chats.renderers.JSONRenderer",
+        "chats.api.renderers.JSONRenderer",
         "rest_framework.renderers.BrowsableAPIRenderer",
     ],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "chats.negotiation.ContentNegotiation",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "chats.api.negotiation.ContentNegotiation",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_PAGINATION_CLASS": "chats.pagination.KeysetPagination",
-    "DEFAULT_SCHEMA_CLASS": "chats.schema.ChatsSchema",
-    "EXCEPTION_HANDLER": "chats.handlers.exception_handler",
+    "DEFAULT_PAGINATION_CLASS": "chats.lists.pagination.KeysetPagination",
+    "DEFAULT_SCHEMA_CLASS": "chats.api.schema.ChatsSchema",
+    "EXCEPTION_HANDLER": "chats.api.handlers.exception_handler",
     "DEFAULT_VERSIONING_CLASS": None,
-    "URL_FORMAT_OVERRIDE": None,  # chats.negotiation reads `format`
+    "URL_FORMAT_OVERRIDE": None,  # chats.api.negotiation reads `format`
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {
@@ -511,8 +511,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {"SignInKind": "chats.serializers.sessions.KINDS"},
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "chats.schema.private_fields_optional",
-        "chats.schema.empty_security",
+        "chats.api.schema.private_fields_optional",
+        "chats.api.schema.empty_security",
     ],
 }
 
@@ -530,7 +530,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
-        "json": {"()": "chats.logs.JSONFormatter"},
+        "json": {"()": "chats.web.logs.JSONFormatter"},
     },
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}
@@ -540,8 +540,11 @@ LOGGING = {
             "()": "django.utils.log.CallbackFilter",
             "callback": without_traceback,
         },
-        "once_a_second": {"()": "chats.logs.OnceASecond"},
-        "once_a_second_error": {"()": "chats.logs.OnceASecond", "level": logging.ERROR},
+        "once_a_second": {"()": "chats.web.logs.OnceASecond"},
+        "once_a_second_error": {
+            "()": "chats.web.logs.OnceASecond",
+            "level": logging.ERROR,
+        },
     },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
@@ -557,7 +560,7 @@ LOGGING = {
         # Requests that are no HTTP; connections for which there is no descriptor.
         "uvicorn.error": {"filters": ["once_a_second"]},
         "asyncio": {"filters": ["once_a_second_error"]},
-        "chats.connections": {"filters": ["once_a_second"]},
+        "chats.server.connections": {"filters": ["once_a_second"]},
     },
 }
 if LOG_FORMAT == "json":

@@ -7,10 +7,10 @@ from django.core.cache import cache
 from django.db import connections
 from rest_framework.test import APIClient
 
-from chats import searching
-from chats.events import cursors
+from chats.lists import searching
 from chats.models import Conversation, EventLog, User
-from chats.throttles import breaker
+from chats.realtime import cursors
+from chats.web.throttles import breaker
 from tests.factories import UserFactory, start
 
 

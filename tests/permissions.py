@@ -23,10 +23,10 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlencode, urlsafe_base64_encode
 from rest_framework.test import APIClient
 
-from chats.events import cursors
 from chats.models import AuditEntry, Event, SignInAttempts, User
+from chats.realtime import cursors
 from chats.services import conversations, messages, users
-from chats.sessions import SIGNED_IN_AT
+from chats.services.session_store import SIGNED_IN_AT
 from tests.factories import PASSWORD, UserFactory, start
 
 PAGE = Path(__file__).parents[1] / "docs/permissions.md"

@@ -21,7 +21,7 @@ from django.db import connection
 from django.test import Client
 
 from chats.models import AccessToken, User
-from chats.stream import Shell
+from chats.server.shell import Shell
 from messaging_app.wsgi import application
 
 PATIENCE = 10  # seconds until a test that waits has failed

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from chats.admin import lists, participants
 from chats.admin.dates import DateLinks
-from chats.exceptions import NotFound
+from chats.db.uuids import uuid7
 from chats.models import (
     AccessToken,
     Conversation,
@@ -30,7 +30,7 @@ from chats.services.staff import (
     hand_over_conversation,
     retitle_conversation,
 )
-from chats.uuids import uuid7
+from chats.web.exceptions import NotFound
 from tests.factories import PASSWORD, UserFactory, start
 
 MODELS = (

@@ -12,15 +12,16 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from chats import metrics
-from chats.admin import activity, hours
-from chats.admin.activity import activity_for
-from chats.admin.charts import Chart, Value, round_up
-from chats.admin.hours import hours_of_conversation, hours_of_person
-from chats.admin.tallies import Tallies, Tally
+from chats.admin.activity import hours
+from chats.admin.activity import pages as activity
+from chats.admin.activity.charts import Chart, Value, round_up
+from chats.admin.activity.hours import hours_of_conversation, hours_of_person
+from chats.admin.activity.pages import activity_for
+from chats.admin.activity.tallies import Tallies, Tally
 from chats.models import Event, Message, SignInAttempts, User
 from chats.services.conversations import erase_conversation, rename_conversation
 from chats.services.messages import send_message
+from chats.web import metrics
 from tests.factories import UserFactory, start
 from tests.test_admin import signed_in
 

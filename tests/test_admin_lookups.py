@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from chats.admin import confirmations
+from chats.db.uuids import uuid7
 from chats.models import AccessToken, AuditEntry, Event, SignInAttempts, User
 from chats.services.audit import record
 from chats.services.messages import send_message
@@ -19,7 +20,6 @@ from chats.services.sign_in import (
     keys_of,
     reserve_attempt,
 )
-from chats.uuids import uuid7
 from tests.factories import UserFactory, start
 from tests.test_admin import act, list_of, listed, page_of, signed_in
 

@@ -8,8 +8,8 @@ from django.db.models.lookups import Exact
 
 from chats.admin import lists
 from chats.admin.users import UserAdmin
+from chats.db.impatient import OutOfTime
 from chats.models import User
-from chats.models.brief import OutOfTime
 from tests.factories import UserFactory, start
 from tests.test_admin import list_of, listed, signed_in
 

@@ -10,7 +10,7 @@ from django.contrib.staticfiles import finders
 from django.core.management import CommandError, call_command
 from django.templatetags.static import static
 
-from chats import assets
+from chats.web import assets
 from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db

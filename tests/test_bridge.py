@@ -9,8 +9,8 @@ import pytest
 from django.http import HttpResponse, StreamingHttpResponse
 from rest_framework.views import APIView
 
-from chats.bridge import CHUNK, Exchange, environ_of
 from chats.models import Conversation, User
+from chats.server.bridge import CHUNK, Exchange, environ_of
 from messaging_app.wsgi import application
 from tests.servers import token_of
 from tests.test_stream import scope_of

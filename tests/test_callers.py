@@ -2,9 +2,9 @@
 
 import pytest
 
-from chats import callers as callers_module
-from chats.addresses import network_in
-from chats.callers import Callers, note_person, note_refusal
+from chats.web import callers as callers_module
+from chats.web.addresses import network_in
+from chats.web.callers import Callers, note_person, note_refusal
 
 PEER = ("192.0.2.1", 4711)
 TOKEN = [(b"authorization", b"Token of bob")]

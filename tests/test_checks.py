@@ -15,10 +15,11 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import connection
 
-from chats import checks, database_checks
+from chats.db.sqlite3.base import DatabaseWrapper
+from chats.management.checks import database as database_checks
+from chats.management.checks import settings as checks
 from chats.management.commands.seed_demo import PASSWORD as DEMO
 from chats.models import User
-from chats.sqlite3.base import DatabaseWrapper
 from tests.factories import UserFactory
 from tests.servers import database_url
 

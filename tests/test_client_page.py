@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from django.contrib.staticfiles import finders
 
-from chats.assets import version
 from chats.models import User
+from chats.web.assets import version
 from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db

@@ -8,8 +8,8 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from chats.models import AccessToken, AuditEntry, User, UserSession
+from chats.services.session_store import SessionStore
 from chats.services.users import delete_user
-from chats.sessions import SessionStore
 from tests.factories import PASSWORD
 
 

@@ -6,9 +6,9 @@ import json
 import httpx
 import pytest
 
-from chats import compression
-from chats.compression import accepts_gzip, compressed
 from chats.services.messages import send_message
+from chats.web import compression
+from chats.web.compression import accepts_gzip, compressed
 from tests.servers import Follower, serving_in_thread, token_of
 
 MESSAGES, GZIP = "/api/messages/", {"HTTP_ACCEPT_ENCODING": "gzip, deflate, br"}

@@ -15,7 +15,6 @@ from django.db import connection, connections, transaction
 from rest_framework.response import Response
 from rest_framework.test import APIClient
 
-from chats.exceptions import ChatError, NotFound
 from chats.models import (
     Conversation,
     Event,
@@ -27,6 +26,7 @@ from chats.models import (
 from chats.models.participants import hour_of
 from chats.services import conversations, messages, staff, users
 from chats.services.starting import start_conversation_once
+from chats.web.exceptions import ChatError, NotFound
 from tests.factories import PASSWORD, UserFactory, start
 
 pytestmark = [

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from chats import connections as connections_module
-from chats.connections import Connections
 from chats.models import User
+from chats.server import connections as connections_module
+from chats.server.connections import Connections
 from tests.servers import PATIENCE, Server, serving_in_thread, token_of, wait_until
 
 HALF_A_HEAD = b"GET /healthz HTTP/1.1\r\nHost: local"

@@ -16,9 +16,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from rest_framework.test import APIClient
 
-from chats.events import cursors
 from chats.management.copying import SOURCE, connected, copied_models
 from chats.models import Conversation, Event, EventLog, Message, User
+from chats.realtime import cursors
 from tests.factories import UserFactory
 from tests.servers import database_url
 from tests.test_services import send

@@ -8,7 +8,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import get_commands
 
-from chats import stream
+from chats.server import shell as stream
 from tests.settings import READS, SETTINGS_FILE
 
 PAGE = (Path(settings.BASE_DIR) / "docs/deploy.md").read_text()

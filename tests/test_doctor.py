@@ -12,15 +12,16 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from chats.management.doctor import (
+from chats.db.uuids import uuid7
+from chats.management.doctor.invariants import EVENTS, Scope
+from chats.management.doctor.runner import (
     CHECKS,
     FIRST_ID,
     LAST_ID,
     facts_of,
     has_suspects,
 )
-from chats.management.doctor import examine as examine_ranges
-from chats.management.invariants import EVENTS, Scope
+from chats.management.doctor.runner import examine as examine_ranges
 from chats.models import (
     AccessToken,
     Conversation,
@@ -43,7 +44,6 @@ from chats.services.messages import delete_message, edit_message, send_message
 from chats.services.pruning import prune_batch
 from chats.services.transfer import export_conversation, import_conversation
 from chats.services.users import deactivate_user, delete_user
-from chats.uuids import uuid7
 from tests.factories import UserFactory, start
 
 HOUR = timedelta(hours=1)

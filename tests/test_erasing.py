@@ -9,12 +9,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from chats.admin.activity import activity_for
-from chats.exceptions import Conflict, NotFound
+from chats.admin.activity.pages import activity_for
 from chats.models import Conversation, Event, Message, Participant
 from chats.services import conversations, erasing, pacing, staff
 from chats.services.erasing import erase_batch
 from chats.services.transfer import export_conversation, import_conversation
+from chats.web.exceptions import Conflict, NotFound
 from tests.factories import UserFactory, start
 from tests.test_admin import list_of, listed, signed_in
 from tests.test_export import lines_of

@@ -19,9 +19,9 @@ urlpatterns = [
     path("fail/<kind>/", fail),
     path("api/fail/<kind>/", fail),
 ]
-handler403 = "chats.handlers.forbidden"
-handler404 = "chats.handlers.not_found"
-handler500 = "chats.handlers.server_error"
+handler403 = "chats.api.handlers.forbidden"
+handler404 = "chats.api.handlers.not_found"
+handler500 = "chats.api.handlers.server_error"
 
 
 def assert_helps(response, status: int, title: str, word: str) -> None:

@@ -20,7 +20,10 @@ from django.urls import include, path
 from rest_framework import exceptions
 from rest_framework.test import APIClient
 
-from chats.exceptions import (
+from chats.api.handlers import exception_handler
+from chats.models import AccessToken, Conversation, Message, SignInAttempts, User
+from chats.services.messages import send_message
+from chats.web.exceptions import (
     ChatError,
     Conflict,
     Gone,
@@ -28,9 +31,6 @@ from chats.exceptions import (
     NotFound,
     TooManyAttempts,
 )
-from chats.handlers import exception_handler
-from chats.models import AccessToken, Conversation, Message, SignInAttempts, User
-from chats.services.messages import send_message
 from tests.factories import PASSWORD
 from tests.test_guards import api_calls
 
@@ -185,8 +185,8 @@ urlpatterns = [
     path("api/broken/", broken),
     path("broken/", broken),
 ]
-handler404 = "chats.handlers.not_found"
-handler500 = "chats.handlers.server_error"
+handler404 = "chats.api.handlers.not_found"
+handler500 = "chats.api.handlers.server_error"
 
 
 @pytest.mark.urls("tests.test_errors")

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from chats.events import log
 from chats.models import Conversation, Event, User
+from chats.realtime import log
 from chats.services import conversations, messages
 from tests.factories import UserFactory, start
 from tests.test_services import send

@@ -11,9 +11,9 @@ import pytest
 from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
-from chats import doorbell
-from chats.events import log
+from chats.db import doorbell
 from chats.models import Conversation, Event, Message, User
+from chats.realtime import log
 from chats.services import conversations, messages, staff, typing, users
 from tests.factories import UserFactory, start
 

@@ -4,10 +4,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from chats import rows
-from chats.events.endings import Endings
-from chats.events.rendering import event_frame, frame, render
 from chats.models import Conversation, Event, Message, Participant, User
+from chats.realtime.endings import Endings
+from chats.realtime.rendering import event_frame, frame, render
+from chats.serializers import rows
 from chats.services import conversations, messages, users
 from tests.factories import UserFactory, start
 

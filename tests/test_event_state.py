@@ -18,10 +18,10 @@ from hypothesis.stateful import (
 )
 from rest_framework.test import APIClient
 
-from chats.events.streams import backlog
-from chats.exceptions import ChatError
 from chats.models import Conversation, Message, User
+from chats.realtime.streams import backlog
 from chats.services import conversations, messages, staff, users
+from chats.web.exceptions import ChatError
 from tests.factories import UserFactory
 from tests.servers import blocks_of
 from tests.test_hub import Driven, Subscription, credential_of

@@ -10,8 +10,8 @@ import pytest
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
-from chats.events import streams
 from chats.models import Conversation, Event, EventLog, Message, User
+from chats.realtime import streams
 from chats.services import conversations, messages, users
 from tests.factories import UserFactory, start
 from tests.servers import Block, blocks_of, session_of, token_of
@@ -602,7 +602,7 @@ def test_events_take_as_many_queries_whatever_their_number(
     headers, count, as_alice, alice, monkeypatch
 ):
     # On PostgreSQL the ids of events go on from test to test.
-    monkeypatch.setattr("chats.events.log.SCANNED", 10**9)
+    monkeypatch.setattr("chats.realtime.log.SCANNED", 10**9)
     monkeypatch.setattr(streams, "FIRST_PAGE", 1000)
     for _ in range(count):
         bob = UserFactory()
@@ -844,7 +844,7 @@ def test_stream_asked_for_while_the_database_is_away_says_when_to_come_back(
     def fail(*_: object) -> None:
         raise OperationalError("gone")
 
-    monkeypatch.setattr("chats.views.events.opening", fail)
+    monkeypatch.setattr("chats.api.views.events.opening", fail)
 
     [end] = stream(as_bob)
 

@@ -15,6 +15,8 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from chats.api.views import export
+from chats.db.uuids import uuid7
 from chats.models import (
     AccessToken,
     AuditEntry,
@@ -37,8 +39,6 @@ from chats.services.messages import (
     send_message,
 )
 from chats.services.users import delete_user
-from chats.uuids import uuid7
-from chats.views import export
 from tests.factories import UserFactory, start
 
 URL = "/api/users/me/export/"

@@ -10,13 +10,13 @@ from contextlib import ExitStack, contextmanager
 import httpx
 import pytest
 
-from chats import bridge, calls, shares
-from chats.events.places import Places
-from chats.exceptions import Full, TooManyAttempts
+from chats.api.parsers import MOST_MARKS
 from chats.models import Conversation, Message, User
-from chats.parsers import MOST_MARKS
+from chats.realtime.places import Places
+from chats.server import bridge, calls, shares
+from chats.server.turns import Job
 from chats.services import messages
-from chats.turns import Job
+from chats.web.exceptions import Full, TooManyAttempts
 from tests.factories import PASSWORD
 from tests.servers import PATIENCE, Server, serving_in_thread, token_of, wait_until
 

@@ -17,11 +17,11 @@ from django.db import InternalError, close_old_connections, connection, connecti
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from chats.events.hub import IDLE_AFTER
-from chats.handlers import exception_handler
+from chats.api.handlers import exception_handler
 from chats.models import Message, User
+from chats.realtime.hub import IDLE_AFTER
 from chats.services.messages import send_message
-from chats.throttles import breaker, count
+from chats.web.throttles import breaker, count
 from messaging_app.settings import SESSION_LIMITS, SQLITE_OPTIONS
 from tests.factories import PASSWORD
 from tests.servers import Follower, serving_in_thread, token_of, wait_until
@@ -274,7 +274,7 @@ def test_a_cache_emptied_between_two_steps_of_counting_fails_no_call(monkeypatch
         def add(self, key: str, value: int, timeout: int) -> bool:
             return True
 
-    monkeypatch.setattr("chats.throttles.cache", Forgetful())
+    monkeypatch.setattr("chats.web.throttles.cache", Forgetful())
     assert count("a key", 60) == 0
 
 

@@ -13,9 +13,9 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connections
 
-from chats.management.bot import ANSWERS, Bot
 from chats.management.commands.seed_demo import PASSWORD
-from chats.management.welcome import welcome
+from chats.management.demo.bot import ANSWERS, Bot
+from chats.management.demo.welcome import welcome
 from tests.servers import wait_until
 
 

@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from chats import bridge
-from chats.framing import is_ambiguous
+from chats.server import bridge
+from chats.server.framing import is_ambiguous
 from tests.servers import PATIENCE, serving_in_thread
 
 LENGTH, CHUNKED = (b"content-length", b"5"), (b"transfer-encoding", b"chunked")

@@ -7,13 +7,13 @@ import threading
 import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher, check_password
 
-from chats import hashers
-from chats.hashers import NICENESS, PatientArgon2Hasher
+from chats.services import hashers
+from chats.services.hashers import NICENESS, PatientArgon2Hasher
 
 
 @pytest.fixture
 def _argon2(settings):
-    settings.PASSWORD_HASHERS = ["chats.hashers.PatientArgon2Hasher"]
+    settings.PASSWORD_HASHERS = ["chats.services.hashers.PatientArgon2Hasher"]
 
 
 @pytest.mark.usefixtures("_argon2")

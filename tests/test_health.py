@@ -5,7 +5,7 @@ from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from chats.views import health
+from chats.api.views import health
 
 OK = {"status": "ok"}
 

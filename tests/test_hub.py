@@ -9,13 +9,13 @@ from contextlib import contextmanager
 import pytest
 from django.db import OperationalError, connection
 
-from chats import doorbell
-from chats.events import hub as hub_module
-from chats.events import log, wakeups
-from chats.events.hub import CREDENTIALS_EVERY, IDLE_AFTER, TIMER, Hub
-from chats.events.people import Credential, Subscription
-from chats.events.presence import fingerprint
+from chats.db import doorbell
 from chats.models import AccessToken, Conversation, Event, Message, User
+from chats.realtime import hub as hub_module
+from chats.realtime import log, wakeups
+from chats.realtime.hub import CREDENTIALS_EVERY, IDLE_AFTER, TIMER, Hub
+from chats.realtime.people import Credential, Subscription
+from chats.realtime.presence import fingerprint
 from chats.services import conversations, messages, users
 from tests.factories import start
 from tests.servers import PATIENCE, blocks_of, wait_until

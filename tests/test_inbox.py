@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from chats.lists.inbox import Inbox
 from chats.models import Conversation, Message, Participant, User
-from chats.models.inbox import Inbox
 from chats.models.participants import hour_of
 from chats.services import conversations
 from tests.factories import UserFactory, start

@@ -6,10 +6,10 @@ import logging
 import pytest
 from django.test import RequestFactory
 
-from chats import origin
-from chats.events.hub import Hub
-from chats.logs import JSONFormatter, OnceASecond
+from chats.realtime.hub import Hub
 from chats.services.messages import send_message
+from chats.web import origin
+from chats.web.logs import JSONFormatter, OnceASecond
 from tests.factories import PASSWORD
 
 TOKEN = "a-token-of-16-characters-or-more"

@@ -13,8 +13,8 @@ import httpx
 import pytest
 from django.urls import set_script_prefix
 
-from chats.bridge import path_of
 from chats.models import User
+from chats.server.bridge import path_of
 from messaging_app.wsgi import application
 from tests.factories import UserFactory
 from tests.servers import PATIENCE, serving_in_thread, token_of, wait_until

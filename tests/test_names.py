@@ -10,11 +10,11 @@ from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from chats.mail import outbox
+from chats.db.uuids import uuid7
 from chats.models import AuditEntry, User
+from chats.models.text.identifiers import SystemName, comparable
+from chats.services.mail import outbox
 from chats.services.users import delete_user
-from chats.text.identifiers import SystemName, comparable
-from chats.uuids import uuid7
 from tests.factories import PASSWORD, UserFactory, start
 from tests.test_admin import signed_in
 from tests.test_settings import NAMES

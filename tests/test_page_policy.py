@@ -7,8 +7,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from chats.handlers import PAGE_POLICY
-from chats.webpages import PERMISSIONS, STRICT, STYLED, written
+from chats.api.handlers import PAGE_POLICY
+from chats.api.webpages import PERMISSIONS, STRICT, STYLED, written
 from tests.factories import UserFactory
 from tests.test_admin_hostile import PAGES, pages_of, pages_of_the_site, rows  # noqa: F401
 from tests.test_browser import PASSWORD, Restartable, browsing, serving

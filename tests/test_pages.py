@@ -8,9 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from django.db import connection
 
-from chats import pages
+from chats.lists import pages
 from chats.models import Conversation, Participant
-from chats.rows.previews import PREVIEW_SIZE, previews, previews_for
+from chats.serializers.previews import PREVIEW_SIZE, previews, previews_for
 from tests.factories import start
 from tests.test_conversations import crowd
 from tests.test_pagination import fill

@@ -4,7 +4,7 @@ import pytest
 from django.urls import get_resolver
 from rest_framework.test import APIClient
 
-from chats.pagination import KeysetPagination
+from chats.lists.pagination import KeysetPagination
 from chats.services.messages import send_message
 from tests.test_filters import no_choice
 

@@ -13,8 +13,8 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from rest_framework.test import APIClient
 
-from chats import mail
 from chats.models import AccessToken, Event, User
+from chats.services import mail
 from chats.services.users import deactivate_user
 from tests.factories import PASSWORD
 

@@ -10,11 +10,11 @@ from django.db import OperationalError, connection, migrations, models
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
-from chats.checks import check_search_index
+from chats.management.checks.settings import check_search_index
 from chats.models import User, people_index, search_index
 from chats.models.search_index import has_index, people_with
+from chats.models.text.characters import spellings
 from chats.services import users
-from chats.text.characters import spellings
 from tests.factories import UserFactory
 from tests.test_searching import USERS, look, pages
 

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from django.db import connection
 
-from chats import database_checks
+from chats.management.checks import database as database_checks
 from chats.models import Message
 from tests.factories import UserFactory, start
 from tests.servers import (

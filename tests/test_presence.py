@@ -11,15 +11,15 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from chats import doorbell
-from chats.events import presence
-from chats.events.people import Credential, Subscription
-from chats.events.presence import EVERY, fingerprint, refresh, signed_out
-from chats.events.wakeups import OtherWriters
+from chats.db import doorbell
 from chats.models import AccessToken, Participant, TypingSignal, User, UserSession
 from chats.models.events import TYPING_SIGNALS_KEPT
 from chats.models.sign_in import digest_of
 from chats.models.users import ONLINE_FOR
+from chats.realtime import presence
+from chats.realtime.people import Credential, Subscription
+from chats.realtime.presence import EVERY, fingerprint, refresh, signed_out
+from chats.realtime.wakeups import OtherWriters
 from chats.services import conversations, users
 from tests.factories import PASSWORD, UserFactory, start
 from tests.test_event_log import open_transaction

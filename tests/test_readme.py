@@ -19,7 +19,7 @@ from django.conf import settings
 from django.urls import resolve
 from drf_spectacular.generators import SchemaGenerator
 
-from chats.management import demo
+from chats.management.demo import data as demo
 from tests.settings import READS, SETTINGS_FILE
 
 ROOT = Path(settings.BASE_DIR)

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from chats.checks import check_search_index
+from chats.management.checks.settings import check_search_index
 from chats.models import Conversation, Message, User, search_index
 from chats.models.search_index import (
     has_index,

@@ -7,11 +7,11 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from chats import filters, searching
+from chats.db.impatient import OutOfTime, time_limit
+from chats.lists import filters, searching
+from chats.lists.pagination import decode_cursor, encode_cursor
 from chats.models import Conversation, Message, Participant, User, search_index
-from chats.models.brief import OutOfTime, time_limit
-from chats.pagination import decode_cursor, encode_cursor
-from chats.rows.messages import messages_of
+from chats.serializers.found_messages import messages_of
 from chats.services import messages
 from tests.factories import UserFactory, start
 from tests.test_pagination import fill

@@ -6,7 +6,6 @@ import uuid
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from chats.exceptions import ChatError
 from chats.models import (
     Conversation,
     Event,
@@ -16,6 +15,7 @@ from chats.models import (
     User,
 )
 from chats.services import conversations, messages, staff, users
+from chats.web.exceptions import ChatError
 from tests.factories import UserFactory, start
 
 EVENT_FIELDS = ("type", "conversation_id", "message_id", "user_id", "actor_id")

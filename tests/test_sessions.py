@@ -12,9 +12,9 @@ from rest_framework.test import APIClient
 from chats.models import AccessToken, AuditEntry, User, UserSession
 from chats.models.sessions import device_of
 from chats.models.sign_in import digest_of
+from chats.services.session_store import SessionStore
 from chats.services.sessions import end_sign_in
 from chats.services.users import deactivate_user
-from chats.sessions import SessionStore
 from tests.factories import PASSWORD
 
 LOGIN = "/api/auth/login/"

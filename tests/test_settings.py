@@ -163,7 +163,7 @@ WRONG = [
     ("CORS_ALLOWED_ORIGINS", "https://*.a.example", f"{ORIGINS}; got 'https://*.a.example'"),
     ("CSRF_TRUSTED_ORIGINS", "https://a*.example", f"{ORIGINS}; got 'https://a*.example'"),
     ("DATABASE_URL", "mysql://user:hunter2@db.example/chats", DATABASES),
-    ("DATABASE_URL", "chats.sqlite3", DATABASES),
+    ("DATABASE_URL", "chats.db.sqlite3", DATABASES),
     ("DATABASE_URL", "postgres://user:hunter2@db.example:port/chats", DATABASES),
     ("DATABASE_URL", "postgres://user:hunter2@db.example", UNNAMED),
     ("DATABASE_URL", "sqlite:////nowhere/db.sqlite3", UNWRITABLE),

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from chats import shares as shares_module
-from chats.shares import Busy, Share, Shares
+from chats.server import shares as shares_module
+from chats.server.shares import Busy, Share, Shares
 
 
 @pytest.fixture

@@ -19,11 +19,11 @@ from django.utils import timezone
 from django.utils.http import urlsafe_base64_encode
 from rest_framework.test import APIClient
 
-from chats.addresses import client_address, client_network
-from chats.exceptions import TooManyAttempts
 from chats.models import AccessToken, Event, SignInAttempts, User, UserSession
 from chats.services import sign_in
 from chats.services.users import deactivate_user
+from chats.web.addresses import client_address, client_network
+from chats.web.exceptions import TooManyAttempts
 from messaging_app.settings import BASE_DIR, PASSWORD_HASHERS
 from tests.factories import PASSWORD, UserFactory
 from tests.servers import database_url

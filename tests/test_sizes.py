@@ -5,11 +5,11 @@ from itertools import chain
 
 import pytest
 
-from chats import sizes
-from chats.events import log, streams
 from chats.models import Conversation, Event, Message
+from chats.realtime import log, streams
 from chats.services import conversations
-from chats.sizes import PAGE_BYTES, count_fitting, fitting
+from chats.web import sizes
+from chats.web.sizes import PAGE_BYTES, count_fitting, fitting
 from tests.factories import start
 from tests.test_searching import follow, pages
 

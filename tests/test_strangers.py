@@ -7,10 +7,10 @@ import pytest
 import time_machine
 from django.core.cache import cache
 
-from chats import throttles
 from chats.models import Conversation, Event
 from chats.services import conversations, users
 from chats.services.starting import count_strangers
+from chats.web import throttles
 from tests.factories import UserFactory, start
 from tests.test_conversations import URL, crowd, url_of
 from tests.test_services import everything

@@ -22,16 +22,17 @@ from django.db import connections
 from django.test import Client
 from django.utils.http import urlsafe_base64_encode
 
-from chats import bridge, metrics
-from chats import stream as shell_module
-from chats.bridge import environ_of, lane_of
-from chats.events import hub, log, presence, streams, wakeups
-from chats.events.people import Credential
-from chats.events.places import Places
-from chats.exceptions import SignedOut
 from chats.models import AccessToken, Conversation, Event, Message, User
+from chats.realtime import hub, log, presence, streams, wakeups
+from chats.realtime.people import Credential
+from chats.realtime.places import Places
+from chats.server import bridge
+from chats.server import shell as shell_module
+from chats.server.bridge import environ_of, lane_of
+from chats.server.shell import Offer, Shell, Stream, next_piece
 from chats.services import conversations, messages, users
-from chats.stream import Offer, Shell, Stream, next_piece
+from chats.web import metrics
+from chats.web.exceptions import SignedOut
 from messaging_app.wsgi import application
 from tests.factories import PASSWORD, UserFactory, start
 from tests.servers import (

@@ -17,11 +17,11 @@ from typing import Any
 import httpx
 import pytest
 
-from chats import stream as shell_module
-from chats.events import hub, places
 from chats.models import Conversation, User
+from chats.realtime import hub, places
+from chats.server import shell as shell_module
+from chats.server.shell import end_all
 from chats.services import messages
-from chats.stream import end_all
 from tests.servers import (
     PATIENCE,
     Server,

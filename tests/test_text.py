@@ -7,8 +7,8 @@ from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 
 from chats.models import AccessToken, Conversation, Message, User
+from chats.models.text.characters import as_line, is_visible, without_controls
 from chats.services.messages import send_message
-from chats.text.characters import as_line, is_visible, without_controls
 from tests.factories import PASSWORD, UserFactory
 from tests.test_admin import signed_in, user_form
 from tests.test_admin_exports import cell

@@ -10,8 +10,8 @@ import pytest
 import time_machine
 from django.core.cache import cache
 
-from chats import throttles
-from chats.throttles import count
+from chats.web import throttles
+from chats.web.throttles import count
 from messaging_app.settings import REDIS_URL
 from tests.factories import PASSWORD
 
@@ -311,7 +311,7 @@ def test_calls_pass_while_redis_is_away(as_alice, rates, settings, caplog):
     use_redis(settings, port=1)
     rates["user"] = (1, 60)
     assert statuses(lambda: as_alice.get(ME), 3) == [200] * 3
-    assert [record.name for record in caplog.records] == ["chats.throttles"]
+    assert [record.name for record in caplog.records] == ["chats.web.throttles"]
 
 
 def test_hanging_redis_is_asked_once_in_a_pause(
@@ -328,7 +328,7 @@ def test_hanging_redis_is_asked_once_in_a_pause(
     outage_clock.now = 5.0
     assert statuses(lambda: as_alice.get(ME), 5) == [200] * 5
     assert len(taken) == 2
-    assert [record.name for record in caplog.records] == ["chats.throttles"]
+    assert [record.name for record in caplog.records] == ["chats.web.throttles"]
 
 
 def test_throttles_are_on_again_once_the_cache_answers(

@@ -6,7 +6,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from chats.models import AccessToken
-from chats.times import parse_time
+from chats.web.times import parse_time
 from tests.factories import PASSWORD
 
 NO_TIME = ["Must be a time of RFC 3339, such as 2026-11-23T18:00:00Z."]

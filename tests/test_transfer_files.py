@@ -10,13 +10,13 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
+from chats.db.uuids import uuid7
 from chats.models import Conversation, Event, Message, User
 from chats.models.conversations import END_OF_TIME
 from chats.services import transfer
 from chats.services.conversations import delete_conversation
 from chats.services.messages import send_message
 from chats.services.transfer_lines import MOST_BYTES
-from chats.uuids import uuid7
 from tests.factories import start
 from tests.test_browser import migrated, options_for
 

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from chats.turns import ClientGone, FairPool, Job, Turns
+from chats.server.turns import ClientGone, FairPool, Job, Turns
 from tests.servers import PATIENCE
 
 

@@ -14,7 +14,6 @@ from django.db import connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from chats.exceptions import ChatError, SignedOut
 from chats.models import (
     AccessToken,
     Conversation,
@@ -28,6 +27,7 @@ from chats.models import (
 from chats.models.users import ONLINE_FOR
 from chats.services.conversations import add_participant
 from chats.services.messages import send_message
+from chats.services.session_store import SIGNED_IN_AT
 from chats.services.users import (
     change_password,
     deactivate_user,
@@ -36,7 +36,7 @@ from chats.services.users import (
     register_user,
     update_user,
 )
-from chats.sessions import SIGNED_IN_AT
+from chats.web.exceptions import ChatError, SignedOut
 from tests.factories import PASSWORD, UserFactory, start
 
 NOBODY = "01900000-0000-7000-8000-000000000000"

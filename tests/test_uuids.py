@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
-from chats.uuids import uuid7
+from chats.db.uuids import uuid7
 
 # The moment and the leading 48 bits of the example in RFC 9562, appendix A.6.
 EXAMPLE_TIME = datetime(2022, 2, 22, 19, 22, 22, tzinfo=UTC)

@@ -9,8 +9,8 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from chats.events.presence import refresh
 from chats.models import AccessToken, AuditEntry, Event, User
+from chats.realtime.presence import refresh
 from chats.services import sign_in
 from chats.services.audit import Action, record
 from tests.factories import PASSWORD, UserFactory

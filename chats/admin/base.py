@@ -16,9 +16,9 @@ from django.http import HttpResponseRedirect
 
 from chats.admin.filters import as_uuid
 from chats.admin.lists import BoundedPaginator, QuickChangeList, is_searchable
-from chats.exceptions import ChatError
 from chats.models.fields import NormalText
-from chats.text.characters import spellings
+from chats.models.text.characters import spellings
+from chats.web.exceptions import ChatError
 
 MOST_SELECTED = 500  # rows one action takes
 # What an id raises that no column can hold, by kind of column and database.

@@ -2,11 +2,11 @@
 
 from django.contrib import admin
 
+from chats.admin.activity.hours import hours_of_conversation
 from chats.admin.base import StaffAdmin
 from chats.admin.conversation_forms import AddConversationForm, EditConversationForm
 from chats.admin.exports import ExportsLists
 from chats.admin.filters import LinkedFilter
-from chats.admin.hours import hours_of_conversation
 from chats.admin.links import UNTITLED, link_to, link_to_list
 from chats.admin.lists import MOST_LISTED, SearchedChangeList, is_searchable
 from chats.admin.participants import ParticipantInline

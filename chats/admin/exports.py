@@ -11,8 +11,8 @@ from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 
+from chats.models.text.characters import without_controls
 from chats.services.audit import Action, record
-from chats.text.characters import without_controls
 
 MOST_EXPORTED = 10_000  # rows, as many as a list pages through
 CHUNK = 100  # rows read at once, each time by a short query of its own

@@ -9,8 +9,8 @@ from django.db.models import Manager
 
 from chats.admin.base import GuardedAdmin
 from chats.models import User
+from chats.models.text.characters import composed, validate_line
 from chats.services.audit import Action, record, record_all, steps
-from chats.text.characters import composed, validate_line
 
 
 def permissions_in(permissions: Manager) -> set[str]:

@@ -13,8 +13,8 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 
 from chats.admin.dates import DateLinks
-from chats.filters import MAX_SEARCH_LENGTH
-from chats.models.brief import OutOfTime, time_limit
+from chats.db.impatient import OutOfTime, time_limit
+from chats.lists.filters import MAX_SEARCH_LENGTH
 
 PATIENCE = 2_000  # milliseconds that a search may take
 TOOK_LONG = (

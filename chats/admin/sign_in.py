@@ -6,7 +6,6 @@ from django.contrib import admin
 from django.db.models import Case, CharField, Value, When
 from django.utils import timezone
 
-from chats.addresses import ONE_CUSTOMER
 from chats.admin.base import ReadOnly, StaffAdmin
 from chats.admin.filters import LinkedFilter
 from chats.admin.links import link_to
@@ -14,6 +13,7 @@ from chats.models import AccessToken, SignInAttempts, User, UserSession
 from chats.services.sessions import end_sign_in
 from chats.services.sign_in import WINDOW, keys_of, unlock
 from chats.services.users import revoke_token
+from chats.web.addresses import ONE_CUSTOMER
 
 
 @admin.register(AccessToken)

@@ -9,11 +9,11 @@ from django.http import Http404
 from django.urls import reverse_lazy
 from django.views.decorators.common import no_append_slash
 
-from chats.addresses import client_network
-from chats.admin.activity import activity_for
-from chats.exceptions import ChatError, TooManyAttempts
+from chats.admin.activity.pages import activity_for
 from chats.services.sign_in import confirm_password
 from chats.services.users import change_password
+from chats.web.addresses import client_network
+from chats.web.exceptions import ChatError, TooManyAttempts
 
 admin.site.site_header = "Messaging administration"
 admin.site.site_title = "Messaging"

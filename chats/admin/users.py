@@ -11,12 +11,12 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html_join
 
+from chats.admin.activity.hours import hours_of_person
 from chats.admin.base import StaffAdmin
 from chats.admin.confirmations import asks_first
 from chats.admin.exports import ExportsLists
 from chats.admin.filters import as_uuid
 from chats.admin.groups import given_to
-from chats.admin.hours import hours_of_person
 from chats.admin.links import link_to_list
 from chats.admin.lists import MOST_LISTED, SearchedChangeList
 from chats.admin.messages import may_read

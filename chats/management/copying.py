@@ -22,7 +22,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.db.utils import load_backend
 
-from chats.management.snapshots import snapshot
+from chats.management.doctor.snapshots import snapshot
 from chats.models import Event, EventLog, TypingSignal
 
 SOURCE = "source"
@@ -73,7 +73,7 @@ def _settings_of(url: str) -> dict[str, Any]:
     is_sqlite = config["ENGINE"].endswith("sqlite3")
     if is_sqlite and not Path(config["NAME"]).is_file():
         raise CopyError(f"There is no file {config['NAME']}.")
-    config["ENGINE"] = "chats.sqlite3" if is_sqlite else "chats.postgresql"
+    config["ENGINE"] = "chats.db.sqlite3" if is_sqlite else "chats.db.postgresql"
     both = {DEFAULT_DB_ALIAS: connections.settings[DEFAULT_DB_ALIAS], SOURCE: config}
     return connections.configure_settings(both)[SOURCE]
 

@@ -8,7 +8,7 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-import chats.uuids
+import chats.db.uuids
 
 
 class Migration(migrations.Migration):
@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
                 (
                     "session_id",
                     models.UUIDField(
-                        default=chats.uuids.uuid7, editable=False, unique=True
+                        default=chats.db.uuids.uuid7, editable=False, unique=True
                     ),
                 ),
                 ("user_agent", models.CharField(blank=True, max_length=200)),

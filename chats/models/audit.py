@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import models
 from django.utils import timezone
 
-from chats.clocks import SKEW
+from chats.db.clocks import SKEW
 
 MAX_DETAILS = 500
 

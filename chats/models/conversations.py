@@ -7,13 +7,13 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
-from chats.exceptions import ChatError, NotFound
+from chats.db.prepared import Param, Prepared, columns, update
+from chats.db.uuids import uuid7
 from chats.models.fields import LineField
 from chats.models.participants import Participant, hour_of
 from chats.models.rules import require
 from chats.models.users import NAMES, User, any_contains
-from chats.prepared import Param, Prepared, columns, update
-from chats.uuids import uuid7
+from chats.web.exceptions import ChatError, NotFound
 
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)  # microseconds before the year 10000
 

@@ -1,4 +1,4 @@
-"""Columns of text that hold the rules of ``chats.text``.
+"""Columns of text that hold the rules of ``chats.models.text``.
 
 Forms, serializers, ``createsuperuser`` and the import take normal form and rules from
 here. The database knows nothing of them, so migrations see Django's own fields.
@@ -10,8 +10,8 @@ from typing import Any
 from django.core.validators import validate_email
 from django.db import models
 
-from chats.text.characters import composed, validate_line
-from chats.text.identifiers import (
+from chats.models.text.characters import composed, validate_line
+from chats.models.text.identifiers import (
     normal_address,
     normal_form,
     validate_address,

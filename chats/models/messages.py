@@ -16,10 +16,10 @@ from django.db.models import (
 from django.db.models.functions import Coalesce, Length
 from django.db.models.lookups import LessThanOrEqual
 
+from chats.db.prepared import Param, Prepared, insert
+from chats.db.uuids import uuid7
 from chats.models.conversations import Conversation, Participant
 from chats.models.users import User
-from chats.prepared import Param, Prepared, insert
-from chats.uuids import uuid7
 
 MAX_BODY_LENGTH = 10_000  # characters
 EVER = datetime.min.replace(tzinfo=UTC)

@@ -9,8 +9,8 @@ from django.db.models import Case, F, Q, Value, When
 from django.db.models.sql import UpdateQuery
 from django.utils import timezone
 
+from chats.db.prepared import Param, Prepared, columns, update
 from chats.models.users import User
-from chats.prepared import Param, Prepared, columns, update
 
 
 def hour_of(moment: datetime) -> int:

@@ -5,7 +5,7 @@ Services ask it under the conversation's lock; answers show it as ``can``.
 
 from uuid import UUID
 
-from chats.exceptions import NotAllowed
+from chats.web.exceptions import NotAllowed
 
 # What the owner alone may do, and what the others are told.
 OWNERS_ONLY = {

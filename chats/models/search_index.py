@@ -13,12 +13,12 @@ from uuid import UUID
 
 from django.db import connection, models
 
+from chats.db.impatient import OutOfTime, time_limit
+from chats.db.prepared import Param, Prepared, execute
 from chats.models import people_index
-from chats.models.brief import OutOfTime, time_limit
 from chats.models.conversations import Conversation
+from chats.models.text.characters import spellings
 from chats.models.users import User
-from chats.prepared import Param, Prepared, execute
-from chats.text.characters import spellings
 
 Place = tuple[UUID, int]  # a conversation, and its last seq
 

@@ -6,11 +6,11 @@ from contextlib import suppress
 from django.db import OperationalError, models
 from django.utils import timezone
 
-from chats.clocks import is_recent
-from chats.models.brief import brief_transaction
+from chats.db.clocks import is_recent
+from chats.db.impatient import brief_transaction
+from chats.db.uuids import uuid7
 from chats.models.sign_in import LAST_USED_PRECISION, digest_of
 from chats.models.users import User
-from chats.uuids import uuid7
 
 USER_AGENT_LENGTH = 200
 # The first that is found counts: most browsers claim to be several.
@@ -77,7 +77,7 @@ class UserSessionQuerySet(models.QuerySet):
 
 
 class UserSession(models.Model):
-    """A session of ``chats.sessions``; ``user`` is null until somebody signs in.
+    """A stored session; ``user`` is null until somebody signs in.
 
     The columns that Django's database sessions have are named as there.
     """

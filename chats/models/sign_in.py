@@ -9,12 +9,12 @@ from django.conf import settings
 from django.db import OperationalError, models
 from django.utils import timezone
 
-from chats.clocks import is_recent
-from chats.models.brief import brief_transaction
+from chats.db.clocks import is_recent
+from chats.db.impatient import brief_transaction
+from chats.db.prepared import Param, Prepared
+from chats.db.uuids import uuid7
 from chats.models.fields import LineField
 from chats.models.users import User
-from chats.prepared import Param, Prepared
-from chats.uuids import uuid7
 
 PREFIX_LENGTH = 8
 LAST_USED_PRECISION = timedelta(minutes=1)  # written at most this often

@@ -14,14 +14,14 @@ from django.db.models.lookups import Exact
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from chats.clocks import SKEW, is_recent
+from chats.db.clocks import SKEW, is_recent
+from chats.db.impatient import brief_transaction
+from chats.db.uuids import uuid7
 from chats.models import matching  # noqa: F401  (registers has_text)
 from chats.models.audit import AuditEntry
-from chats.models.brief import brief_transaction
 from chats.models.fields import EmailAddressField, LineField, UsernameField
-from chats.text.characters import spellings
-from chats.text.identifiers import normal_address, normal_form
-from chats.uuids import uuid7
+from chats.models.text.characters import spellings
+from chats.models.text.identifiers import normal_address, normal_form
 
 POWERS = ("role", "is_staff", "is_superuser")
 NAMES = ("username", "first_name", "last_name")  # by which one is found

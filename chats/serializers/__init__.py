@@ -1,5 +1,4 @@
-"""What the API reads and writes, one module a resource.
+"""What answers look like, one module a resource.
 
-Answers come from ``chats.rows``; the declared fields validate input and describe
-the answers to the schema.
+Answers are made from rows by ``rows``; the serializers describe them to the schema.
 """

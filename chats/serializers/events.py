@@ -1,4 +1,4 @@
-"""Events, as the schema describes them; they are rendered by ``chats.events``."""
+"""Events, as the schema describes them; they are rendered by ``chats.realtime``."""
 
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
@@ -10,8 +10,12 @@ from chats.serializers.conversations import (
     ParticipantSerializer,
 )
 from chats.serializers.examples import shown_as
-from chats.serializers.messages import MessageSerializer
-from chats.serializers.users import PublicUserSerializer
+from chats.serializers.messages import (
+    MessageSerializer,
+)
+from chats.serializers.users import (
+    PublicUserSerializer,
+)
 
 Type = Event.Type
 

@@ -2,7 +2,7 @@
 
 from django.db import transaction
 
-from chats import doorbell
+from chats.db import doorbell
 from chats.models import Event
 
 

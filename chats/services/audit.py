@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from uuid import UUID
 
-from chats import origin
 from chats.models import AuditEntry, User
 from chats.models.audit import MAX_DETAILS
+from chats.web import origin
 
 Action = AuditEntry.Action
 

@@ -7,7 +7,6 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from chats.exceptions import ChatError
 from chats.models import (
     AuditEntry,
     Conversation,
@@ -20,6 +19,7 @@ from chats.models.participants import hour_of
 from chats.services import erasing
 from chats.services.announce import announce
 from chats.services.audit import record
+from chats.web.exceptions import ChatError
 
 Action = AuditEntry.Action
 

@@ -5,7 +5,6 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from chats.exceptions import Conflict, NotAllowed, NotFound
 from chats.models import (
     AuditEntry,
     Conversation,
@@ -16,6 +15,7 @@ from chats.models import (
 )
 from chats.services.announce import announce
 from chats.services.audit import record
+from chats.web.exceptions import Conflict, NotAllowed, NotFound
 
 
 @transaction.atomic

@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from chats.clocks import SKEW
+from chats.db.clocks import SKEW
 from chats.models import Event, EventLog, PastParticipant
 
 

@@ -9,9 +9,9 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import CharField, F, Q, QuerySet, Value
 
-from chats.exceptions import NotFound
 from chats.models import AccessToken, AuditEntry, User, UserSession
 from chats.services.audit import record_all
+from chats.web.exceptions import NotFound
 
 COLUMNS = (
     "session_id",

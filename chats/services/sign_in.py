@@ -12,12 +12,12 @@ from django.contrib.auth.hashers import check_password
 from django.db import transaction
 from django.utils import timezone
 
-from chats.clocks import SKEW
-from chats.exceptions import ChatError, TooManyAttempts
+from chats.db.clocks import SKEW
 from chats.models import AccessToken, AuditEntry, SignInAttempts, User
+from chats.models.text.identifiers import comparable
 from chats.services.audit import record
-from chats.text.identifiers import comparable
-from chats.throttles import limit_password_checks
+from chats.web.exceptions import ChatError, TooManyAttempts
+from chats.web.throttles import limit_password_checks
 
 WINDOW = timedelta(minutes=15)
 PER_IDENTIFIER_AND_ADDRESS = 5

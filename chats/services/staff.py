@@ -8,11 +8,11 @@ from uuid import UUID
 
 from django.db import transaction
 
-from chats.exceptions import ChatError
 from chats.models import AuditEntry, Conversation, Event, Participant, User
 from chats.services.announce import announce
 from chats.services.audit import record
 from chats.services.conversations import add_as_staff, remove_as_staff
+from chats.web.exceptions import ChatError
 
 
 @transaction.atomic

@@ -8,9 +8,9 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 
-from chats.exceptions import Conflict
 from chats.models import Participant, StartedConversation, User
 from chats.services.conversations import locked_people, start_conversation
+from chats.web.exceptions import Conflict
 
 
 def start_conversation_once(

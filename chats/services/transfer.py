@@ -23,15 +23,15 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce, Least
 
-from chats.exceptions import ChatError, Conflict, NotFound
 from chats.models import AuditEntry, Conversation, Event, Message, Participant, User
 from chats.models.fields import LineField
 from chats.models.participants import hour_of
+from chats.models.text.characters import as_line
+from chats.models.text.identifiers import SystemName
 from chats.services.announce import announce
 from chats.services.audit import record
 from chats.services.transfer_lines import Line, read_value, wrong
-from chats.text.characters import as_line
-from chats.text.identifiers import SystemName
+from chats.web.exceptions import ChatError, Conflict, NotFound
 
 FORMAT = 1
 CHUNK = 500  # rows read or written at once

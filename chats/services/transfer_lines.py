@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Field, IntegerField
 from django.utils import timezone
 
-from chats.exceptions import ChatError
+from chats.web.exceptions import ChatError
 
 # A body of 10,000 characters, each written as two escapes of six, is 120,000 bytes.
 MOST_BYTES = 256 * 1024  # of one line

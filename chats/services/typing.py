@@ -4,10 +4,10 @@ from uuid import UUID
 
 from django.db import connection
 
-from chats import doorbell
-from chats.exceptions import NotFound
+from chats.db import doorbell
 from chats.models import Participant, TypingSignal, User
 from chats.models.events import TYPING_CHANNEL
+from chats.web.exceptions import NotFound
 
 
 def announce_typing(actor: User, conversation_id: UUID) -> None:

@@ -12,7 +12,6 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from chats.exceptions import ChatError, Conflict, NotFound, SignedOut
 from chats.models import (
     AccessToken,
     AuditEntry,
@@ -21,11 +20,12 @@ from chats.models import (
     StartedConversation,
     User,
 )
+from chats.models.text.identifiers import SystemName
 from chats.models.users import POWERS
 from chats.services.audit import record
 from chats.services.conversations import end_participations
 from chats.services.sessions import end_everything
-from chats.text.identifiers import SystemName
+from chats.web.exceptions import ChatError, Conflict, NotFound, SignedOut
 
 Action = AuditEntry.Action
 

@@ -7,9 +7,9 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 
-from chats.exceptions import NotFound
 from chats.models import User
 from chats.services.users import change_password
+from chats.web.exceptions import NotFound
 
 MOST_TRIES = 3
 

@@ -15,8 +15,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from chats.management.arguments import PORT
-from chats.management.bot import Bot
 from chats.management.commands.seed_demo import PASSWORD
+from chats.management.demo.bot import Bot
 
 WINDOWS = """
 Open two windows:

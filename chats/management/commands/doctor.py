@@ -6,8 +6,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from chats.management.arguments import BATCH, COUNT
-from chats.management.doctor import CHECKS, examine, size_of
-from chats.management.invariants import Check, Scope
+from chats.management.doctor.invariants import Check, Scope
+from chats.management.doctor.runner import CHECKS, examine, size_of
 
 
 class Command(BaseCommand):

@@ -11,12 +11,12 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from chats.encoding import to_json
-from chats.exceptions import NotFound
-from chats.management.snapshots import snapshot
+from chats.management.doctor.snapshots import snapshot
 from chats.models import AuditEntry
 from chats.services.audit import record
 from chats.services.transfer import export_conversation
+from chats.web.encoding import to_json
+from chats.web.exceptions import NotFound
 
 
 class Command(BaseCommand):

@@ -6,9 +6,9 @@ from pathlib import Path
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from chats.exceptions import ChatError
 from chats.services.transfer import import_conversation
 from chats.services.transfer_lines import MOST_BYTES, Line, parse_line
+from chats.web.exceptions import ChatError
 
 
 class Command(BaseCommand):

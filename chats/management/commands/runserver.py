@@ -12,7 +12,7 @@ from django.db import connections
 from django.utils import autoreload
 
 from chats.management.arguments import LAST_PORT
-from chats.management.welcome import welcome
+from chats.management.demo.welcome import welcome
 
 
 class Command(RunserverCommand):

@@ -11,8 +11,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection, transaction
 from tqdm import tqdm
 
-from chats.management import demo
 from chats.management.arguments import text
+from chats.management.demo import data as demo
 from chats.models import Conversation, User
 from chats.services import conversations, messages, users
 

@@ -3,7 +3,7 @@
 from django.core.management.base import BaseCommand, CommandParser
 
 from chats.management.arguments import web_address
-from chats.management.welcome import welcome
+from chats.management.demo.welcome import welcome
 
 
 class Command(BaseCommand):

@@ -1,0 +1,1 @@
+"""Activity: messages and people over time, as figures and charts."""

@@ -1,0 +1,166 @@
+"""What happens here: the numbers and charts above the admin's front page.
+
+Each is one look into an index, or counts up to a bound, however much there is; and
+each is there only for those who may see the rows it tells of.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db.models import Count, F, Max, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+from django.utils.formats import date_format
+
+from chats.admin.activity.charts import DAY, LAST_DAYS, LAST_HOURS, Chart, Steps
+from chats.admin.activity.tallies import Tallies
+from chats.admin.links import link_to, link_to_conversation, link_to_list
+from chats.models import Conversation, Event, Message, SignInAttempts, User
+from chats.models.users import ONLINE_FOR
+from chats.services.sign_in import WINDOW
+from chats.web import metrics
+
+MOST_COUNTED = 10_000  # people, counters
+LOOKED_AT = 10_000  # of the newest events, for the busiest conversations
+BUSIEST = 5
+
+
+class Fact(NamedTuple):
+    """One number, and what it is of."""
+
+    name: str
+    number: str
+    note: str = ""
+
+
+def activity_for(staff: User) -> dict[str, Any]:
+    """Return what one of the staff may see of what goes on."""
+    now = timezone.now()
+    sees = {
+        model._meta.model_name: staff.has_perm(f"chats.view_{model._meta.model_name}")
+        for model in (User, Conversation, Message, Event, SignInAttempts)
+    }
+    return {
+        "facts": list(_facts(sees, now)),
+        "charts": _charts(now) if sees["message"] else [],
+        "busiest": _busiest(now) if sees["conversation"] and sees["message"] else None,
+        "people": _busiest_people(now) if sees["user"] and sees["message"] else None,
+        "looked_at": f"{LOOKED_AT:,}",
+    }
+
+
+def _facts(sees: dict[str, bool], now: datetime) -> Iterator[Fact]:
+    if sees["user"]:
+        yield Fact("People here now", _seen_within(ONLINE_FOR), "last minute")
+        yield Fact("People in a day", _seen_within(DAY), "last 24 hours")
+    if sees["event"]:
+        streams = metrics.open_streams.collect()[0].samples[0].value
+        yield Fact("Open streams", f"{streams:,.0f}", "of this process")
+        yield _oldest_event()
+    if sees["signinattempts"]:
+        yield _failed_sign_ins(now)
+
+
+def _seen_within(span: timedelta) -> str:
+    people = User.objects.seen_within(span)
+    return _bounded(people.order_by().values("pk")[: MOST_COUNTED + 1].count())
+
+
+def _bounded(count: int) -> str:
+    return f"{count:,}" if count <= MOST_COUNTED else f"over {MOST_COUNTED:,}"
+
+
+def _oldest_event() -> Fact:
+    times = Event.objects.order_by("event_id").values_list("created_at", flat=True)
+    oldest = times.first()
+    shown = date_format(timezone.localtime(oldest), "j M Y") if oldest else "none"
+    return Fact("Oldest event kept", shown, "older cursors are refused")
+
+
+def _failed_sign_ins(now: datetime) -> Fact:
+    """Tell of the counters that run. One attempt is in several: of the account, of
+    the address, of both; so the highest is told, not the sum."""
+    running = SignInAttempts.objects.filter(
+        # All that count end within a window; what else there is ends much later.
+        window_ends_at__gt=now,
+        window_ends_at__lte=now + WINDOW,
+        attempts__gt=0,
+    )
+    some = running.order_by("window_ends_at")[:MOST_COUNTED]
+    found = some.aggregate(most=Max("attempts"), all=Count("pk"))
+    minutes = WINDOW // timedelta(minutes=1)
+    note = f"in {minutes} minutes, the highest of {found['all']:,} counters"
+    return Fact("Failed sign-ins", f"{found['most'] or 0:,}", note)
+
+
+def _charts(now: datetime) -> list[Chart]:
+    tallies = Tallies(now)
+
+    def draw(steps: Steps, newest: datetime) -> Chart:
+        def counted(start: datetime) -> tuple[int, bool]:
+            tally = tallies.count((start, start + steps.length))
+            return tally.count, tally.until >= start + steps.length
+
+        rest = "Older ones are still being counted."
+        return steps.chart(newest, counted, rest=rest)
+
+    this_hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    charts = [draw(LAST_HOURS, this_hour), draw(LAST_DAYS, this_hour.replace(hour=0))]
+    tallies.remember()
+    return charts
+
+
+def _busiest(now: datetime) -> list[tuple[str, str]]:
+    """Return links to the conversations of most messages, with their numbers.
+
+    Which they are is told by the newest events; how many each had in a day by its
+    ``seq``, which has no gaps.
+    """
+    since = now - DAY
+    named = [pk for pk, _ in _most_named(since, "conversation_id")]
+    first = Message.objects.filter(conversation=OuterRef("pk"), sent_at__gte=since)
+    rows = (
+        Conversation.objects.kept()
+        .filter(pk__in=named)
+        .alias(first=Subquery(first.order_by("sent_at").values("seq")[:1]))
+        .annotate(sent=F("last_seq") - F("first") + 1)
+        .filter(sent__gt=0)
+        .order_by("-sent", "pk")
+    )
+    return [
+        (
+            link_to_conversation(row),
+            link_to_list(f"{row.sent:,}", Message, conversation=row.pk),
+        )
+        for row in rows
+    ]
+
+
+def _busiest_people(now: datetime) -> list[tuple[str, str]]:
+    """Return links to the people of most messages among the newest events, with how
+    many these are."""
+    named = _most_named(now - DAY, "actor_id")
+    people = User.objects.in_bulk([pk for pk, _ in named])
+    return [
+        (link_to(people[pk]), link_to_list(f"{times:,}", Message, sender=pk))
+        for pk, times in named
+        if pk in people
+    ]
+
+
+def _most_named(since: datetime, column: str) -> list[tuple[UUID, int]]:
+    """Return what a column of the newest sendings holds most often, and how often.
+
+    Grouped by an expression, since SQLite goes through all of the log for a column
+    whose index has it in order.
+    """
+    recent: QuerySet = Event.objects.filter(
+        event_id__gt=Event.objects.last_id() - LOOKED_AT,
+        created_at__gte=since,
+        type=Event.Type.MESSAGE_CREATED,
+    )
+    named = recent.order_by().values(named=Coalesce(column, column))
+    counted = named.annotate(times=Count("pk")).order_by("-times", "named")
+    return list(counted.values_list("named", "times")[:BUSIEST])

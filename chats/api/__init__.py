@@ -1,0 +1,1 @@
+"""The REST API: routes, views, what may be sent, who may call."""

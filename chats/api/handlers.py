@@ -1,0 +1,162 @@
+"""From exceptions to answers: every error in one shape, none of them a 500."""
+
+import hashlib
+import logging
+import sys
+from base64 import b64encode
+
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, InternalError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+from django.urls import is_valid_path
+from rest_framework import exceptions
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import exception_handler as drf_exception_handler
+from rest_framework.views import set_rollback
+
+from chats.web import metrics, throttles
+from chats.web.exceptions import CHALLENGE, ChatError, HTTPSRequired
+
+logger = logging.getLogger(__name__)
+
+# InternalError: PostgreSQL's word for a server that may only be read, a standby, and
+# for a transaction that it has ended by itself.
+DATABASE_DOWN = (OperationalError, InterfaceError, InternalError)
+NOBODY = (exceptions.AuthenticationFailed, exceptions.NotAuthenticated)
+UNAVAILABLE = {
+    "detail": "The database is busy or not answering. Try again.",
+    "code": "unavailable",
+}
+RETRY_AFTER = "1"  # seconds
+
+
+def exception_handler(exc: Exception, context: dict) -> Response | None:
+    """Answer an exception raised in a view.
+
+    ``{"detail": …, "code": …}``, or ``{"field": ["…"]}`` for input; a database that
+    is locked, full or gone is 503 with ``Retry-After``.
+    """
+    exc = counted(exc, context.get("request"))
+    if isinstance(exc, ChatError):
+        set_rollback()
+        return chat_error_response(exc)
+    if isinstance(exc, DATABASE_DOWN):
+        logger.error("Database unavailable: %s", exc)
+        metrics.database_unavailable.inc()
+        return Response(UNAVAILABLE, 503, headers={"Retry-After": RETRY_AFTER})
+    if isinstance(exc, Http404):
+        exc = exceptions.NotFound()  # one body, whatever was looked for
+    if isinstance(exc, RequestDataTooBig):
+        return Response({"detail": "The body is too large.", "code": "too_large"}, 413)
+    if isinstance(exc, SuspiciousOperation):
+        exc = exceptions.ParseError("The request is malformed.")
+    if isinstance(exc, exceptions.ValidationError) and isinstance(exc.detail, list):
+        exc.detail = {"non_field_errors": exc.detail}
+    response = drf_exception_handler(exc, context)
+    if response is not None and set(response.data) == {"detail"}:
+        response.data["code"] = getattr(response.data["detail"], "code", "error")
+    return response
+
+
+def counted(exc: Exception, request: Request | None) -> Exception:
+    """Return the exception; Throttled if it is one of too many by nobody."""
+    if isinstance(exc, NOBODY):
+        try:
+            throttles.refuse_stranger(request)
+        except exceptions.Throttled as throttled:
+            return throttled
+    return exc
+
+
+def chat_error_response(exc: ChatError) -> Response:
+    headers = {}
+    if exc.retry_after is not None:
+        headers["Retry-After"] = str(exc.retry_after)
+    if exc.status == 401:
+        headers["WWW-Authenticate"] = CHALLENGE
+    if exc.field:
+        data = {exc.field: [exc.message]}
+    else:
+        data = {"detail": exc.message, "code": exc.code}
+    response = Response(data, exc.status, headers=headers)
+    if exc.status == 503:
+        logger.warning("Refused: %s", exc)
+        response._has_been_logged = True  # by Django it would be, as an error
+    return response
+
+
+# --- Outside the API's views: JSON below /api/, a page for people elsewhere --------
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer what failed outside a view, such as reading the session (handler500)."""
+    if isinstance(sys.exc_info()[1], DATABASE_DOWN):
+        metrics.database_unavailable.inc()
+        headers = {"Retry-After": RETRY_AFTER}
+        return JsonResponse(UNAVAILABLE, status=503, headers=headers)
+    return error(request, 500, "Server error.", "error")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer a path under ``/api/`` that is no route as one that is (handler404).
+
+    A write to a path without its last slash is not redirected: the answer names the
+    path. Reads were redirected before.
+    """
+    detail = "Not found."
+    if is_valid_path(f"{request.path_info}/"):
+        detail = f"Not found. The path ends in a slash: {request.path}/"
+    return error(request, 404, detail, "not_found")
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer who may not do this (handler403)."""
+    if isinstance(exception, HTTPSRequired):
+        return error(request, 403, "Use https.", "https_required")
+    detail = exceptions.PermissionDenied.default_detail
+    return error(request, 403, detail, "permission_denied")
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer a form without the CSRF token that it was given (CSRF_FAILURE_VIEW)."""
+    return error(request, 403, f"CSRF failed: {reason}", "permission_denied", "csrf")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer what Django itself refuses, such as a wrong host name (handler400)."""
+    return error(request, 400, "The request is malformed.", "parse_error")
+
+
+STYLE = """
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
+body { max-width: 34rem; margin: 18vh auto; padding: 0 1.5rem; }
+small { opacity: .7; }
+"""
+# Nothing but that style: the pages need no file, so they show whatever has failed.
+STYLE_HASH = b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+PAGE_POLICY = (
+    f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def error(
+    request: HttpRequest, status: int, detail: str, code: str, why: str = ""
+) -> HttpResponse:
+    """Answer an error in the form that suits the path; ``why`` chooses the words.
+
+    The page takes nothing from the request but its id: no session, no database.
+    """
+    if f"{request.path_info}/".startswith("/api/"):
+        return JsonResponse({"detail": detail, "code": code}, status=status)
+    words = {
+        "status": status,
+        "why": why or str(status),
+        "style": STYLE,
+        "request_id": getattr(request, "request_id", ""),
+    }
+    headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"}
+    page = render_to_string("chats/error.html", words)
+    return HttpResponse(page, status=status, headers=headers)

@@ -1,0 +1,248 @@
+"""How the API describes itself: OpenAPI 3, with error answers on every operation."""
+
+import re
+
+from django.conf import settings
+from drf_spectacular.extensions import (
+    OpenApiAuthenticationExtension,
+    OpenApiSerializerExtension,
+)
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import build_media_type_object
+from rest_framework import serializers
+from rest_framework.pagination import BasePagination
+
+
+class Error(serializers.Serializer):
+    """What went wrong, for people and for programs."""
+
+    detail = serializers.CharField(help_text="What went wrong, in a sentence.")
+    code = serializers.CharField(help_text="A stable word for it.")
+
+
+class FieldErrors(serializers.Serializer):
+    """The inputs at fault, each with its messages (or `detail` and `code`)."""
+
+
+# What each error answer means, and one that is really given. The codes are those of
+# docs/api.md.
+ERRORS = {
+    "400": (
+        "Input is missing, malformed or refused: by field, or `parse_error`.",
+        {"message_body": ["This field may not be blank."]},
+    ),
+    "401": (
+        "Nobody is signed in, or what one signs in with is wrong.",
+        {
+            "detail": "Authentication credentials were not provided.",
+            "code": "not_authenticated",
+        },
+    ),
+    "403": (
+        "You may not do this, or the session's CSRF token is missing.",
+        {
+            "detail": "You do not have permission to perform this action.",
+            "code": "permission_denied",
+        },
+    ),
+    "404": (
+        "There is no such thing, as far as you may know.",
+        {"detail": "Not found.", "code": "not_found"},
+    ),
+    "409": (
+        "The thing's state rules it out.",
+        {"detail": "The message is deleted.", "code": "conflict"},
+    ),
+    "410": (
+        "The cursor is older than what is kept: load anew.",
+        {"detail": "The cursor is older than what is kept.", "code": "gone"},
+    ),
+    "413": (
+        "The body is above 1 MiB.",
+        {"detail": "The body is too large.", "code": "too_large"},
+    ),
+    "415": (
+        "The body is not `application/json`.",
+        {
+            "detail": 'Unsupported media type "text/plain" in request.',
+            "code": "unsupported_media_type",
+        },
+    ),
+    "429": (
+        "Too often. `Retry-After` says how many seconds to wait.",
+        {
+            "detail": "Request was throttled. Expected available in 7 seconds.",
+            "code": "throttled",
+        },
+    ),
+    "503": (
+        "Nothing was done. `Retry-After` says how many seconds to wait.",
+        {
+            "detail": "The database is busy or not answering. Try again.",
+            "code": "unavailable",
+        },
+    ),
+}
+SUCCESSES = {"200": "Done.", "201": "Made.", "204": "Done; there is nothing to say."}
+UUID_SCHEMA = {"type": "string", "format": "uuid"}
+EXAMPLE_ID = "01a20a3a-8ed4-7b3c-a1f0-6c2d4e8f9a0b"
+
+
+class FieldErrorsSchema(OpenApiSerializerExtension):
+    """The shape of FieldErrors, whose names are those of the inputs."""
+
+    target_class = "chats.api.schema.FieldErrors"
+
+    def map_serializer(self, auto_schema: AutoSchema, direction: str) -> dict:
+        messages = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+        return {
+            "type": "object",
+            "description": FieldErrors.__doc__.strip(),
+            "minProperties": 1,
+            "additionalProperties": {"oneOf": [{"type": "string"}, messages]},
+        }
+
+
+class ChatsSchema(AutoSchema):
+    """Names and summaries that read well; the errors every operation can give."""
+
+    def get_operation_id(self) -> str:
+        """Leave `_create` to what creates: `auth_login`, `conversations_typing`."""
+        name = super().get_operation_id()
+        action = getattr(self.view, "action", "")
+        is_act = self.method == "POST" and action != "create"
+        return name.removesuffix("_create") if is_act else name
+
+    def get_summary(self) -> str:
+        return self._docstring().partition("\n")[0].rstrip(".")
+
+    def get_description(self) -> str:
+        return self._docstring().partition("\n")[2].strip()
+
+    def _docstring(self) -> str:
+        action = getattr(self.view, self.method.lower(), None)
+        action = getattr(self.view, getattr(self.view, "action", "") or "", action)
+        lines = (action.__doc__ or self.view.__doc__ or "").strip().splitlines()
+        return "\n".join(line.strip() for line in lines)
+
+    def get_auth(self) -> list[dict]:
+        """Say of sign-up too that it needs none, which CanRegister does not show; and
+        nothing of what takes none, such as login: generators ask for one otherwise."""
+        if not self.view.get_authenticators():
+            return []
+        auths = super().get_auth()
+        return [*auths, {}] if "CanRegister" in self._permissions() else auths
+
+    def get_request_serializer(self):
+        """Give a DELETE a body where ``extend_schema`` says so, and nowhere else."""
+        return None if self.method == "DELETE" else super().get_request_serializer()
+
+    def _get_request_body(self, direction="request") -> dict | None:
+        """Add the optional body of a DELETE, which the base class leaves out."""
+        if not self._is_delete_with_body():
+            return super()._get_request_body(direction)
+        serializer = self.get_request_serializer()
+        media_type = "application/json"
+        schema, _ = self._get_request_for_media_type(serializer, direction)
+        examples = self._get_examples(serializer, direction, media_type)
+        return {"content": {media_type: build_media_type_object(schema, examples)}}
+
+    def _get_response_bodies(self, direction="response") -> dict:
+        bodies = super()._get_response_bodies(direction)
+        for status, serializer in self._errors().items():
+            if status not in bodies:
+                bodies[status] = self._get_response_for_code(
+                    serializer, status, direction=direction
+                )
+        for status, body in bodies.items():
+            explain(status, body)
+        return dict(sorted(bodies.items()))
+
+    def _resolve_path_parameters(self, variables: list[str]) -> list[dict]:
+        """Say of ids that they are UUIDs, rather than by which expression."""
+        parameters = super()._resolve_path_parameters(variables)
+        for parameter in parameters:
+            parameter["schema"] = UUID_SCHEMA
+        return parameters
+
+    def _get_paginator(self) -> BasePagination | None:
+        """Return the list's pagination; its example of a next page is of that list."""
+        if paginator := super()._get_paginator():
+            paginator.path = re.sub("{.*?}", EXAMPLE_ID, self.path)
+        return paginator
+
+    def _errors(self) -> dict:
+        errors = {"429": Error, "503": Error}
+        if not self._is_public():
+            errors["401"] = Error
+        if self.method in {"POST", "PUT", "PATCH"} or self._is_delete_with_body():
+            errors |= {"400": FieldErrors, "413": Error, "415": Error}
+        if self.method != "GET" and not self._is_public():
+            errors["403"] = Error
+        if "{" in self.path:
+            errors["404"] = Error
+        if self._is_list_view() and self.method == "GET":
+            errors["400"] = FieldErrors
+        return errors
+
+    def _is_delete_with_body(self) -> bool:
+        return self.method == "DELETE" and self.get_request_serializer() is not None
+
+    def _is_public(self) -> bool:
+        return self._permissions() == {"AllowAny"}
+
+    def _permissions(self) -> set[str]:
+        return {type(item).__name__ for item in self.view.get_permissions()}
+
+
+def explain(status: str, body: dict) -> None:
+    """Say in a response of the schema what it means; errors have an example, and are
+    in JSON whatever was asked for."""
+    if status not in ERRORS:
+        body["description"] = body["description"] or SUCCESSES[status]
+        return
+    body["description"], example = ERRORS[status]
+    media = body["content"]["application/json"] | {"example": example}
+    body["content"] = {"application/json": media}
+
+
+class TokenScheme(OpenApiAuthenticationExtension):
+    """``Authorization: Bearer …`` in the schema."""
+
+    target_class = "chats.api.authentication.TokenAuthentication"
+    name = "token"
+
+    def get_security_definition(self, auto_schema) -> dict:
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The `token` that `POST /api/auth/tokens/` returned.",
+        }
+
+
+class SessionScheme(OpenApiAuthenticationExtension):
+    """The session cookie in the schema."""
+
+    target_class = "chats.api.authentication.SessionAuthentication"
+    name = "session"
+
+    def get_security_definition(self, auto_schema) -> dict:
+        return {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME}
+
+
+def private_fields_optional(result: dict, generator, request, public) -> dict:
+    """Say that a user's private fields are there for some callers only."""
+    user = result["components"]["schemas"].get("User", {})
+    private = {"email", "phone_number", "created_at", "updated_at"}
+    user["required"] = [
+        name for name in user.get("required", []) if name not in private
+    ]
+    return result
+
+
+def empty_security(result: dict, generator, request, public) -> dict:
+    """Say of calls without credentials that they take none; it is left out if empty."""
+    for item in result["paths"].values():
+        for operation in item.values():
+            operation.setdefault("security", [])
+    return result

@@ -1,0 +1,161 @@
+"""Events: a page of the log, or the stream."""
+
+from django.http import HttpResponse
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.renderers import BrowsableAPIRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from chats.api.handlers import NOBODY
+from chats.api.renderers import EventStreamRenderer, JSONRenderer
+from chats.api.schema import Error, FieldErrors
+from chats.lists.pagination import size_of
+from chats.models import AccessToken, Event
+from chats.models.sign_in import digest_of
+from chats.realtime import cursors, log
+from chats.realtime.people import Credential
+from chats.realtime.presence import fingerprint
+from chats.realtime.streams import HEADERS, MEDIA_TYPE, ending, opening
+from chats.serializers.events import EventPageSerializer
+from chats.server.refusals import PASSING
+from chats.web.addresses import client_network
+from chats.web.parameters import check_parameters
+
+DEFAULT_LIMIT = 100
+MAX_LIMIT = 1000
+STREAM_DESCRIPTION = (
+    "Server-Sent Events: `event:` is the type, `data:` a line of JSON, `id:` the "
+    "cursor. Every 15 seconds there is an event `ping` with the data `{}`. An event "
+    "`end` is the last one; its `code` tells why. What is 429 or 503 for a page is an "
+    "`end` here, whose `retry:` says when to come back."
+)
+# Of these the first that is there counts.
+CURSORS = ("lastEventId", "after")
+PARAMETERS = (*CURSORS, "limit")
+
+
+class EventsView(APIView):
+    """What happened in my conversations, in commit order."""
+
+    renderer_classes = (JSONRenderer, BrowsableAPIRenderer, EventStreamRenderer)
+
+    @extend_schema(
+        operation_id="events_list",
+        parameters=[
+            OpenApiParameter("after", str, description="A cursor: what came after it."),
+            OpenApiParameter(
+                "lastEventId", str, description="A cursor; overrides `after`."
+            ),
+            OpenApiParameter(
+                "Last-Event-ID", str, "header", description="A cursor; overrides both."
+            ),
+            OpenApiParameter(
+                "limit",
+                {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}
+                | {"default": DEFAULT_LIMIT},
+                description="How many events at most.",
+            ),
+        ],
+        responses={
+            (200, "application/json"): EventPageSerializer,
+            (200, "text/event-stream"): OpenApiResponse(
+                str, description=STREAM_DESCRIPTION
+            ),
+            400: FieldErrors,
+            410: Error,
+        },
+    )
+    def get(self, request: Request) -> Response | HttpResponse:
+        """Get events, or follow them.
+
+        Without a cursor: no events, and the present cursor. With
+        `Accept: text/event-stream` the answer stays open and goes on live.
+        """
+        check_parameters(request, PARAMETERS)
+        after = position_of(request)
+        if isinstance(request.accepted_renderer, EventStreamRenderer):
+            return self._stream(request, after)
+        limit = size_of(request, "limit", default=DEFAULT_LIMIT, maximum=MAX_LIMIT)
+        if after is None:
+            position = Event.objects.last_id()
+            page = log.Page(payloads=[], position=position, has_more=False)
+        else:
+            page = log.page(request.user.pk, after, limit)
+        return Response(
+            {
+                "events": page.payloads,
+                "cursor": cursors.encode(page.position),
+                "more": page.has_more,
+            }
+        )
+
+    def handle_exception(self, exc: Exception) -> Response | HttpResponse:
+        """Answer errors in JSON, whatever was asked for; but on a stream, what passes.
+
+        EventSource gives up for good at any status but 200. Others come back after
+        the last ``retry``, which was said when all was well.
+        """
+        response = super().handle_exception(exc)
+        renderer = getattr(self.request, "accepted_renderer", None)
+        is_stream = isinstance(renderer, EventStreamRenderer)
+        if (
+            is_stream
+            and response.status_code in PASSING
+            and not isinstance(exc, NOBODY)
+        ):
+            seconds = int(response.headers.get("Retry-After", 1))
+            error = response.data
+            body = ending(error["code"], 1000 * seconds, error["detail"])
+            return self._stream_response(body)
+        self.request.accepted_renderer = JSONRenderer()
+        self.request.accepted_media_type = JSONRenderer.media_type
+        return response
+
+    def _stream(self, request: Request, after: int | None) -> HttpResponse:
+        """Answer what is waiting; leave the rest to the shell, if it is there.
+
+        On a plain WSGI server nobody made the offer to hold the connection: the
+        answer ends, and EventSource comes back after ``retry`` milliseconds.
+        """
+        offer = request.META.get("chats.hold") if request.method == "GET" else None
+        if offer is not None:
+            offer.reserve(request.user.pk, client_network(request))
+        start = opening(request.user.pk, after)
+        if offer is not None:
+            offer.accept(request.user.pk, start, credential_of(request))
+        return self._stream_response(start.body)
+
+    def _stream_response(self, body: bytes) -> HttpResponse:
+        """Return the answer, which no proxy may hold back, compress or keep."""
+        response = HttpResponse(
+            body,
+            content_type=MEDIA_TYPE,
+            headers=HEADERS,
+        )
+        # By this the bridge takes it apart: up to 500 events are not to stay.
+        response.renderer_context = self.get_renderer_context()
+        return response
+
+
+def position_of(request: Request) -> int | None:
+    """Return the position to go on from; None without one.
+
+    The header, as EventSource sends it, is newer than what the address says; so is
+    ``lastEventId``, its name in event-source-polyfill, than ``after``.
+    """
+    if cursor := request.headers.get("Last-Event-ID"):
+        return cursors.decode(cursor)
+    for name in CURSORS:
+        if name in request.query_params:
+            return cursors.decode(request.query_params[name], field=name)
+    return None
+
+
+def credential_of(request: Request) -> Credential:
+    """Return what the stream's right to stay open hangs on."""
+    user = request.user
+    mark = fingerprint(user.password, user.sessions_ended_at)
+    if isinstance(request.auth, AccessToken):
+        return Credential("token", str(request.auth.pk), mark)
+    return Credential("session", digest_of(request.session.session_key or ""), mark)

@@ -1,0 +1,152 @@
+"""Leaving with one's data: everything of one's own as lines of JSON."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from django.db.models import F
+from django.http import StreamingHttpResponse
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from chats.api.renderers import JSONRenderer
+from chats.api.views.events import credential_of
+from chats.models import (
+    AccessToken,
+    Conversation,
+    Message,
+    Participant,
+    User,
+    UserSession,
+)
+from chats.models.sessions import device_of
+from chats.realtime.people import Subscription
+from chats.realtime.presence import signed_out
+from chats.serializers import rows
+from chats.services.audit import Action, record
+from chats.web.encoding import to_json
+from chats.web.throttles import ExportThrottle
+
+CHUNK = 100  # rows read at once, each time by a short query of its own
+TOKEN = ("token_id", "name", "prefix", "created_at", "expires_at", "last_used_at")
+SESSION = ("session_id", "user_agent", "address", "created_at", "last_used_at")
+
+
+class ExportView(APIView):
+    """Everything of the caller's own."""
+
+    def get_throttles(self) -> list:
+        return [*super().get_throttles(), ExportThrottle()]
+
+    def perform_content_negotiation(self, request: Request, force: bool = False):
+        """Answer in one form, whatever is asked for; errors in JSON."""
+        return JSONRenderer(), JSONRenderer.media_type
+
+    @extend_schema(
+        operation_id="users_me_export",
+        responses={(200, "application/x-ndjson"): OpenApiResponse(str)},
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        """Export my data.
+
+        Lines of JSON: my account, my tokens, my sessions, my conversations, each with
+        its participants and messages. The last line has the type `end`; without it the
+        answer broke off.
+        """
+        user = request.user
+        if request.method == "GET":  # HEAD takes nothing out
+            record(Action.USER_EXPORTED, actor=user, user_id=user.pk)
+        # What it was asked with must last: looked at before each chunk.
+        credential = Subscription(user.pk, 0, credential_of(request))
+        lines = Export(user, credential).lines() if request.method == "GET" else ()
+        name = f"messaging-{timezone.now():%Y-%m-%d}.ndjson"
+        return StreamingHttpResponse(
+            map(line_of, lines),
+            content_type="application/x-ndjson",
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        )
+
+
+class Export:
+    """One person's data, read in chunks; no query and no transaction outlives one.
+
+    A conversation's messages are those up to its ``last_seq`` as its line tells it:
+    what is sent meanwhile is not in it.
+    """
+
+    def __init__(self, user: User, credential: Subscription):
+        self.user, self.credential = user, credential
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        yield {"type": "export", "format": 1, "created_at": timezone.now()}
+        for user in User.objects.filter(pk=self.user.pk).values(*rows.USER):
+            yield {"type": "user", **rows.private_user(user)}
+        tokens = AccessToken.objects.visible_to(self.user).order_by("pk")
+        for token in tokens.values(*TOKEN):
+            yield {"type": "token", **token}
+        yield from self._sessions()
+        for conversation in self._conversations():
+            yield from self._conversation(conversation)
+        if self._may_go_on():
+            yield {"type": "end"}
+
+    def _sessions(self) -> Iterator[dict[str, Any]]:
+        sessions = UserSession.objects.visible_to(self.user).valid()
+        sessions = sessions.order_by("session_id")
+        for session in sessions.values(*SESSION, expires_at=F("expire_date")):
+            name = device_of(session["user_agent"])
+            yield {"type": "session", "name": name, **session}
+
+    def _conversations(self) -> Iterator[rows.Row]:
+        after = UUID(int=0)
+        while self._may_go_on():
+            mine = Conversation.objects.visible_to(self.user).filter(pk__gt=after)
+            mine = mine.values(*rows.CONVERSATION, "last_read_seq").order_by("pk")
+            yield from (chunk := list(mine[:CHUNK]))
+            if len(chunk) < CHUNK:
+                return
+            after = chunk[-1]["conversation_id"]
+
+    def _conversation(self, row: rows.Row) -> Iterator[dict[str, Any]]:
+        shown = rows.conversation_for(self.user.pk, row, ())
+        for name in ("participants", "last_message", "can"):
+            del shown[name]
+        yield {"type": "conversation", **shown}
+        place = {"conversation": row["conversation_id"]}
+        for participant in self._participants(row["conversation_id"]):
+            yield {"type": "participant", **place, **rows.participant(participant)}
+        for message in self._messages(row["conversation_id"], row["last_seq"]):
+            cursor = message["last_read_seq"]
+            shown = rows.message_for(self.user.pk, cursor, message)
+            yield {"type": "message", **shown}
+
+    def _participants(self, conversation_id: UUID) -> Iterator[rows.Row]:
+        after = 0
+        visible = Participant.objects.visible_to(self.user).order_by("pk")
+        visible = visible.filter(conversation_id=conversation_id)
+        while self._may_go_on():
+            chunk = list(visible.filter(pk__gt=after).values(*rows.PARTICIPANT)[:CHUNK])
+            yield from chunk
+            if len(chunk) < CHUNK:
+                return
+            after = chunk[-1]["id"]
+
+    def _messages(self, conversation_id: UUID, last_seq: int) -> Iterator[rows.Row]:
+        """Return the messages in order; none any more after one's own removal."""
+        visible = Message.objects.visible_to(self.user).order_by("seq")
+        visible = visible.filter(conversation_id=conversation_id)
+        for after in range(0, last_seq, CHUNK):
+            if not self._may_go_on():
+                return
+            end = min(after + CHUNK, last_seq)
+            within = visible.filter(seq__gt=after, seq__lte=end)
+            yield from list(within.values(*rows.MESSAGE, "last_read_seq"))
+
+    def _may_go_on(self) -> bool:
+        return not signed_out([self.credential])
+
+
+def line_of(data: dict[str, Any]) -> bytes:
+    return to_json(data) + b"\n"

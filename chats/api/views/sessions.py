@@ -1,0 +1,65 @@
+"""What one is signed in with, on which device, and ending it there."""
+
+from uuid import UUID
+
+from django.contrib.auth import logout
+from drf_spectacular.utils import extend_schema
+from rest_framework import viewsets
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from chats.api.views.base import UUID_REGEX
+from chats.models import AccessToken, UserSession
+from chats.serializers.credentials import (
+    SignInSerializer,
+)
+from chats.services.sessions import SignIns, end_others, end_sign_in
+
+
+def current_id(request: Request) -> UUID | None:
+    """Return the id of the session or token that the call comes with."""
+    if isinstance(request.auth, AccessToken):
+        return request.auth.pk
+    row = request.session.row
+    return row and row.session_id
+
+
+class SessionViewSet(viewsets.GenericViewSet):
+    """One's sessions and access tokens."""
+
+    queryset = UserSession.objects.all()
+    serializer_class = SignInSerializer
+    filter_backends = ()
+    lookup_field = "session_id"
+    lookup_value_regex = UUID_REGEX
+
+    def get_serializer_context(self) -> dict:
+        context = super().get_serializer_context()
+        if not getattr(self, "swagger_fake_view", False):
+            context["current"] = current_id(self.request)
+        return context
+
+    @extend_schema(responses=SignInSerializer(many=True))
+    def list(self, request: Request) -> Response:
+        """List what I am signed in with, the newest first."""
+        page = self.paginate_queryset(SignIns.of(request.user))
+        rows = self.get_serializer(page, many=True).data
+        return self.get_paginated_response(rows)
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, session_id: str) -> Response:
+        """End a session or revoke a token of mine; its streams end."""
+        ending = UUID(session_id)
+        is_own_session = request.auth is None and ending == current_id(request)
+        end_sign_in(request.user, ending, actor=request.user)
+        if is_own_session:
+            logout(request._request)  # so that the cookie goes, too
+        return Response(status=204)
+
+    @extend_schema(request=None, responses={204: None})
+    @action(detail=False, methods=["post"])
+    def revoke_others(self, request: Request) -> Response:
+        """End all my sessions and tokens but the one this call comes with."""
+        end_others(request.user, current=current_id(request))
+        return Response(status=204)

@@ -1,0 +1,1 @@
+"""What needs only the database: prepared statements, identifiers, engines."""

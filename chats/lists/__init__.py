@@ -1,0 +1,1 @@
+"""Every list: filters, pages by key, searches."""

@@ -1,0 +1,306 @@
+"""The lists' query parameters. An unknown value is a 400 that names the parameter."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django import forms
+from django.db.models import QuerySet
+from django.http import Http404, QueryDict
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema_field
+from rest_framework.exceptions import ValidationError
+
+from chats.lists import searching
+from chats.lists.inbox import Inbox
+from chats.models import Conversation, Message, Participant, User
+from chats.models.messages import EVER
+from chats.serializers import rows
+from chats.serializers.found_messages import messages_of
+from chats.web.parameters import is_from_a_form
+from chats.web.times import INVALID, parse_time
+
+MAX_BIGINT = 2**63 - 1
+MAX_SEARCH_LENGTH = 200  # SQLite fails on patterns of 50,000 bytes
+TIMES = ("sent_after", "sent_before")
+# With no other filter messages_of gives the rows of the list.
+PLAIN = {"search", "ordering", "conversation_id"}
+SPAN = (*TIMES, "after_seq", "before_seq")
+FLAGS = (("true", "true"), ("false", "false"))
+
+
+class TimeField(forms.DateTimeField):
+    """A time in RFC 3339, given in UTC."""
+
+    def to_python(self, value: str) -> datetime | None:
+        if value in self.empty_values:
+            return None
+        try:
+            return parse_time(value)
+        except ValueError:
+            raise forms.ValidationError(INVALID, "invalid") from None
+
+
+class TimeFilter(filters.IsoDateTimeFilter):
+    """A time that every database can compare."""
+
+    field_class = TimeField
+
+
+class SearchFilter(filters.CharFilter):
+    """Text to look for, of bounded length."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, max_length=MAX_SEARCH_LENGTH, **kwargs)
+        schema = {"type": "string", "minLength": 1, "maxLength": MAX_SEARCH_LENGTH}
+        schema["description"] = kwargs.get("help_text", "")
+        extend_schema_field(schema)(self)
+
+
+class SeqFilter(filters.NumberFilter):
+    """A whole number that fits the column."""
+
+    field_class = forms.IntegerField
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, min_value=0, max_value=MAX_BIGINT, **kwargs)
+
+    def get_max_validator(self):
+        return None
+
+
+class FlagFilter(filters.ChoiceFilter):
+    """``true`` or ``false``; ``method`` gets a bool. Anything else is an error."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, choices=FLAGS, **kwargs)
+        about = kwargs.get("help_text", "")
+        extend_schema_field({"type": "boolean", "description": about})(self)
+
+
+class LeanFilterSet(filters.FilterSet):
+    """A filter set that only makes the filters that are asked for, or required.
+
+    Making all of them, with their form, costs as much as a page's query. The
+    browsable API, which shows the form, gets them all.
+    """
+
+    # Other names of filters.
+    aliases: dict[str, str] = {}
+
+    def __init__(self, data=None, *args, request=None, **kwargs):
+        data = _without_aliases(data, self.aliases)
+        if not is_from_a_form(request):
+            self.base_filters = {
+                name: item
+                for name, item in type(self).base_filters.items()
+                if name in (data or ()) or item.extra.get("required")
+            }
+        super().__init__(data, *args, request=request, **kwargs)
+
+    def bounded(self, queryset: QuerySet, stretch: Callable) -> QuerySet:
+        """Note for the pagination how far a page of a search, if it is one, looks."""
+        if text := self.form.cleaned_data.get("search"):
+            queryset.stretch = stretch(text)
+        return queryset
+
+
+def _without_aliases(data: QueryDict | None, aliases: dict[str, str]) -> Any:
+    """Return the parameters by their own names; raise ValidationError on two of one."""
+    for alias, name in aliases.items():
+        if not data or alias not in data:
+            continue
+        if name in data:
+            raise ValidationError({alias: [f"Give either {alias} or {name}."]})
+        data = data.copy()
+        data.setlist(name, data.pop(alias))
+    return data
+
+
+class UserFilter(LeanFilterSet):
+    """Search and filters of the list of people."""
+
+    search = SearchFilter(
+        method="filter_search", help_text="Part of a username or name."
+    )
+    role = filters.ChoiceFilter(choices=User.Role.choices)
+    is_online = FlagFilter(
+        method="filter_is_online", help_text="Only who is online (or is not)."
+    )
+
+    class Meta:
+        model = User
+        fields = ()
+
+    def filter_queryset(self, queryset: QuerySet) -> QuerySet:
+        with_email = self.request.user.is_role_admin
+        stretch = partial(searching.among_people, with_email=with_email)
+        return self.bounded(super().filter_queryset(queryset), stretch)
+
+    def filter_search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+        return queryset.search(value, with_email=self.request.user.is_role_admin)
+
+    def filter_is_online(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+        return queryset.online() if value == "true" else queryset.offline()
+
+
+class ConversationFilter(LeanFilterSet):
+    """Search and filters of one's conversations."""
+
+    participant = filters.UUIDFilter(
+        method="filter_participant", help_text="Only those with this person (too)."
+    )
+    unread = FlagFilter(
+        method="filter_unread", help_text="Only those with something unread (or not)."
+    )
+    search = SearchFilter(
+        method="filter_search",
+        help_text="Part of the title or of a participant's name.",
+    )
+
+    class Meta:
+        model = Conversation
+        fields = ()
+
+    def filter_queryset(self, queryset: QuerySet) -> QuerySet:
+        queryset = super().filter_queryset(queryset).latest_first()
+        return self.bounded(
+            queryset, lambda _: searching.among_conversations(self.request.user)
+        )
+
+    def filter_participant(self, queryset: QuerySet, name: str, value) -> QuerySet:
+        return queryset.with_participant(value)
+
+    def filter_unread(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+        return queryset.unread() if value == "true" else queryset.read()
+
+    def filter_search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+        return queryset.search(value)
+
+
+class MessageFilter(LeanFilterSet):
+    """Search and filters of messages.
+
+    In one conversation the order is ``seq``; across conversations it is the time
+    of sending, which rises with ``seq`` in each of them.
+    """
+
+    aliases = {"conversation": "conversation_id"}  # its name in bodies
+
+    conversation_id = filters.UUIDFilter(
+        help_text="Only this conversation. `conversation` is another name for it."
+    )
+    sender = filters.UUIDFilter(
+        field_name="sender_id", help_text="Only by this person."
+    )
+    unread = FlagFilter(
+        method="filter_unread", help_text="Only those I have not read (or have)."
+    )
+    sent_after = TimeFilter(field_name="sent_at", lookup_expr="gt")
+    sent_before = TimeFilter(field_name="sent_at", lookup_expr="lt")
+    after_seq = SeqFilter(
+        field_name="seq", lookup_expr="gt", help_text="With `conversation_id`."
+    )
+    before_seq = SeqFilter(
+        field_name="seq", lookup_expr="lt", help_text="With `conversation_id`."
+    )
+    search = SearchFilter(method="filter_search", help_text="Part of the body.")
+    ordering = filters.ChoiceFilter(
+        choices=(("seq", "oldest first"), ("-seq", "newest first")),
+        method="filter_ordering",
+        help_text="`-seq`, newest first, is the default.",
+    )
+
+    class Meta:
+        model = Message
+        fields = ()
+
+    def get_form_class(self):
+        """Extend the form: a range of ``seq`` means nothing across conversations."""
+        form_class = super().get_form_class()
+
+        class RangeForm(form_class):
+            def clean(self):
+                for name in ("after_seq", "before_seq"):
+                    asked = self.cleaned_data.get(name) is not None
+                    if asked and not self.data.get("conversation_id", "").strip():
+                        self.add_error(name, "Needs conversation_id.")
+                return super().clean()
+
+        return RangeForm
+
+    def filter_queryset(self, queryset: QuerySet) -> QuerySet | Inbox:
+        """Sort by ``seq`` where there is an index for it with the filters, else by
+        time: in one conversation that is the same."""
+        asked = self.form.cleaned_data
+        in_one, stretch = asked.get("conversation_id"), self._stretch()
+        by_time = any(asked.get(name) for name in ("sender", *TIMES))
+        names = ["seq"] if in_one and not by_time else ["sent_at", "message_id"]
+        order = [
+            name if asked.get("ordering") == "seq" else f"-{name}" for name in names
+        ]
+        narrow = super().filter_queryset
+        if in_one or asked.get("search"):
+            if stretch and not stretch.is_public:
+                queryset = Message.objects.scanned_by(self.request.user)
+            elif by_time:
+                queryset = queryset.by_conversation()
+            queryset = narrow(queryset).order_by(*order)
+            queryset = queryset.values(*rows.MESSAGE, "last_read_seq")
+            queryset.stretch = stretch
+            return queryset
+        return Inbox(
+            self.request.user,
+            rows=narrow(queryset.by_conversation())
+            .order_by(*order)
+            .values(*rows.MESSAGE, "last_read_seq"),
+            probe=narrow(Message.objects.of_opened()),
+            is_unread=asked.get("unread") == "true",
+            since=asked.get("sent_after") or EVER,
+        )
+
+    def _stretch(self) -> searching.Stretch | None:
+        """Return how far a page of a search looks: only within the span asked for."""
+        data = self.form.cleaned_data
+        if not data.get("search"):
+            return None
+        is_plain = self.filters.keys() <= PLAIN
+        stretch = searching.among_messages(
+            self.request.user,
+            data.get("conversation_id"),
+            data["search"],
+            rows_of=partial(messages_of, self.request.user.pk) if is_plain else None,
+        )
+        for name in SPAN:
+            if name in self.filters:
+                end = data[name]
+                if not stretch.is_public:  # then it can only be a time
+                    end = searching.whole_second(end, up=name == "sent_before")
+                within = partial(self.filters[name].filter, value=end)
+                stretch = stretch.within(within)
+        return stretch
+
+    def filter_unread(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+        return queryset.unread() if value == "true" else queryset.read()
+
+    def filter_search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+        return queryset.search(value)
+
+    def filter_ordering(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
+        return queryset  # applied last, in filter_queryset
+
+
+class OneConversationFilter(MessageFilter):
+    """The same for one conversation, which has to be named and the caller's."""
+
+    conversation_id = filters.UUIDFilter(required=True, help_text="Which conversation.")
+
+    def filter_queryset(self, queryset: QuerySet) -> QuerySet:
+        taking_part = Participant.objects.filter(
+            user=self.request.user,
+            conversation_id=self.form.cleaned_data["conversation_id"],
+        )
+        if not taking_part.exists():
+            raise Http404
+        return super().filter_queryset(queryset)

@@ -1,0 +1,1 @@
+"""Django's system checks: of the settings and of the database."""

@@ -1,0 +1,1 @@
+"""The demo: its data, somebody who answers, and the welcome."""

@@ -1,0 +1,1 @@
+"""The checks of doctor: what must be true of the stored data."""

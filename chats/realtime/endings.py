@@ -1,0 +1,76 @@
+"""What somebody who has left since must not see in events from before."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from django.db.models import BigIntegerField, UUIDField
+
+from chats.db.prepared import Param, Prepared
+from chats.models import Event, PastParticipant
+from chats.realtime.rendering import OF_MESSAGES, Type
+
+COLUMNS = ("conversation_id", "user_id", "last_event_id")
+
+
+class Endings:
+    """Whose participation has ended since some events, and what changed after that.
+
+    Events show the rows as they are now: to somebody removed since, that would show
+    what came after the removal. Of the events before it they get those that show
+    nothing newer: messages not changed since, and who left.
+
+    Make it after rendering, so that it knows of every removal whose consequences
+    may have been rendered.
+    """
+
+    def __init__(self, events: Sequence[Event], *, user_id: UUID | None = None):
+        """Look the events' conversations up, for one person or for everybody."""
+        self._ends: dict[tuple[UUID, UUID], list[int]] = {}
+        self._changed_at: dict[UUID, int] = {}
+        if not events:
+            return
+        self._find_ends(events, user_id)
+        if self._ends:
+            self._find_changes(events)
+
+    def hide(self, event: Event, user_id: UUID) -> bool:
+        """Tell whether the event is not for this person any more."""
+        ends = self._ends.get((event.conversation_id, user_id), ())
+        end = min((end for end in ends if end > event.pk), default=None)
+        if end is None:
+            return False
+        if event.type in OF_MESSAGES:
+            return self._changed_at.get(event.message_id, 0) > end
+        return event.type != Type.PARTICIPANT_REMOVED
+
+    def _find_ends(self, events: Sequence[Event], user_id: UUID | None) -> None:
+        after = events[0].pk
+        conversation_ids = {event.conversation_id for event in events}
+        if user_id is None and len(conversation_ids) == 1:
+            past = _PAST.rows(conversation_id=min(conversation_ids), after=after)
+        else:
+            past = PastParticipant.objects.filter(
+                conversation_id__in=conversation_ids, last_event_id__gt=after
+            ).values(*COLUMNS)
+            past = past if user_id is None else past.filter(user_id=user_id)
+        for row in past:
+            key = row["conversation_id"], row["user_id"]
+            self._ends.setdefault(key, []).append(row["last_event_id"])
+
+    def _find_changes(self, events: Sequence[Event]) -> None:
+        left = {conversation_id for conversation_id, _ in self._ends}
+        messages = {e.message_id for e in events if e.conversation_id in left}
+        changes = Event.objects.filter(
+            conversation_id__in=left, message_id__in=messages, pk__gt=events[0].pk
+        )
+        in_order = changes.order_by("pk").values_list("message_id", "pk")
+        self._changed_at.update(in_order.exclude(type=Type.MESSAGE_CREATED))
+
+
+# Asked with nearly every event: those of one conversation, as soon as committed.
+_PAST = Prepared(
+    lambda: PastParticipant.objects.filter(
+        conversation_id=Param("conversation_id", UUIDField()),
+        last_event_id__gt=Param("after", BigIntegerField()),
+    ).values(*COLUMNS)
+)

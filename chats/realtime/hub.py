@@ -1,0 +1,390 @@
+"""The hub: one tail of the log per process, whatever the number of streams.
+
+One thread reads new events once, renders each once, and hands the same bytes to
+every stream that may have them. Everything in here belongs to that thread, but for
+the few methods that say otherwise.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    close_old_connections,
+    connection,
+)
+from django.db.models import BigIntegerField, QuerySet
+
+from chats.db import doorbell
+from chats.db.prepared import Param, Prepared
+from chats.models import Event, Participant, PastParticipant
+from chats.realtime import presence
+from chats.realtime.endings import Endings
+from chats.realtime.people import Audience, Person, Span, Subscription, spans_of
+from chats.realtime.rendering import Type, event_frame, frame, render
+from chats.realtime.wakeups import Listener, OtherWriters
+from chats.web import metrics
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500  # events read at once
+RECENT = 5_000  # events kept in memory for those who come back
+RECENT_BYTES = 8 * 1024 * 1024  # of their frames together
+IDLE_AFTER = 60.0  # seconds without a stream until the hub stops reading
+TIMER = 1.0  # seconds between looks at the log when nothing rings
+CREDENTIALS_EVERY = 2.5  # seconds; a stream ends within 5 s of its session
+OUTAGE_PAUSE = 0.5  # seconds between attempts while the database is away
+
+Post = Callable[[list[tuple[Subscription, bytes]]], None]
+End = Callable[[list[Subscription], str], None]
+
+
+class Recent(NamedTuple):
+    """An event lately dispatched.
+
+    The frame is empty when there was nothing to render, and None when it was not
+    rendered, since nobody here was to have it.
+    """
+
+    event_id: int
+    conversation_id: UUID
+    frame: bytes | None
+
+
+class Hub:
+    """Tails the log for the streams of one process.
+
+    ``post`` takes a batch of frames to the shell's thread, ``end`` a batch of
+    streams to close; the streams of one batch get their frames in its order.
+    """
+
+    def __init__(self, post: Post, end: End, *, clock=time.monotonic):
+        self._post, self._end, self._clock = post, end, clock
+        self._rung = threading.Event()
+        self._stopped = False
+        self._comings: deque[tuple[Subscription, bool]] = deque()  # and goings
+        self._joiners: dict[Subscription, None] = {}  # in the order they came
+        self._whispers: deque[tuple[UUID, UUID]] = deque()
+        self.audience = Audience()
+        self.position: int | None = None  # the last event dispatched; None when idle
+        self._newer = Prepared(_newer)
+        # Events read and not dispatched yet, each with those it reaches.
+        self._reached: list[tuple[Event, list[Person]]] = []
+        self._recent: deque[Recent] = deque()
+        self._recent_size = 0  # bytes
+        self._recent_after = 0  # all events after this one are in _recent
+        self._active_until = 0.0
+        self._due: dict[str, float] = {}
+        self._others = OtherWriters()
+        self._listener = Listener(self)
+        self._watch = presence.Watch()
+
+    # --- From any thread ------------------------------------------------------
+
+    def ring(self) -> None:
+        """Have the log looked at now."""
+        self._rung.set()
+
+    def whisper(self, conversation_id: UUID, user_id: UUID) -> None:
+        """Have it passed on that somebody types."""
+        self._whispers.append((conversation_id, user_id))
+        self._rung.set()
+
+    def join(self, stream: Subscription) -> None:
+        """Have every event past ``stream.position`` pushed to the stream, in order.
+
+        If the hub cannot tell what came between, the stream ends as "behind".
+        """
+        self._comings.append((stream, True))
+        self._rung.set()
+
+    def leave(self, stream: Subscription) -> None:
+        """Have the stream forgotten, for good."""
+        self._comings.append((stream, False))
+        self._rung.set()
+
+    def stop(self) -> None:
+        """Have the thread end."""
+        self._stopped = True
+        self._rung.set()
+
+    # --- The thread -----------------------------------------------------------
+
+    def run(self) -> None:
+        """Take turns until stopped; an outage of the database is waited out."""
+        detach = doorbell.attach(self)
+        self._listener.start()
+        while not self._stopped:
+            self._rung.wait(self._patience())
+            was_rung = self._rung.is_set()
+            self._rung.clear()
+            if self.position is None:  # it may have slept for long
+                close_old_connections()
+            try:
+                self.turn(was_rung=was_rung)
+            except (DatabaseError, InterfaceError) as error:
+                metrics.database_unavailable.inc()
+                logger.warning("The event hub waits for the database: %s", error)
+                connection.close()
+                self._rung.wait(OUTAGE_PAUSE)
+                self._rung.set()
+            except Exception:
+                logger.exception("The event hub starts anew: its streams resume")
+                self._start_anew()
+        detach()
+        self._listener.stop()
+        connection.close()
+
+    def turn(self, *, was_rung: bool = True) -> None:
+        """Do what is waiting: new events first, so that all else is up to date."""
+        self._note_comings()
+        if self._joiners:
+            self._active_until = self._clock() + IDLE_AFTER
+        if not self._is_active():
+            self.position = None
+            metrics.hub_position.set(0)
+            self._whispers.clear()
+            return
+        if self.position is None:
+            self._wake_up()
+        if self._is_due("log", TIMER) or was_rung or self._others.have_written():
+            self._read_log()
+            for conversation_id, user_id in self._others.typing():
+                self._whispers.append((conversation_id, user_id))
+        self._admit_joiners()
+        self._pass_whispers()
+        if self._is_due("credentials", CREDENTIALS_EVERY):
+            self._end(presence.signed_out(self.audience.streams()), "signed out")
+        if self._is_due("presence", presence.EVERY):
+            self._pass_presence()
+
+    def _is_active(self) -> bool:
+        return bool(self.audience.people) or self._clock() < self._active_until
+
+    def _patience(self) -> float | None:
+        """Return how long to wait for a ring: for ever while nobody listens."""
+        if not self._is_active():
+            return None
+        return min(TIMER, self._others.poll_every)
+
+    def _is_due(self, what: str, every: float) -> bool:
+        now = self._clock()
+        if now < self._due.get(what, 0.0):
+            return False
+        self._due[what] = now + every
+        return True
+
+    def _wake_up(self) -> None:
+        self._others.skip()
+        self.position = self._recent_after = Event.objects.last_id()
+        self._recent.clear()
+        self._recent_size = 0
+        self._reached = []
+        metrics.hub_position.set(self.position)
+
+    def _start_anew(self) -> None:
+        self._end([*self.audience.streams(), *self._joiners], "restart")
+        self._joiners.clear()
+        self.audience = Audience()
+        self.position = None
+
+    def _note_comings(self) -> None:
+        """Take note of who joins and who leaves; some have done both by now."""
+        while self._comings:
+            stream, is_joining = self._comings.popleft()
+            if is_joining:
+                self._joiners[stream] = None
+            else:
+                self._joiners.pop(stream, None)
+                self.audience.remove(stream)
+
+    # --- Events ---------------------------------------------------------------
+
+    def _read_log(self) -> None:
+        while True:
+            if not self._reached:
+                newer = self._newer.rows(position=self.position)
+                self._follow([Event(**row) for row in newer])
+            count = len(self._reached)
+            if count:
+                self._dispatch()
+            if count < BATCH:
+                return
+
+    def _follow(self, events: Sequence[Event]) -> None:
+        """Find out whom each event reaches; the audience is up to date then.
+
+        Kept until they are dispatched: an outage in between must not repeat this,
+        for those removed by these events would not be found again.
+        """
+        newcomers = self._newcomers(events)
+        for event in events:
+            self._open_spans(event, newcomers)
+            listeners = self.audience.listeners(event.conversation_id, event.pk)
+            self._reached.append((event, listeners))
+            self._close_spans(event)
+
+    def _dispatch(self) -> None:
+        """Render the events that reach somebody, and hand them over."""
+        wanted = [event for event, people in self._reached if people]
+        rendered = zip(wanted, render(wanted), strict=True)
+        endings = Endings(wanted)
+        datas = {
+            event.pk: event_frame(payload) if payload else b""
+            for event, payload in rendered
+        }
+        frames: list[tuple[Subscription, bytes]] = []
+        for event, people in self._reached:
+            data = datas.get(event.pk)
+            self._remember(event, data)
+            for person in people:
+                is_hidden = endings.hide(event, person.user_id)
+                frames += _frames_for(person, event.pk, b"" if is_hidden else data)
+        self.position = self._reached[-1][0].pk
+        metrics.hub_position.set(self.position)
+        metrics.events_dispatched.inc(len(self._reached))
+        self._reached = []
+        if frames:
+            self._post(frames)
+
+    def _newcomers(self, events: Sequence[Event]) -> list[tuple[UUID, UUID, int]]:
+        """Return who took part in the conversations that these events created.
+
+        Also those who have left since, whom the events up to that reach.
+        """
+        created = {
+            event.conversation_id: event.pk
+            for event in events
+            if event.type == Type.CONVERSATION_CREATED
+        }
+        if not created:
+            return []
+        by_them = {
+            "conversation_id__in": created,
+            "first_event_id__in": created.values(),
+        }
+        columns = ("conversation_id", "user_id", "first_event_id")
+        # In this order: somebody who leaves in between is found twice, not missed.
+        present = list(
+            Participant.objects.filter(**by_them).order_by().values_list(*columns)
+        )
+        past = PastParticipant.objects.filter(
+            **by_them, last_event_id__gt=min(created.values())
+        )
+        return present + list(past.values_list(*columns))
+
+    def _open_spans(self, event: Event, newcomers: list) -> None:
+        if event.type == Type.CONVERSATION_CREATED:
+            for conversation_id, user_id, first in newcomers:
+                if conversation_id == event.conversation_id:
+                    self.audience.open_span(user_id, conversation_id, first)
+        elif event.type == Type.PARTICIPANT_ADDED:
+            self.audience.open_span(event.user_id, event.conversation_id, event.pk)
+
+    def _close_spans(self, event: Event) -> None:
+        if event.type == Type.PARTICIPANT_REMOVED:
+            self.audience.close_span(event.user_id, event.conversation_id)
+        elif event.type == Type.CONVERSATION_DELETED:
+            self.audience.close_conversation(event.conversation_id)
+
+    def _remember(self, event: Event, data: bytes | None) -> None:
+        self._recent.append(Recent(event.pk, event.conversation_id, data))
+        self._recent_size += len(data or b"")
+        while len(self._recent) > RECENT or self._recent_size > RECENT_BYTES:
+            oldest = self._recent.popleft()
+            self._recent_size -= len(oldest.frame or b"")
+            self._recent_after = oldest.event_id
+
+    # --- Streams --------------------------------------------------------------
+
+    def _admit_joiners(self) -> None:
+        if not self._joiners:
+            return
+        oldest = min(stream.position for stream in self._joiners)
+        spans = spans_of({stream.user_id for stream in self._joiners}, oldest)
+        for stream in list(self._joiners):
+            self._admit(stream, spans[stream.user_id])
+            del self._joiners[stream]
+
+    def _admit(self, stream: Subscription, spans: list[Span]) -> None:
+        missed = self._missed(stream, spans)
+        if missed is None:
+            self._end([stream], "behind")
+            return
+        stream.position = max(stream.position, self.position)
+        self.audience.add(stream, spans, self.position)
+        if missed:
+            self._post([(stream, missed)])
+
+    def _missed(self, stream: Subscription, spans: list[Span]) -> bytes | None:
+        """Return the frames between the stream's position and the hub's.
+
+        None if they are not all in memory, or if the person has left somewhere
+        since: they may have been rendered after that.
+        """
+        if stream.position < self._recent_after:
+            return None
+        if any(last is not None and last > stream.position for _, _, last in spans):
+            return None
+        missed: list[bytes] = []
+        for event in reversed(self._recent):
+            if event.event_id <= stream.position:
+                break
+            if not _is_within(spans, event):
+                continue
+            if event.frame is None:
+                return None
+            missed.append(event.frame)
+        return b"".join(reversed(missed))
+
+    # --- What is not stored ---------------------------------------------------
+
+    def _pass_whispers(self) -> None:
+        frames: list[tuple[Subscription, bytes]] = []
+        while self._whispers:
+            conversation_id, user_id = self._whispers.popleft()
+            words = {"conversation_id": conversation_id, "user_id": user_id}
+            data = frame("typing", words)
+            for person in self.audience.present(conversation_id):
+                if person.user_id != user_id:
+                    frames += [(stream, data) for stream in person.streams]
+        if frames:
+            self._post(frames)
+
+    def _pass_presence(self) -> None:
+        presence.refresh(self.audience.people)
+        frames = self._watch.changes_for(self.audience)
+        if frames:
+            self._post(frames)
+
+
+def _newer() -> QuerySet[Event]:
+    newer = Event.objects.filter(pk__gt=Param("position", BigIntegerField()))
+    return newer.order_by("pk")[:BATCH]
+
+
+def _frames_for(
+    person: Person, event_id: int, data: bytes
+) -> list[tuple[Subscription, bytes]]:
+    """Return the frame for each of the person's streams that has not had it."""
+    frames = []
+    for stream in person.streams:
+        if stream.position < event_id:
+            stream.position = event_id
+            if data:
+                frames.append((stream, data))
+    return frames
+
+
+def _is_within(spans: list[Span], event: Recent) -> bool:
+    return any(
+        conversation_id == event.conversation_id and first <= event.event_id
+        for conversation_id, first, last in spans
+        if last is None
+    )

@@ -1,0 +1,60 @@
+"""How many streams a process holds open, for each person, address and in all."""
+
+import threading
+from collections import Counter
+from uuid import UUID
+
+from django.conf import settings
+
+from chats.web.exceptions import Full, TooManyAttempts
+
+RETRY_AFTER = 30  # seconds
+KEPT_FREE = 10  # one place in so many, for people who have no stream yet
+
+
+class Places:
+    """The places for open streams in this process; taken in any thread.
+
+    The last tenth of them is for people without a stream, and not for an address that
+    has half of all: nobody takes all places.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._by_person: Counter[UUID] = Counter()
+        self._by_address: Counter[str] = Counter()
+        self.taken = 0
+
+    def take(self, user_id: UUID, address: str) -> None:
+        """Take a place; raise TooManyAttempts for the person, Full for everybody."""
+        with self._lock:
+            own = self._by_person[user_id]
+            if own >= settings.MAX_STREAMS_PER_USER:
+                raise TooManyAttempts(
+                    "Too many open streams. Close one first.",
+                    retry_after=RETRY_AFTER,
+                    code="too_many_streams",
+                )
+            if not self._has_room(own, self._by_address[address]):
+                raise Full("Too many open streams here.", retry_after=RETRY_AFTER)
+            self._by_person[user_id] += 1
+            self._by_address[address] += 1
+            self.taken += 1
+
+    def give_back(self, user_id: UUID, address: str) -> None:
+        with self._lock:
+            self.taken -= 1
+            for counter, key in (
+                (self._by_person, user_id),
+                (self._by_address, address),
+            ):
+                counter[key] -= 1
+                if not counter[key]:
+                    del counter[key]
+
+    def _has_room(self, own: int, at_address: int) -> bool:
+        most = settings.MAX_STREAMS
+        free = most - self.taken
+        if free > most // KEPT_FREE:
+            return True
+        return free > 0 and not own and at_address < most / 2

@@ -1,0 +1,164 @@
+"""Who is online, and whose stream may stay open: a few batched queries at intervals.
+
+Presence is read from the database, so every process sees the people of all.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import OperationalError, connection, transaction
+from django.utils import timezone
+
+from chats.db.clocks import SKEW
+from chats.models import AccessToken, Participant, User, UserSession
+from chats.realtime.people import Audience, Subscription
+from chats.realtime.rendering import frame
+
+EVERY = 3.0  # seconds between looks at who came and went
+REFRESH_EVERY = 25  # seconds; below ONLINE_FOR by a margin for a slow turn
+LOCK_WAIT = 10  # milliseconds
+CHUNK = 500  # keys in one query
+
+
+class Watch:
+    """Notices who came online and who went since the last look."""
+
+    def __init__(self) -> None:
+        self._online: dict[UUID, datetime] | None = None
+
+    def changes_for(self, audience: Audience) -> list[tuple[Subscription, bytes]]:
+        """Return presence frames for those who share a conversation with a change."""
+        before, self._online = self._online, _online()
+        if before is None:
+            return []
+        changed = before.keys() ^ self._online.keys()
+        frames: list[tuple[Subscription, bytes]] = []
+        for user_id, sharing in _sharing(changed, audience):
+            data = frame(
+                "presence",
+                {
+                    "user_id": user_id,
+                    "is_online": user_id in self._online,
+                    "last_seen_at": (self._online.get(user_id) or before[user_id]),
+                },
+            )
+            frames += [(s, data) for person in sharing for s in person.streams]
+        return frames
+
+
+def _online() -> dict[UUID, datetime]:
+    seen = User.objects.active().online().order_by()
+    return dict(seen.values_list("user_id", "last_seen_at"))
+
+
+def _sharing(changed: Iterable[UUID], audience: Audience) -> Iterator[tuple]:
+    """Yield each changed person with those listening who share a conversation."""
+    for chunk in chunks(changed):
+        sharing: dict[UUID, set] = {}
+        places = Participant.objects.filter(user_id__in=chunk).order_by()
+        for user_id, conversation_id in places.values_list(
+            "user_id", "conversation_id"
+        ):
+            people = audience.present(conversation_id)
+            sharing.setdefault(user_id, set()).update(people)
+        for user_id, people in sharing.items():
+            yield user_id, {p for p in people if p.user_id != user_id}
+
+
+def refresh(user_ids: Iterable[UUID]) -> None:
+    """Note that people with an open stream are still here: one update for many.
+
+    Events wait for the thread that does this, so it waits for nobody: who cannot be
+    noted now, since others write, is noted at a later look.
+    """
+    now = timezone.now()
+    recent = (now - timedelta(seconds=REFRESH_EVERY), now + SKEW)
+    for chunk in chunks(user_ids):
+        people = User.objects.active().filter(pk__in=chunk)
+        people = people.exclude(last_seen_at__range=recent)
+        if ids := list(people.order_by().values_list("pk", flat=True)):
+            with suppress(OperationalError), _impatience(), transaction.atomic():
+                _note_seen(ids, now)
+
+
+def _note_seen(user_ids: list[UUID], now: datetime) -> None:
+    people = User.objects.active().filter(pk__in=user_ids).order_by("pk")
+    free = people.select_for_update(no_key=True, skip_locked=True)
+    ids = list(free.values_list("pk", flat=True))
+    User.objects.filter(pk__in=ids).update(last_seen_at=now)
+
+
+@contextmanager
+def _impatience() -> Iterator[None]:
+    """Wait no more than a moment for SQLite's write lock."""
+    if connection.vendor != "sqlite":
+        yield
+        return
+    usual = connection.settings_dict["OPTIONS"].get("timeout", 5) * 1000
+    with connection.cursor() as cursor:
+        cursor.execute(f"PRAGMA busy_timeout = {LOCK_WAIT}")
+        try:
+            yield
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {usual:.0f}")
+
+
+def fingerprint(user_password: str, sessions_ended_at: datetime | None) -> str:
+    """Return what changes when all sessions of a person end."""
+    text = f"{user_password} {sessions_ended_at}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def signed_out(streams: list[Subscription]) -> list[Subscription]:
+    """Return the streams whose session or token, or whose person, is gone."""
+    people = _fingerprints({stream.user_id for stream in streams})
+    alive = {
+        "session": _sessions(_keys(streams, "session")),
+        "token": _tokens(_keys(streams, "token")),
+    }
+    return [
+        stream
+        for stream in streams
+        if people.get(stream.user_id) != stream.credential.fingerprint
+        or stream.credential.key not in alive[stream.credential.kind]
+    ]
+
+
+def _keys(streams: list[Subscription], kind: str) -> set[str]:
+    credentials = (stream.credential for stream in streams)
+    return {item.key for item in credentials if item.kind == kind}
+
+
+def _fingerprints(user_ids: set[UUID]) -> dict[UUID, str]:
+    found = {}
+    for chunk in chunks(user_ids):
+        people = User.objects.active().filter(pk__in=chunk).order_by()
+        for pk, *secrets in people.values_list("pk", "password", "sessions_ended_at"):
+            found[pk] = fingerprint(*secrets)
+    return found
+
+
+def _sessions(keys: set[str]) -> set[str]:
+    alive = set()
+    for chunk in chunks(keys):
+        found = UserSession.objects.valid().filter(pk__in=chunk).order_by()
+        alive.update(found.values_list("pk", flat=True))
+    return alive
+
+
+def _tokens(keys: set[str]) -> set[str]:
+    alive = set()
+    for chunk in chunks(keys):
+        found = AccessToken.objects.valid().filter(pk__in=chunk).order_by()
+        alive.update(str(pk) for pk in found.values_list("pk", flat=True))
+    return alive
+
+
+def chunks(items: Iterable) -> Iterator[list]:
+    """Yield the items in lists that fit into one query."""
+    items = list(items)
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]

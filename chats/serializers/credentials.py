@@ -1,0 +1,61 @@
+"""What a user is signed in with: sessions and access tokens."""
+
+from drf_spectacular.utils import extend_schema_serializer
+from rest_framework import serializers
+
+from chats.models import AccessToken
+from chats.models.sessions import device_of
+from chats.serializers import examples
+from chats.serializers.examples import shown_as
+
+KINDS = ("session", "token")
+
+
+class SignInSerializer(serializers.Serializer):
+    """A session or an access token."""
+
+    session_id = serializers.UUIDField()
+    kind = serializers.ChoiceField(choices=KINDS)
+    name = serializers.SerializerMethodField(
+        help_text="The token's name, or the session's device: \"Firefox on Linux\"."
+    )
+    user_agent = serializers.CharField(help_text="Of the sign-in; empty for a token.")
+    address = serializers.CharField(help_text="Of the last use; empty before it.")
+    created_at = serializers.DateTimeField()
+    last_used_at = serializers.DateTimeField(
+        allow_null=True, help_text="Written at most once a minute."
+    )
+    expires_at = serializers.DateTimeField()
+    is_current = serializers.SerializerMethodField(help_text="This call's own.")
+
+    def get_name(self, row: dict) -> str:
+        return row["name"] if row["kind"] == "token" else device_of(row["user_agent"])
+
+    def get_is_current(self, row: dict) -> bool:
+        return row["session_id"] == self.context["current"]
+
+
+@extend_schema_serializer(component_name="AccessToken")
+class TokenSerializer(serializers.ModelSerializer):
+    """An access token, without its secret."""
+
+    class Meta:
+        model = AccessToken
+        fields = (
+            "token_id",
+            "name",
+            "prefix",
+            "created_at",
+            "expires_at",
+            "last_used_at",
+        )
+
+
+@shown_as(examples.NEW_TOKEN, component_name="NewAccessToken")
+class NewTokenSerializer(TokenSerializer):
+    """An access token with its secret, shown this once."""
+
+    token = serializers.CharField(read_only=True)
+
+    class Meta(TokenSerializer.Meta):
+        fields = (*TokenSerializer.Meta.fields, "token")

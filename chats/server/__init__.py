@@ -1,0 +1,1 @@
+"""The ASGI server side: calls in turn, shares, connections, open streams."""

@@ -1,0 +1,317 @@
+"""Between ASGI and WSGI: one request of a server's handed to the application.
+
+Also what the shell asks of the connection below, where the server (uvicorn) shows it.
+"""
+
+import asyncio
+import contextlib
+import io
+import re
+import select
+import sys
+from collections.abc import Awaitable, Callable, Iterable
+from time import perf_counter
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from django.conf import settings
+
+from chats.server.refusals import Refused
+
+BODY_TIMEOUT = 30.0  # seconds a client may take to send its request's body
+PIECE_TIMEOUT = 30.0  # seconds a client may take for a piece of its backlog
+CHUNK = 64 * 1024  # bytes of a streamed answer taken from a thread at once
+OWN_ROOTS = {"/admin", "/api", "/api-auth", "/static"}  # of the paths that are served
+MOST_ROWS = 100  # of one answer, above which it takes long
+SIZE = re.compile(rb"(?:^|&)(?:page_size|limit)=([0-9]{1,9})(?![0-9])")
+
+HUNG_UP = getattr(select, "POLLRDHUP", None)  # Linux
+MAY_HASH = ("/api/auth/", "/api/users/", "/api-auth/login/", "/admin/login/")
+SLOW = ("/admin/", "/api-auth/", "/api/schema/", "/metrics")
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Application = Callable[[dict, Callable], Iterable[bytes]]
+
+
+class Exchange:
+    """One request through the WSGI application; runs in a thread of the pool."""
+
+    def __init__(self, application: Application, environ: dict):
+        self.application, self.environ = application, environ
+        self.status, self.headers = 500, []
+        self.finished = False
+        self._chunks: Any = None
+
+    def begin(self) -> bytes:
+        """Call the application and return its first piece, mostly all there is."""
+        environ, self.environ = self.environ, {}  # the body is not to outlive the call
+        result = self.application(environ, self._start_response)
+        self._result, self._chunks = result, iter(result)
+        # One that is not streamed is in memory already: in pieces, it would stay there
+        # until its caller's turn came again, uncounted, and the response with it.
+        self._is_whole = not getattr(result, "streaming", True)
+        return self.next()
+
+    def next(self) -> bytes:
+        """Return the next piece; ``finished`` tells whether it is the last one."""
+        pieces, size = [], 0
+        try:
+            for chunk in self._chunks:
+                pieces.append(chunk)
+                size += len(chunk)
+                if size >= CHUNK and not self._is_whole:
+                    return b"".join(pieces)
+        except BaseException:
+            self._close()
+            raise
+        self._close()
+        return b"".join(pieces)
+
+    def header(self, name: bytes) -> str:
+        return next((v.decode("latin-1") for n, v in self.headers if n == name), "")
+
+    def close(self) -> None:
+        """Give up what is left of the answer."""
+        if not self.finished:
+            self._close()
+
+    def start(self, omit: bytes = b"") -> dict[str, Any]:
+        headers = [item for item in self.headers if item[0] != omit]
+        return start_message(self.status, headers)
+
+    def _start_response(self, status: str, headers: list, exc_info=None) -> None:
+        self.status = int(status.split(" ", 1)[0])
+        self.headers = encoded(headers)
+
+    def _close(self) -> None:
+        self.finished = True
+        if hasattr(self._result, "close"):  # PEP 3333 leaves it to the application
+            self._result.close()
+        take_apart(self._result)
+
+
+def take_apart(response: Any) -> None:
+    """Break the circles in which DRF's view, requests and response hold each other.
+
+    For when the body has been taken: all of them are empty afterwards. So they are
+    freed at once. Else a garbage collection has to find them, 240 objects of a page
+    and 50,000 at a time (``GC_THRESHOLD``), for which every call waits 30 to 80 ms.
+    Answers that do not name their ``renderer_context`` are left to it.
+    """
+    if context := getattr(response, "renderer_context", None):
+        request = context["request"]
+        for part in (context["view"], request._request, request):
+            vars(part).clear()
+        context.clear()
+
+
+async def read_body(receive: Receive, count: Callable[[int], None]) -> bytes:
+    """Return the request's body, counting its bytes as they come; raises Refused."""
+    parts, size = [], 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(BODY_TIMEOUT):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Refused(400)
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                count(len(parts[-1]))
+                if size > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+                    raise Refused(413)
+                if not message.get("more_body"):
+                    return b"".join(parts)
+    raise Refused(408)
+
+
+def content_length(scope: Scope) -> int:
+    """Return how long the request's body is said to be; of a chunked one, the most."""
+    length = 0
+    for name, value in scope["headers"]:
+        if name == b"transfer-encoding":
+            return settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if name == b"content-length" and value.isdigit():
+            length = int(value)
+    return length
+
+
+# --- The connection below, where the server is uvicorn --------------------------
+
+
+def transport_of(send: Send) -> asyncio.Transport | None:
+    """Return the connection below, where the server (uvicorn) shows it."""
+    return getattr(getattr(send, "__self__", None), "transport", None)
+
+
+def flow_of(send: Send) -> Any:
+    """Return what pauses the connection below, where the server (uvicorn) shows it."""
+    return getattr(getattr(send, "__self__", None), "flow", None)
+
+
+def is_disconnected(send: Send) -> bool:
+    """Return whether the client is gone, where the server (uvicorn) shows it."""
+    return bool(getattr(getattr(send, "__self__", None), "disconnected", False))
+
+
+def has_hung_up(send: Send) -> bool:
+    """Return whether the client has closed its side, where the system shows it.
+
+    The server does not notice while it does not read, as after a pipelined request.
+    """
+    transport = transport_of(send)
+    connection = transport and transport.get_extra_info("socket")
+    if connection is None or HUNG_UP is None or connection.fileno() < 0:
+        return False
+    poll = select.poll()
+    poll.register(connection.fileno(), HUNG_UP)
+    return bool(poll.poll(0))
+
+
+def is_unread(send: Send) -> bool:
+    """Return whether a part of what was sent is in memory still."""
+    flow = flow_of(send)
+    return flow is not None and flow.write_paused
+
+
+async def drained(send: Send) -> None:
+    """Wait until what was sent has left, or the connection is lost."""
+    flow = flow_of(send)
+    while flow is not None and flow.write_paused:
+        await flow.drain()
+
+
+async def is_taken(send: Send) -> bool:
+    """Wait until what was sent has left; cut the client off if it does not read."""
+    try:
+        async with asyncio.timeout(PIECE_TIMEOUT):
+            await drained(send)
+    except TimeoutError:
+        cut(send)
+        return False
+    return not is_disconnected(send)
+
+
+def pause_reading(send: Send) -> None:
+    """Leave what comes in to the system until the body is asked for."""
+    flow = flow_of(send)
+    if flow is not None:
+        flow.pause_reading()
+
+
+def cut(send: Send) -> None:
+    """Break the connection off."""
+    if transport := transport_of(send):
+        transport.abort()
+
+
+async def hang_up(send: Send) -> bool:
+    """Break the connection off, and return once the server knows.
+
+    Otherwise it would miss the answer and send one itself. False where there is no
+    such connection.
+    """
+    if transport_of(send) is None:
+        return False
+    cut(send)
+    await asyncio.sleep(0)
+    return True
+
+
+def peer_of(scope: Scope, send: Send) -> tuple[str, int] | None:
+    """Return who is at the other end of the connection, whatever its headers claim.
+
+    For connections from its own machine uvicorn puts X-Forwarded-For there, however
+    many proxies the settings trust.
+    """
+    transport = transport_of(send)
+    peer = transport and transport.get_extra_info("peername")
+    return peer[:2] if isinstance(peer, tuple) else scope.get("client")
+
+
+def encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """Return headers as ASGI has them."""
+    return [
+        (name.lower().encode("latin-1"), value.strip().encode("latin-1"))
+        for name, value in headers
+    ]
+
+
+def start_message(status: int, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
+    return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+def body_message(body: bytes, *, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": body, "more_body": more}
+
+
+def lane_of(scope: Scope) -> str:
+    """Return which pool of threads a request is for: ``quick``, ``slow``, ``sign-in``.
+
+    To the last belongs what may hash a password; what reads much or is the staff's is
+    slow.
+    """
+    path, query = path_of(scope), unquote_to_bytes(scope["query_string"])
+    is_write = scope["method"] in {"POST", "PUT", "PATCH", "DELETE"}
+    if is_write and path.startswith(MAY_HASH):
+        return "sign-in"
+    if b"search=" in query or any(int(n) > MOST_ROWS for n in SIZE.findall(query)):
+        return "slow"
+    is_slow = path.startswith(SLOW) or path == "/api/users/me/export/"
+    return "slow" if is_slow else "quick"
+
+
+def path_of(scope: Scope) -> str:
+    """Return the path below the one that the application is mounted at.
+
+    uvicorn puts its ``--root-path`` before each path, even if the proxy in front has
+    left it there: then it is there twice. A path with the name of a route of ours is
+    taken to be that route.
+    """
+    root = scope.get("root_path", "").rstrip("/")
+    path = below(root, scope["path"])
+    return path if root in OWN_ROOTS else below(root, path)
+
+
+def below(root: str, path: str) -> str:
+    """Return the path without the root, if it is below it."""
+    return path.removeprefix(root) if path.startswith(f"{root}/") else path
+
+
+def environ_of(scope: Scope, body: bytes) -> dict[str, Any]:
+    """Return the WSGI environment (PEP 3333) of an ASGI request."""
+    root_path = scope.get("root_path", "").rstrip("/")
+    server_host, server_port = scope.get("server") or ("localhost", 80)
+    client_host, client_port = scope.get("client") or ("", 0)
+    environ = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": root_path.encode().decode("latin-1"),
+        "PATH_INFO": path_of(scope).encode().decode("latin-1"),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "SERVER_NAME": server_host,
+        "SERVER_PORT": str(server_port),
+        "REMOTE_ADDR": client_host,
+        "REMOTE_PORT": str(client_port),
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope.get("scheme", "http"),
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "chats.began": perf_counter(),
+    }
+    for raw_name, raw_value in scope["headers"]:
+        name = raw_name.decode("latin-1").upper().replace("-", "_")
+        if "_" in raw_name.decode("latin-1") or name == "CONTENT_LENGTH":
+            continue  # X_Forwarded_For must not pass for X-Forwarded-For
+        if name != "CONTENT_TYPE":
+            name = f"HTTP_{name}"
+        value = raw_value.decode("latin-1")
+        if name in environ:
+            value = f"{environ[name]}{';' if name == 'HTTP_COOKIE' else ','}{value}"
+        environ[name] = value
+    return environ

@@ -1,0 +1,1 @@
+"""What needs only the request: addresses, headers, limits, logs, errors."""

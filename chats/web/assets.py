@@ -1,0 +1,107 @@
+"""Static files: below a version made of their contents, so that browsers keep them.
+
+All files of a release have one version, and modules name each other by relative paths:
+those that a page loads are of one release. A process knows its own version only. While
+processes are replaced, the answer for another one is 404, which nginx passes on to a
+process that has it; served with other contents, the browser would keep these for good.
+"""
+
+from functools import cache, lru_cache
+from hashlib import blake2b
+from pathlib import Path
+from urllib.parse import urljoin
+
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.contrib.staticfiles.storage import StaticFilesStorage
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import get_script_prefix
+from django.utils.cache import patch_vary_headers
+from whitenoise.middleware import WhiteNoiseMiddleware
+from whitenoise.responders import StaticFile
+
+from chats.web.compression import SMALLEST, accepts_gzip, compressed
+
+TEXTS = ("text/", "application/json", "image/svg+xml")
+
+
+@cache
+def version() -> str:
+    """Return the version's part of a path; with DEBUG, where files change, nothing."""
+    if settings.DEBUG:
+        return ""
+    found: dict[str, str] = {}
+    for finder in get_finders():
+        for name, storage in finder.list(None):
+            found.setdefault(name, storage.path(name))
+    digest = blake2b(digest_size=8)
+    for name, path in sorted(found.items()):
+        contents = blake2b(Path(path).read_bytes()).hexdigest()
+        digest.update(f"{name} {contents}\n".encode())
+    return f"{digest.hexdigest()}/"
+
+
+class VersionedStorage(StaticFilesStorage):
+    """Where static files are, as pages name it: below the application's path."""
+
+    def url(self, name: str) -> str:
+        url = super().url(name)
+        path = url.removeprefix(self.base_url)
+        return urljoin(get_script_prefix()[:-1] + self.base_url, version() + path)
+
+
+class StaticFilesMiddleware(WhiteNoiseMiddleware):
+    """WhiteNoise, for files below their version and, to be asked for anew each time,
+    without one; compressed where that is worth it."""
+
+    def add_file_to_dictionary(self, url: str, path: str, stat_cache=None) -> None:
+        super().add_file_to_dictionary(url, path, stat_cache)
+        versioned = f"{self._kept()}{url.removeprefix(self.static_prefix)}"
+        super().add_file_to_dictionary(versioned, path, stat_cache)
+
+    def immutable_file_test(self, path: str, url: str) -> bool:
+        return bool(version()) and url.startswith(self._kept())
+
+    def _kept(self) -> str:
+        return self.static_prefix + version()
+
+    def serve(self, static_file: StaticFile, request: HttpRequest) -> HttpResponseBase:
+        """Answer a file, whole: WhiteNoise's 416 for a range of one byte is wrong, and
+        ranges may be ignored (RFC 9110, section 14.2)."""
+        request.META.pop("HTTP_RANGE", None)
+        if etag := request.META.get("HTTP_IF_NONE_MATCH"):
+            request.META["HTTP_IF_NONE_MATCH"] = etag.removeprefix("W/")
+        response = super().serve(static_file, request)
+        if is_worth_compressing(response) and not self.autorefresh:
+            patch_vary_headers(response, ("Accept-Encoding",))
+            if accepts_gzip(request.META.get("HTTP_ACCEPT_ENCODING", "")):
+                [(_, path, _)] = static_file.alternatives
+                return packed(response, path, is_head=request.method == "HEAD")
+        return response
+
+
+def is_worth_compressing(response: HttpResponseBase) -> bool:
+    return (
+        response.status_code == 200
+        and response.headers["Content-Type"].startswith(TEXTS)
+        and int(response.headers["Content-Length"]) >= SMALLEST
+    )
+
+
+def packed(response: HttpResponseBase, path: str, *, is_head: bool) -> HttpResponse:
+    """Return the file's answer in gzip."""
+    body = kept_compressed(path)
+    response.close()
+    headers = dict(response.items()) | {
+        "Content-Encoding": "gzip",
+        "Content-Length": str(len(body)),
+        "ETag": f"W/{response.headers['ETag']}",
+    }
+    return HttpResponse(b"" if is_head else body, headers=headers)
+
+
+@lru_cache(maxsize=256)
+def kept_compressed(path: str) -> bytes:
+    """Return the file in gzip, made once a process: no more than the packages have."""
+    return compressed(Path(path).read_bytes())

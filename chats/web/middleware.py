@@ -1,0 +1,239 @@
+"""What answers get, whichever view made them."""
+
+import os
+import re
+from collections.abc import Callable
+from math import ceil
+from time import perf_counter, time
+
+from django.conf import settings
+from django.contrib.sessions import middleware as sessions
+from django.core.exceptions import MiddlewareNotUsed
+from django.http import HttpRequest, HttpResponse
+from django.middleware import common
+from django.utils.cache import patch_vary_headers
+
+from chats.web import compression, metrics
+from chats.web.callers import note_person, note_refusal
+from chats.web.exceptions import HTTPSRequired, TooManyAttempts
+from chats.web.logs import log_request, route_of
+from chats.web.origin import originating
+from chats.web.throttles import caller, over
+
+WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)  # as X-Request-ID
+REDIRECTED = {"GET", "HEAD"}  # clients repeat no other method at the new address
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+
+class RequestMiddleware:
+    """Give each request an id; note where it came from, how long it took, how it went.
+
+    The outermost: what the others answer counts too. A proxy's ``X-Request-ID`` is
+    taken where proxies are trusted, and the answer carries the id.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        began = request.META.get("chats.began") or perf_counter()
+        request.request_id = request_id = request_id_of(request)
+        with originating(request):
+            response = self.get_response(request)
+            route = route_of(request)
+            seconds = perf_counter() - began
+            status = f"{response.status_code // 100}xx"
+            metrics.requests.labels(method_of(request), route, status).observe(seconds)
+            log_request(request, response, route, seconds)
+        response.headers["X-Request-ID"] = request_id
+        return response
+
+
+def request_id_of(request: HttpRequest) -> str:
+    claimed = request.META.get("HTTP_X_REQUEST_ID", "")
+    if claimed and settings.TRUSTED_PROXIES and WELL_FORMED.fullmatch(claimed):
+        return claimed
+    return os.urandom(8).hex()
+
+
+def method_of(request: HttpRequest) -> str:
+    """Return the method; ``other`` for invented ones, of which there is no end."""
+    return request.method if request.method in METHODS else "other"
+
+
+PROBES = {"/healthz", "/readyz", "/metrics"}
+
+
+class AnyHostForProbesMiddleware:
+    """Let probes and scrapers name any host: they come by address, and their answers
+    contain no link.
+
+    Comes before whatever asks for the host. Every other path is refused as ever.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path_info in PROBES:
+            request.get_host = lambda: request.META["SERVER_NAME"]
+        return self.get_response(request)
+
+
+class NoStoreMiddleware:
+    """Keep personal answers out of every cache: all of ``/api/`` is personal."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if request.path_info.startswith("/api"):
+            response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+
+class HTTPSMiddleware:
+    """Refuse writes over plain HTTP, which SecurityMiddleware would redirect.
+
+    Comes just before it. Most clients follow a 301 with GET: the call seems to work
+    and nothing is written. Raises HTTPSRequired.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        if not settings.SECURE_SSL_REDIRECT:
+            raise MiddlewareNotUsed
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if response.status_code == 301 and request.method not in REDIRECTED:
+            raise HTTPSRequired
+        return response
+
+
+class CommonMiddleware(common.CommonMiddleware):
+    """Django's, but it redirects only reads to the path with the missing slash."""
+
+    def should_redirect_with_slash(self, request: HttpRequest) -> bool:
+        return request.method in REDIRECTED and super().should_redirect_with_slash(
+            request
+        )
+
+
+# Not text/event-stream: an open stream's first piece would be a whole file.
+COMPRESSED = (
+    "application/json",
+    "application/vnd.oai.openapi",
+    "application/yaml",
+    "text/html",
+    "text/plain",
+)
+
+
+class CompressionMiddleware:
+    """Send large answers in gzip to those who accept it; streamed ones as they are.
+
+    Django's own takes a higher level, three times as long, and the event stream too.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if not response.streaming and len(response.content) >= compression.SMALLEST:
+            compress(request, response)
+        return response
+
+
+def compress(request: HttpRequest, response: HttpResponse) -> None:
+    """Compress the answer if that is asked for; say that it depends on that."""
+    headers = response.headers
+    kind = headers.get("Content-Type", "")
+    if "Content-Encoding" in headers or not kind.startswith(COMPRESSED):
+        return
+    patch_vary_headers(response, ("Accept-Encoding",))
+    if not compression.accepts_gzip(request.META.get("HTTP_ACCEPT_ENCODING", "")):
+        return
+    response.content = compression.compressed(response.content)
+    headers["Content-Length"] = str(len(response.content))
+    headers["Content-Encoding"] = "gzip"
+    if etag := headers.get("ETag"):
+        headers["ETag"] = f"W/{etag.removeprefix('W/')}"
+
+
+class SessionMiddleware(sessions.SessionMiddleware):
+    """Django's, which tells the session where it is used from."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        super().process_request(request)
+        request.session.meta = request.META
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponse
+    ) -> HttpResponse:
+        if hasattr(request, "session"):  # not where an earlier middleware answered
+            request.session.mark_used()
+            if (user := getattr(request, "_cached_user", None)) and user.pk:
+                note_person(request.META, "session", user.pk)
+        return super().process_response(request, response)
+
+
+class RateLimitMiddleware:
+    """Tell callers how much of their allowance is left, where a call was counted.
+
+    In the headers of draft-ietf-httpapi-ratelimit-headers-06; nothing is asked of
+    the cache for it.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        quota = getattr(request, "quota", None)
+        if quota is not None:
+            response.headers["RateLimit-Limit"] = str(quota.limit)
+            response.headers["RateLimit-Remaining"] = str(quota.remaining)
+            response.headers["RateLimit-Reset"] = str(quota.reset)
+        return response
+
+
+class ThrottleMiddleware:
+    """Count the calls of pages; those of ``/api/`` are counted by its views.
+
+    Comes after authentication: a person's count by person, others' by address. Health
+    probes are not counted. Where a sign-in page of Django's own meets the limit on
+    guessing, which it knows nothing of, the answer is 429 likewise.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        path = request.path_info
+        if path.startswith("/api/") or path in PROBES:
+            return self.get_response(request)
+        scope = "user" if request.user.is_authenticated else "anon"
+        who = caller(request)
+        if wait := over(scope, who, request):
+            note_refusal(request.META, who, time() + wait)
+            return too_many("Too many calls. Try again later.", ceil(wait))
+        return self.get_response(request)
+
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponse | None:
+        if not isinstance(exception, TooManyAttempts):
+            return None
+        return too_many(exception.message, exception.retry_after, exception.status)
+
+
+def too_many(message: str, retry_after: int, status: int = 429) -> HttpResponse:
+    return HttpResponse(
+        message,
+        status=status,
+        content_type="text/plain; charset=utf-8",
+        headers={"Retry-After": str(retry_after)},
+    )
