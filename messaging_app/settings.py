@@ -508,7 +508,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_SUFFIX": "",
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "ENUM_NAME_OVERRIDES": {"SignInKind": "chats.serializers.sessions.KINDS"},
+    "ENUM_NAME_OVERRIDES": {"SignInKind": "chats.serializers.credentials.KINDS"},
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "chats.api.schema.private_fields_optional",

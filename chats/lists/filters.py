@@ -16,8 +16,7 @@ from chats.lists import searching
 from chats.lists.inbox import Inbox
 from chats.models import Conversation, Message, Participant, User
 from chats.models.messages import EVER
-from chats.serializers import rows
-from chats.serializers.found_messages import messages_of
+from chats.serializers.messages import MessageSerializer
 from chats.web.parameters import is_from_a_form
 from chats.web.times import INVALID, parse_time
 
@@ -241,20 +240,19 @@ class MessageFilter(LeanFilterSet):
             name if asked.get("ordering") == "seq" else f"-{name}" for name in names
         ]
         narrow = super().filter_queryset
+        columns = MessageSerializer.columns(for_reader=True)
         if in_one or asked.get("search"):
             if stretch and not stretch.is_public:
                 queryset = Message.objects.scanned_by(self.request.user)
             elif by_time:
                 queryset = queryset.by_conversation()
             queryset = narrow(queryset).order_by(*order)
-            queryset = queryset.values(*rows.MESSAGE, "last_read_seq")
+            queryset = queryset.values(*columns)
             queryset.stretch = stretch
             return queryset
         return Inbox(
             self.request.user,
-            rows=narrow(queryset.by_conversation())
-            .order_by(*order)
-            .values(*rows.MESSAGE, "last_read_seq"),
+            rows=narrow(queryset.by_conversation()).order_by(*order).values(*columns),
             probe=narrow(Message.objects.of_opened()),
             is_unread=asked.get("unread") == "true",
             since=asked.get("sent_after") or EVER,
@@ -266,11 +264,12 @@ class MessageFilter(LeanFilterSet):
         if not data.get("search"):
             return None
         is_plain = self.filters.keys() <= PLAIN
+        rows_of = partial(searching.messages_of, self.request.user.pk)
         stretch = searching.among_messages(
             self.request.user,
             data.get("conversation_id"),
             data["search"],
-            rows_of=partial(messages_of, self.request.user.pk) if is_plain else None,
+            rows_of=rows_of if is_plain else None,
         )
         for name in SPAN:
             if name in self.filters:

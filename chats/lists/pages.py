@@ -16,7 +16,9 @@ from chats.db.uuids import UUID_REGEX
 from chats.lists.pagination import Pages, beyond
 from chats.models import Conversation, Message
 from chats.models.participants import hour_of
-from chats.serializers.rows import CONVERSATION, MESSAGE, Row
+from chats.serializers.conversations import ConversationSerializer
+from chats.serializers.messages import MessageSerializer
+from chats.serializers.rows import Row
 
 MAX_SEQ = 2**63 - 1
 KEY, SEQ, TIME = models.UUIDField(), models.BigIntegerField(), models.DateTimeField()
@@ -50,7 +52,7 @@ def _between(order: str) -> Prepared:
         lambda: (
             Message.objects.visible_to(READER)
             .order_by(order)
-            .values(*MESSAGE, "last_read_seq")
+            .values(*MessageSerializer.columns(for_reader=True))
         ),
         of=lambda: Message.objects.filter(
             conversation_id=Param("conversation_id", KEY),
@@ -109,7 +111,7 @@ def _conversations(*, beyond_edge: bool, backward: bool) -> Prepared:
             within = {f"active_hour__{'gte' if backward else 'lte'}": HOUR}
             mine = mine.filter(beyond(names, edge, lower=not backward), **within)
         mine = mine.reverse() if backward else mine
-        return mine.values(*CONVERSATION, "last_read_seq")
+        return mine.values(*ConversationSerializer.columns(for_reader=True))
 
     return Prepared(build)
 

@@ -13,9 +13,11 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.db import models
 from django.db.models import F, IntegerField, QuerySet, Value
 from django.db.models.functions import Length
 
+from chats.db.prepared import Keys, Param, Prepared
 from chats.models import Conversation, Message, User
 from chats.models.search_index import (
     CHAPTERS,
@@ -24,6 +26,8 @@ from chats.models.search_index import (
     people_with,
     places_of,
 )
+from chats.serializers.messages import MessageSerializer
+from chats.serializers.rows import Row
 
 # How many rows a page looks through: first a few, then no more than this.
 FEW, MOST = 500, 20_000
@@ -186,3 +190,21 @@ def among_people(text: str, *, with_email: bool) -> Stretch:
     """Return what a page looks through; with the e-mail where that is searched, too."""
     find = partial(people_with, text, with_email=with_email)
     return Stretch(User.objects.active(), FEW, MOST, find)
+
+
+# --- Messages that are known by their ids ---------------------------------------
+
+
+def messages_of(reader_id: UUID, ids: list[UUID]) -> list[Row]:
+    """Return those that the reader may see and nobody has deleted, in no order."""
+    return _MESSAGES.rows(reader_id=reader_id, message_ids=ids)
+
+
+_MESSAGES = Prepared(
+    lambda: (
+        Message.objects.visible_to(Param("reader_id", models.UUIDField()))
+        .filter(pk__in=Keys("message_ids", models.UUIDField()), deleted_at=None)
+        .order_by()
+        .values(*MessageSerializer.columns(for_reader=True))
+    )
+)

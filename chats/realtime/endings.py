@@ -7,7 +7,7 @@ from django.db.models import BigIntegerField, UUIDField
 
 from chats.db.prepared import Param, Prepared
 from chats.models import Event, PastParticipant
-from chats.realtime.rendering import OF_MESSAGES, Type
+from chats.realtime.kinds import Type, tells_of_message
 
 COLUMNS = ("conversation_id", "user_id", "last_event_id")
 
@@ -39,7 +39,7 @@ class Endings:
         end = min((end for end in ends if end > event.pk), default=None)
         if end is None:
             return False
-        if event.type in OF_MESSAGES:
+        if tells_of_message(event):
             return self._changed_at.get(event.message_id, 0) > end
         return event.type != Type.PARTICIPANT_REMOVED
 

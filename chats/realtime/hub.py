@@ -26,8 +26,9 @@ from chats.db.prepared import Param, Prepared
 from chats.models import Event, Participant, PastParticipant
 from chats.realtime import presence
 from chats.realtime.endings import Endings
+from chats.realtime.kinds import Type
 from chats.realtime.people import Audience, Person, Span, Subscription, spans_of
-from chats.realtime.rendering import Type, event_frame, frame, render
+from chats.realtime.rendering import event_frame, frame, render
 from chats.realtime.wakeups import Listener, OtherWriters
 from chats.web import metrics
 

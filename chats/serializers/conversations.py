@@ -1,40 +1,20 @@
 """Conversations and their participants."""
 
+from uuid import UUID
+
 from rest_framework import serializers
 
-from chats.models import Conversation
+from chats.models import Conversation, Message, Participant
+from chats.models.rules import capabilities
 from chats.serializers import examples
 from chats.serializers.examples import shown_as
-from chats.serializers.messages import (
-    MessageSerializer,
-)
-from chats.serializers.users import (
-    PublicUserSerializer,
-)
+from chats.serializers.messages import MessageSerializer
+from chats.serializers.participants import ParticipantSerializer, first_participants
+from chats.serializers.rows import Part, Row, RowSerializer
+from chats.web.sizes import fitting
 
-
-@shown_as(examples.PARTICIPANT)
-class ParticipantSerializer(PublicUserSerializer):
-    """A person as participant of a conversation."""
-
-    joined_at = serializers.DateTimeField(read_only=True)
-    joined_seq = serializers.IntegerField(
-        read_only=True, help_text="The conversation's `last_seq` when they joined."
-    )
-    last_read_seq = serializers.IntegerField(
-        read_only=True,
-        help_text="Their read cursor, which starts at `joined_seq`. They have read a "
-        "message if and only if `joined_seq < seq <= last_read_seq`.",
-    )
-
-    class Meta(PublicUserSerializer.Meta):
-        fields = (
-            *PublicUserSerializer.Meta.fields,
-            "joined_at",
-            "joined_seq",
-            "last_read_seq",
-        )
-        read_only_fields = fields
+DETAIL_PARTICIPANTS = 200
+DETAIL_MESSAGES = 50
 
 
 class CapabilitiesSerializer(serializers.Serializer):
@@ -47,18 +27,49 @@ class CapabilitiesSerializer(serializers.Serializer):
     delete = serializers.BooleanField()
 
 
+def own_cursor(reader_id: UUID, cursor: int) -> int:
+    return cursor
+
+
+def unread_count(reader_id: UUID, cursor: int, last_seq: int) -> int:
+    return last_seq - cursor
+
+
+def can(reader_id: UUID, cursor: int, owner_id: UUID | None) -> dict[str, bool]:
+    return capabilities(owner_id, reader_id)
+
+
+def all_participants(ids: list[UUID], reader_id: UUID) -> dict[UUID, list[Row]]:
+    """Load the participants of one conversation, if the reader takes part in it."""
+    [conversation_id] = ids
+    seen = Participant.objects.visible_to(reader_id)
+    seen = seen.filter(conversation_id=conversation_id)
+    found = list(seen.values(*ParticipantSerializer.columns())[:DETAIL_PARTICIPANTS])
+    return {conversation_id: found} if found else {}
+
+
+def newest_messages(ids: list[UUID], reader_id: UUID) -> dict[UUID, list[Row]]:
+    """Load the newest messages of one conversation, as many as make a page."""
+    [conversation_id] = ids
+    seen = Message.objects.visible_to(reader_id)
+    seen = seen.filter(conversation_id=conversation_id).order_by("-seq")
+    found = seen.values(*MessageSerializer.columns(for_reader=True))
+    found = list(found[:DETAIL_MESSAGES])
+    return {conversation_id: found[: fitting(found)]}
+
+
 @shown_as(examples.CONVERSATION)
-class ConversationSerializer(serializers.ModelSerializer):
+class ConversationSerializer(RowSerializer):
     """A conversation in a list, with a preview of its participants."""
 
-    owner = serializers.UUIDField(read_only=True, allow_null=True)
+    owner = serializers.UUIDField(source="owner_id", read_only=True, allow_null=True)
     participants = ParticipantSerializer(many=True, read_only=True)
     last_message = MessageSerializer(read_only=True, allow_null=True)
     last_read_seq = serializers.IntegerField(read_only=True, help_text="Mine.")
     unread_count = serializers.IntegerField(read_only=True, help_text="Mine.")
     can = CapabilitiesSerializer(read_only=True)
 
-    class Meta:
+    class Meta(RowSerializer.Meta):
         model = Conversation
         fields = (
             "conversation_id",
@@ -75,6 +86,13 @@ class ConversationSerializer(serializers.ModelSerializer):
             "can",
         )
         read_only_fields = fields
+        of_reader = {
+            "last_read_seq": (own_cursor,),
+            "unread_count": (unread_count, "last_seq"),
+            "can": (can, "owner_id"),
+        }
+        # A reader who is shown nobody has left the conversation by now.
+        parts = {"participants": Part(first_participants, is_required=True)}
 
 
 @shown_as(examples.CONVERSATION_DETAIL)
@@ -85,3 +103,7 @@ class ConversationDetailSerializer(ConversationSerializer):
 
     class Meta(ConversationSerializer.Meta):
         fields = (*ConversationSerializer.Meta.fields, "messages")
+        parts = {
+            "participants": Part(all_participants, is_required=True),
+            "messages": Part(newest_messages),
+        }

@@ -1,46 +1,23 @@
-"""Events, as the schema describes them; they are rendered by ``chats.realtime``."""
+"""What events look like; ``chats.realtime.kinds`` says which there are."""
 
-from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema_field
 from rest_framework import serializers
 
 from chats.models import Event
-from chats.serializers import examples
-from chats.serializers.conversations import (
-    ConversationSerializer,
-    ParticipantSerializer,
-)
-from chats.serializers.examples import shown_as
-from chats.serializers.messages import (
-    MessageSerializer,
-)
-from chats.serializers.users import (
-    PublicUserSerializer,
-)
+from chats.serializers.conversations import ConversationSerializer
+from chats.serializers.messages import MessageSerializer
+from chats.serializers.participants import ParticipantSerializer
+from chats.serializers.rows import shared
+from chats.serializers.users import PublicUserSerializer
 
 Type = Event.Type
 
 
-class SharedMessageSerializer(MessageSerializer):
-    """A message as it is the same for every reader."""
-
-    class Meta(MessageSerializer.Meta):
-        fields = tuple(f for f in MessageSerializer.Meta.fields if f != "is_read")
-
-    is_read = None
-
-
-class SharedConversationSerializer(ConversationSerializer):
-    """A conversation as it is the same for every participant."""
-
-    last_message = SharedMessageSerializer(read_only=True, allow_null=True)
-    last_read_seq = unread_count = can = None
-
-    class Meta(ConversationSerializer.Meta):
-        fields = tuple(
-            field
-            for field in ConversationSerializer.Meta.fields
-            if field not in {"last_read_seq", "unread_count", "can"}
-        )
+SharedMessageSerializer = shared(
+    MessageSerializer, "A message as it is the same for every reader."
+)
+SharedConversationSerializer = shared(
+    ConversationSerializer, "A conversation as it is the same for every participant."
+)
 
 
 class EventSerializer(serializers.Serializer):
@@ -103,34 +80,3 @@ class ReadUpdatedEventSerializer(EventSerializer):
     user_id = serializers.UUIDField()
     joined_seq = serializers.IntegerField()
     last_read_seq = serializers.IntegerField()
-
-
-AnyEvent = PolymorphicProxySerializer(
-    component_name="AnyEvent",
-    serializers={
-        Type.MESSAGE_CREATED.value: MessageEventSerializer,
-        Type.MESSAGE_UPDATED.value: MessageEventSerializer,
-        Type.MESSAGE_DELETED.value: MessageEventSerializer,
-        Type.CONVERSATION_CREATED.value: ConversationEventSerializer,
-        Type.CONVERSATION_UPDATED.value: ConversationEventSerializer,
-        Type.CONVERSATION_DELETED.value: ConversationDeletedEventSerializer,
-        Type.PARTICIPANT_ADDED.value: ParticipantAddedEventSerializer,
-        Type.PARTICIPANT_REMOVED.value: ParticipantRemovedEventSerializer,
-        Type.READ_UPDATED.value: ReadUpdatedEventSerializer,
-    },
-    resource_type_field_name="type",
-    many=True,
-)
-
-
-@shown_as(examples.EVENT_PAGE)
-class EventPageSerializer(serializers.Serializer):
-    """Some events, and the cursor behind them."""
-
-    events = serializers.SerializerMethodField()
-    cursor = serializers.CharField(help_text="Pass it as `after` to go on.")
-    more = serializers.BooleanField(help_text="Whether more is waiting already.")
-
-    @extend_schema_field(AnyEvent)
-    def get_events(self, page: dict) -> list:
-        return page["events"]

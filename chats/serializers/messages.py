@@ -1,26 +1,32 @@
 """Messages."""
 
+from uuid import UUID
+
 from rest_framework import serializers
 
 from chats.models import Message
-from chats.serializers import examples, rows
+from chats.serializers import examples
 from chats.serializers.examples import shown_as
-from chats.serializers.users import (
-    PublicUserSerializer,
-)
+from chats.serializers.rows import RowSerializer
+from chats.serializers.users import PublicUserSerializer
+
+
+def is_read(reader_id: UUID, cursor: int | None, sender_id: UUID, seq: int) -> bool:
+    """Return whether the reader has read a message; one's own always count as read."""
+    return sender_id == reader_id or seq <= (cursor or 0)
 
 
 @shown_as(examples.MESSAGE)
-class MessageSerializer(serializers.ModelSerializer):
+class MessageSerializer(RowSerializer):
     """A message, as the caller sees it."""
 
-    conversation = serializers.UUIDField(read_only=True)
+    conversation = serializers.UUIDField(source="conversation_id", read_only=True)
     sender = PublicUserSerializer(read_only=True)
     is_read = serializers.BooleanField(
         read_only=True, help_text="Whether the caller has read it."
     )
 
-    class Meta:
+    class Meta(RowSerializer.Meta):
         model = Message
         fields = (
             "message_id",
@@ -35,11 +41,7 @@ class MessageSerializer(serializers.ModelSerializer):
             "client_id",
         )
         read_only_fields = fields
-
-    def to_representation(self, instance: rows.Row) -> rows.Row:
-        """Take a row of ``rows.MESSAGE`` with ``last_read_seq``."""
-        reader_id = self.context["request"].user.pk
-        return rows.message_for(reader_id, instance["last_read_seq"], instance)
+        of_reader = {"is_read": (is_read, "sender__user_id", "seq")}
 
 
 @shown_as(examples.MARKED, component_name="MarkedConversation")

@@ -3,47 +3,56 @@
 from rest_framework import serializers
 
 from chats.models import User
-from chats.serializers import examples, rows
+from chats.models.users import is_online
+from chats.serializers import examples
 from chats.serializers.examples import shown_as
-
-PUBLIC_FIELDS = (
-    "user_id",
-    "username",
-    "first_name",
-    "last_name",
-    "role",
-    "is_online",
-    "last_seen_at",
-)
-
-
-PRIVATE_FIELDS = ("email", "phone_number", "created_at", "updated_at")
+from chats.serializers.rows import Row, RowSerializer
 
 
 @shown_as(examples.PUBLIC_USER)
-class PublicUserSerializer(serializers.ModelSerializer):
+class PublicUserSerializer(RowSerializer):
     """What everybody signed in may know of a person."""
 
     is_online = serializers.BooleanField(read_only=True)
 
-    class Meta:
+    class Meta(RowSerializer.Meta):
         model = User
-        fields = PUBLIC_FIELDS
-        read_only_fields = PUBLIC_FIELDS
+        fields = (
+            "user_id",
+            "username",
+            "first_name",
+            "last_name",
+            "role",
+            "is_online",
+            "last_seen_at",
+        )
+        read_only_fields = fields
+        computed = {"is_online": (is_online, "last_seen_at")}
+        once_by = "username"  # as unique as the id, and hashed far faster
+
+
+class PrivateUserSerializer(PublicUserSerializer):
+    """What the person and role-admins may know besides."""
+
+    class Meta(PublicUserSerializer.Meta):
+        fields = (
+            *PublicUserSerializer.Meta.fields,
+            "email",
+            "phone_number",
+            "created_at",
+            "updated_at",
+        )
+        read_only_fields = fields
 
 
 @shown_as(examples.USER)
-class UserSerializer(PublicUserSerializer):
+class UserSerializer(PrivateUserSerializer):
     """A person; the private fields only for that person and role-admins."""
 
-    class Meta(PublicUserSerializer.Meta):
-        fields = (*PUBLIC_FIELDS, *PRIVATE_FIELDS)
-        read_only_fields = fields
-
-    def to_representation(self, instance: User) -> dict:
+    def to_representation(self, instance: User) -> Row:
         viewer = self.context["request"].user
-        row = rows.row_of(instance, rows.USER)
         is_private_to = viewer.pk == instance.pk or (
             viewer.is_authenticated and viewer.is_role_admin
         )
-        return rows.private_user(row) if is_private_to else rows.public_user(row)
+        shown = PrivateUserSerializer if is_private_to else PublicUserSerializer
+        return shown().to_representation(instance)

@@ -20,22 +20,17 @@ from chats.api.schema import Error
 from chats.api.views.base import ChatsViewSet
 from chats.lists.filters import ConversationFilter
 from chats.lists.pages import conversation_pages
-from chats.models import Conversation, Message, Participant
-from chats.serializers import rows
+from chats.models import Conversation, Participant
 from chats.serializers.conversations import (
     ConversationDetailSerializer,
     ConversationSerializer,
-    ParticipantSerializer,
 )
-from chats.serializers.previews import previews_for
+from chats.serializers.participants import ParticipantSerializer
+from chats.serializers.rows import Row
 from chats.services import conversations
 from chats.services.starting import count_strangers, start_conversation_once
 from chats.services.typing import announce_typing
-from chats.web.sizes import fitting
 from chats.web.throttles import StartThrottle, strangers_counted
-
-DETAIL_PARTICIPANTS = 200
-DETAIL_MESSAGES = 50
 
 
 class ConversationViewSet(ChatsViewSet):
@@ -48,7 +43,7 @@ class ConversationViewSet(ChatsViewSet):
 
     def get_queryset(self) -> QuerySet:
         mine = Conversation.objects.visible_to(self.request.user)
-        return mine.values(*rows.CONVERSATION, "last_read_seq")
+        return mine.values(*ConversationSerializer.columns(for_reader=True))
 
     def get_throttles(self) -> list:
         throttles = super().get_throttles()
@@ -59,11 +54,9 @@ class ConversationViewSet(ChatsViewSet):
         pages = conversation_pages(request.user.pk, request.query_params)
         if pages is None:
             pages = self.filter_queryset(self.get_queryset())
-        page, reader_id = self.paginate_queryset(pages), request.user.pk
-        shown = previews_for(reader_id, (row["conversation_id"] for row in page))
-        return self.get_paginated_response(
-            rows.conversations_for(reader_id, page, shown)
-        )
+        page = self.paginate_queryset(pages)
+        shown = ConversationSerializer.render(page, request.user.pk)
+        return self.get_paginated_response(shown)
 
     @extend_schema(responses=ConversationDetailSerializer)
     def retrieve(self, request: Request, conversation_id: str) -> Response:
@@ -146,8 +139,10 @@ class ConversationViewSet(ChatsViewSet):
         # Asked again by the page's own query: a removal may have come between.
         seen = Participant.objects.visible_to(request.user)
         everybody = seen.filter(conversation_id=conversation_id)
-        page = self.paginate_queryset(everybody.values(*rows.PARTICIPANT))
-        return self.get_paginated_response([rows.participant(row) for row in page])
+        page = self.paginate_queryset(
+            everybody.values(*ParticipantSerializer.columns())
+        )
+        return self.get_paginated_response(ParticipantSerializer.render(page))
 
     def _strangers_counted(self, user_ids: Iterable[UUID]) -> AbstractContextManager:
         number = partial(count_strangers, self.request.user, user_ids)
@@ -169,22 +164,7 @@ class ConversationViewSet(ChatsViewSet):
     def _require(self, conversation_id: UUID, act: str) -> None:
         conversations.require_allowed(self.request.user, conversation_id, act)
 
-    def _detail(self) -> rows.Row:
-        """Return the conversation in the path, or raise Http404.
-
-        Participation is asked last: somebody removed meanwhile gets nothing.
-        """
-        key = {"conversation_id": self.kwargs[self.lookup_field]}
-        people = Participant.objects.filter(**key).values(*rows.PARTICIPANT)
-        newest = Message.objects.filter(**key).order_by("-seq").values(*rows.MESSAGE)
-        people, newest = (
-            list(people[:DETAIL_PARTICIPANTS]),
-            list(newest[:DETAIL_MESSAGES]),
-        )
-        row, reader_id = self.get_object(), self.request.user.pk
-        return rows.conversation_for(reader_id, row, people) | {
-            "messages": [
-                rows.message_for(reader_id, row["last_read_seq"], message)
-                for message in newest[: fitting(newest)]
-            ]
-        }
+    def _detail(self) -> Row:
+        """Return the conversation in the path, or raise Http404."""
+        context = self.get_serializer_context()
+        return ConversationDetailSerializer(self.get_object(), context=context).data

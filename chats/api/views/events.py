@@ -1,7 +1,13 @@
 """Events: a page of the log, or the stream."""
 
 from django.http import HttpResponse
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+    extend_schema_field,
+)
+from rest_framework import serializers
 from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,10 +20,12 @@ from chats.lists.pagination import size_of
 from chats.models import AccessToken, Event
 from chats.models.sign_in import digest_of
 from chats.realtime import cursors, log
+from chats.realtime.kinds import AnyEvent
 from chats.realtime.people import Credential
 from chats.realtime.presence import fingerprint
 from chats.realtime.streams import HEADERS, MEDIA_TYPE, ending, opening
-from chats.serializers.events import EventPageSerializer
+from chats.serializers import examples
+from chats.serializers.examples import shown_as
 from chats.server.refusals import PASSING
 from chats.web.addresses import client_network
 from chats.web.parameters import check_parameters
@@ -33,6 +41,19 @@ STREAM_DESCRIPTION = (
 # Of these the first that is there counts.
 CURSORS = ("lastEventId", "after")
 PARAMETERS = (*CURSORS, "limit")
+
+
+@shown_as(examples.EVENT_PAGE)
+class EventPageSerializer(serializers.Serializer):
+    """Some events, and the cursor behind them."""
+
+    events = serializers.SerializerMethodField()
+    cursor = serializers.CharField(help_text="Pass it as `after` to go on.")
+    more = serializers.BooleanField(help_text="Whether more is waiting already.")
+
+    @extend_schema_field(AnyEvent)
+    def get_events(self, page: dict) -> list:
+        return page["events"]
 
 
 class EventsView(APIView):

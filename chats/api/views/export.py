@@ -24,7 +24,11 @@ from chats.models import (
 from chats.models.sessions import device_of
 from chats.realtime.people import Subscription
 from chats.realtime.presence import signed_out
-from chats.serializers import rows
+from chats.serializers.conversations import ConversationSerializer
+from chats.serializers.messages import MessageSerializer
+from chats.serializers.participants import ParticipantSerializer
+from chats.serializers.rows import Row
+from chats.serializers.users import PrivateUserSerializer
 from chats.services.audit import Action, record
 from chats.web.encoding import to_json
 from chats.web.throttles import ExportThrottle
@@ -32,6 +36,17 @@ from chats.web.throttles import ExportThrottle
 CHUNK = 100  # rows read at once, each time by a short query of its own
 TOKEN = ("token_id", "name", "prefix", "created_at", "expires_at", "last_used_at")
 SESSION = ("session_id", "user_agent", "address", "created_at", "last_used_at")
+
+
+class ExportedConversationSerializer(ConversationSerializer):
+    """A conversation in an export, which has its participants and messages besides."""
+
+    class Meta(ConversationSerializer.Meta):
+        fields = tuple(
+            name
+            for name in ConversationSerializer.Meta.fields
+            if name not in {"participants", "last_message", "can"}
+        )
 
 
 class ExportView(APIView):
@@ -81,8 +96,10 @@ class Export:
 
     def lines(self) -> Iterator[dict[str, Any]]:
         yield {"type": "export", "format": 1, "created_at": timezone.now()}
-        for user in User.objects.filter(pk=self.user.pk).values(*rows.USER):
-            yield {"type": "user", **rows.private_user(user)}
+        user = User.objects.filter(pk=self.user.pk)
+        user = user.values(*PrivateUserSerializer.columns())
+        for shown in PrivateUserSerializer.render(user):
+            yield {"type": "user", **shown}
         tokens = AccessToken.objects.visible_to(self.user).order_by("pk")
         for token in tokens.values(*TOKEN):
             yield {"type": "token", **token}
@@ -99,41 +116,40 @@ class Export:
             name = device_of(session["user_agent"])
             yield {"type": "session", "name": name, **session}
 
-    def _conversations(self) -> Iterator[rows.Row]:
+    def _conversations(self) -> Iterator[Row]:
         after = UUID(int=0)
         while self._may_go_on():
             mine = Conversation.objects.visible_to(self.user).filter(pk__gt=after)
-            mine = mine.values(*rows.CONVERSATION, "last_read_seq").order_by("pk")
+            columns = ExportedConversationSerializer.columns(for_reader=True)
+            mine = mine.values(*columns).order_by("pk")
             yield from (chunk := list(mine[:CHUNK]))
             if len(chunk) < CHUNK:
                 return
             after = chunk[-1]["conversation_id"]
 
-    def _conversation(self, row: rows.Row) -> Iterator[dict[str, Any]]:
-        shown = rows.conversation_for(self.user.pk, row, ())
-        for name in ("participants", "last_message", "can"):
-            del shown[name]
+    def _conversation(self, row: Row) -> Iterator[dict[str, Any]]:
+        key = row["conversation_id"]
+        [shown] = ExportedConversationSerializer.render([row], self.user.pk)
         yield {"type": "conversation", **shown}
-        place = {"conversation": row["conversation_id"]}
-        for participant in self._participants(row["conversation_id"]):
-            yield {"type": "participant", **place, **rows.participant(participant)}
-        for message in self._messages(row["conversation_id"], row["last_seq"]):
-            cursor = message["last_read_seq"]
-            shown = rows.message_for(self.user.pk, cursor, message)
-            yield {"type": "message", **shown}
+        for participants in self._participants(key):
+            for shown in ParticipantSerializer.render(participants):
+                yield {"type": "participant", "conversation": key, **shown}
+        for messages in self._messages(key, row["last_seq"]):
+            for shown in MessageSerializer.render(messages, self.user.pk):
+                yield {"type": "message", **shown}
 
-    def _participants(self, conversation_id: UUID) -> Iterator[rows.Row]:
-        after = 0
+    def _participants(self, conversation_id: UUID) -> Iterator[list[Row]]:
+        after, columns = 0, ParticipantSerializer.columns()
         visible = Participant.objects.visible_to(self.user).order_by("pk")
         visible = visible.filter(conversation_id=conversation_id)
         while self._may_go_on():
-            chunk = list(visible.filter(pk__gt=after).values(*rows.PARTICIPANT)[:CHUNK])
-            yield from chunk
+            chunk = list(visible.filter(pk__gt=after).values(*columns)[:CHUNK])
+            yield chunk
             if len(chunk) < CHUNK:
                 return
             after = chunk[-1]["id"]
 
-    def _messages(self, conversation_id: UUID, last_seq: int) -> Iterator[rows.Row]:
+    def _messages(self, conversation_id: UUID, last_seq: int) -> Iterator[list[Row]]:
         """Return the messages in order; none any more after one's own removal."""
         visible = Message.objects.visible_to(self.user).order_by("seq")
         visible = visible.filter(conversation_id=conversation_id)
@@ -142,7 +158,8 @@ class Export:
                 return
             end = min(after + CHUNK, last_seq)
             within = visible.filter(seq__gt=after, seq__lte=end)
-            yield from list(within.values(*rows.MESSAGE, "last_read_seq"))
+            columns = MessageSerializer.columns(for_reader=True)
+            yield list(within.values(*columns))
 
     def _may_go_on(self) -> bool:
         return not signed_out([self.credential])

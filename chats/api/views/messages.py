@@ -19,7 +19,6 @@ from chats.api.views.base import ChatsViewSet
 from chats.lists.filters import MessageFilter, OneConversationFilter
 from chats.lists.pages import message_pages
 from chats.models import Message
-from chats.serializers import rows
 from chats.serializers.messages import (
     MarkedSerializer,
     MessageSerializer,
@@ -38,7 +37,7 @@ class MessageViewSet(ChatsViewSet):
 
     def get_queryset(self) -> QuerySet:
         mine = Message.objects.visible_to(self.request.user)
-        return mine.values(*rows.MESSAGE, "last_read_seq")
+        return mine.values(*MessageSerializer.columns(for_reader=True))
 
     def get_throttles(self) -> list:
         throttles = super().get_throttles()
@@ -51,7 +50,7 @@ class MessageViewSet(ChatsViewSet):
         if pages is None or self.action == "by_conversation":  # 404 to outsiders
             pages = self.filter_queryset(Message.objects.visible_to(request.user))
         page = self.paginate_queryset(pages)
-        return self.get_paginated_response(rows.messages_for(reader_id, page))
+        return self.get_paginated_response(MessageSerializer.render(page, reader_id))
 
     def retrieve(self, request: Request, message_id: str) -> Response:
         """Get a message."""
@@ -145,6 +144,4 @@ class MessageViewSet(ChatsViewSet):
         return self._answer(messages.edit_message(actor, key, **fields))
 
     def _answer(self, message: Message, status: int = 200) -> Response:
-        row = rows.row_of(message, rows.MESSAGE)
-        cursor = getattr(message, "last_read_seq", None)
-        return Response(rows.message_for(self.request.user.pk, cursor, row), status)
+        return Response(self.get_serializer(message).data, status)

@@ -1,0 +1,152 @@
+"""The kinds of events: of each, what it tells of, and how that looks.
+
+A new kind is a member of ``Event.Type`` and an entry in ``KINDS``.
+"""
+
+from collections.abc import Callable, Hashable
+from typing import NamedTuple
+from uuid import UUID
+
+from django.db.models import QuerySet, UUIDField
+from drf_spectacular.utils import PolymorphicProxySerializer
+
+from chats.db.prepared import Param, Prepared
+from chats.models import Conversation, Event, Message, Participant, User
+from chats.serializers import events as shapes
+from chats.serializers.conversations import ConversationSerializer
+from chats.serializers.messages import MessageSerializer
+from chats.serializers.participants import ParticipantSerializer
+from chats.serializers.rows import Row, RowSerializer
+from chats.serializers.users import PublicUserSerializer
+
+Type = Event.Type
+
+
+class Subject(NamedTuple):
+    """Something that events tell of; what a batch of events needs is read at once."""
+
+    key_of: Callable[[Event], Hashable]
+    load: Callable[[set], dict[Hashable, Row]]  # as everyone sees it, by key
+
+
+class Kind(NamedTuple):
+    """A kind of event.
+
+    ``subjects`` are what its payload has besides what every event has: by field, or
+    under "" to be merged into the payload. Where one of them is gone, the event is not
+    shown. A private kind reaches nobody but the user that the event names.
+    """
+
+    shape: type[shapes.EventSerializer]  # for the schema
+    subjects: dict[str, Subject]
+    is_private: bool = False
+
+
+# --- Subjects -------------------------------------------------------------------
+
+
+def _rendered(serializer: type[RowSerializer], rows: QuerySet, key: str) -> dict:
+    found = list(rows.values(*serializer.columns()).order_by())
+    keys = [row[key] for row in found]
+    return dict(zip(keys, serializer.render(found), strict=True))
+
+
+def _messages(ids: set[UUID]) -> dict[UUID, Row]:
+    if len(ids) != 1:
+        kept = Message.objects.kept().filter(pk__in=ids)
+        return _rendered(MessageSerializer, kept, "message_id")
+    # As for nearly every event, since it is rendered as soon as it is committed.
+    shown = MessageSerializer.render(_MESSAGE.rows(message_id=min(ids)))
+    return {message["message_id"]: message for message in shown}
+
+
+_MESSAGE = Prepared(
+    lambda: (
+        Message.objects.kept()
+        .filter(pk=Param("message_id", UUIDField()))
+        .values(*MessageSerializer.columns())
+        .order_by()
+    )
+)
+
+
+def _conversations(ids: set[UUID]) -> dict[UUID, Row]:
+    kept = Conversation.objects.kept().filter(pk__in=ids)
+    return _rendered(ConversationSerializer, kept, "conversation_id")
+
+
+def _users(ids: set[UUID]) -> dict[UUID, Row]:
+    return _rendered(PublicUserSerializer, User.objects.filter(pk__in=ids), "user_id")
+
+
+def _of_pairs(pairs: set[tuple[UUID, UUID]]) -> QuerySet[Participant]:
+    conversation_ids, user_ids = zip(*pairs, strict=True)
+    return Participant.objects.filter(
+        conversation_id__in=set(conversation_ids), user_id__in=set(user_ids)
+    )
+
+
+def _participants(pairs: set[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Row]:
+    found = list(_of_pairs(pairs).values(*ParticipantSerializer.columns()))
+    keys = [(row["conversation_id"], row["user__user_id"]) for row in found]
+    return dict(zip(keys, ParticipantSerializer.render(found), strict=True))
+
+
+def _cursors(pairs: set[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Row]:
+    names = ("user_id", "joined_seq", "last_read_seq")
+    found = _of_pairs(pairs).values("conversation_id", *names)
+    return {
+        (row["conversation_id"], row["user_id"]): {name: row[name] for name in names}
+        for row in found
+    }
+
+
+def _pair_of(event: Event) -> tuple[UUID, UUID]:
+    return event.conversation_id, event.user_id
+
+
+MESSAGE = Subject(lambda event: event.message_id, _messages)
+CONVERSATION = Subject(lambda event: event.conversation_id, _conversations)
+PARTICIPANT = Subject(_pair_of, _participants)
+USER = Subject(lambda event: event.user_id, _users)
+CURSOR = Subject(_pair_of, _cursors)
+
+# --- Kinds ----------------------------------------------------------------------
+
+_MESSAGE_KIND = Kind(shapes.MessageEventSerializer, {"message": MESSAGE})
+_CONVERSATION_KIND = Kind(
+    shapes.ConversationEventSerializer, {"conversation": CONVERSATION}
+)
+KINDS: dict[str, Kind] = {
+    Type.MESSAGE_CREATED: _MESSAGE_KIND,
+    Type.MESSAGE_UPDATED: _MESSAGE_KIND,
+    Type.MESSAGE_DELETED: _MESSAGE_KIND,
+    Type.CONVERSATION_CREATED: _CONVERSATION_KIND,
+    Type.CONVERSATION_UPDATED: _CONVERSATION_KIND,
+    Type.CONVERSATION_DELETED: Kind(shapes.ConversationDeletedEventSerializer, {}),
+    Type.PARTICIPANT_ADDED: Kind(
+        shapes.ParticipantAddedEventSerializer,
+        {"participant": PARTICIPANT, "conversation": CONVERSATION},
+    ),
+    Type.PARTICIPANT_REMOVED: Kind(
+        shapes.ParticipantRemovedEventSerializer, {"participant": USER}
+    ),
+    Type.READ_UPDATED: Kind(shapes.ReadUpdatedEventSerializer, {"": CURSOR}),
+}
+
+
+def private_types() -> list[str]:
+    """Return the types of the events that reach nobody but the user they name."""
+    return [name for name, kind in KINDS.items() if kind.is_private]
+
+
+def tells_of_message(event: Event) -> bool:
+    return MESSAGE in KINDS[event.type].subjects.values()
+
+
+AnyEvent = PolymorphicProxySerializer(
+    component_name="AnyEvent",
+    serializers={str(name): kind.shape for name, kind in KINDS.items()},
+    resource_type_field_name="type",
+    many=True,
+)
