@@ -7,7 +7,11 @@ from django.test.utils import CaptureQueriesContext
 from chats.models import Conversation, Event, Message, Participant, User
 from chats.realtime.endings import Endings
 from chats.realtime.rendering import event_frame, frame, render
-from chats.serializers import rows
+from chats.serializers.conversations import ConversationSerializer
+from chats.serializers.messages import MessageSerializer
+from chats.serializers.participants import ParticipantSerializer
+from chats.serializers.rows import row_of
+from chats.serializers.users import PublicUserSerializer
 from chats.services import conversations, messages, users
 from tests.factories import UserFactory, start
 
@@ -47,23 +51,29 @@ def head(event: Event) -> dict:
 
 def message_row(message: Message) -> dict:
     message.refresh_from_db()
-    return rows.message(rows.row_of(message, rows.MESSAGE))
+    [shown] = MessageSerializer.render([row_of(message, MessageSerializer.columns())])
+    return shown
 
 
 def conversation_row(conversation: Conversation) -> dict:
-    row = Conversation.objects.values(*rows.CONVERSATION).get(pk=conversation.pk)
-    people = Participant.objects.filter(conversation=conversation)
-    return rows.conversation(row, people.values(*rows.PARTICIPANT))
+    rows = Conversation.objects.filter(pk=conversation.pk)
+    rows = rows.values(*ConversationSerializer.columns())
+    [shown] = ConversationSerializer.render(rows)
+    return shown
 
 
 def participant_row(conversation: Conversation, user: User) -> dict:
-    rows_of_all = Participant.objects.values(*rows.PARTICIPANT)
-    return rows.participant(rows_of_all.get(conversation=conversation, user=user))
+    rows = Participant.objects.filter(conversation=conversation, user=user)
+    rows = rows.values(*ParticipantSerializer.columns())
+    [shown] = ParticipantSerializer.render(rows)
+    return shown
 
 
 def user_row(user: User) -> dict:
     user.refresh_from_db()
-    return rows.public_user(rows.row_of(user, rows.PUBLIC_USER))
+    columns = PublicUserSerializer.columns()
+    [shown] = PublicUserSerializer.render([row_of(user, columns)])
+    return shown
 
 
 # --- Payloads, as the rows are now ---------------------------------------------

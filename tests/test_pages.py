@@ -10,7 +10,8 @@ from django.db import connection
 
 from chats.lists import pages
 from chats.models import Conversation, Participant
-from chats.serializers.previews import PREVIEW_SIZE, previews, previews_for
+from chats.serializers.participants import first_participants
+from chats.web.sizes import PREVIEW_SIZE
 from tests.factories import start
 from tests.test_conversations import crowd
 from tests.test_pagination import fill
@@ -176,13 +177,13 @@ def test_previews_show_the_longest_standing_of_each_conversation(alice, bob, mal
     one, two, other = start(alice, bob), start(mallory, alice), start(bob)
     large = start(bob, *crowd(PREVIEW_SIZE + 3))
 
-    shown = previews([one.pk, two.pk, large.pk])
+    shown = first_participants([one.pk, two.pk, large.pk])
 
     names = {
         key: [row["user__username"] for row in people] for key, people in shown.items()
     }
     joined = large.participations.values_list("user__username", flat=True)
-    of_alice = previews_for(alice.pk, [one.pk, two.pk, large.pk])
+    of_alice = first_participants([one.pk, two.pk, large.pk], alice.pk)
     assert of_alice == {key: shown[key] for key in (one.pk, two.pk)}
     assert other.pk not in names
     assert names == {
@@ -193,4 +194,4 @@ def test_previews_show_the_longest_standing_of_each_conversation(alice, bob, mal
 
 
 def test_previews_of_nothing_are_none(db):
-    assert previews([]) == {}
+    assert first_participants([]) == {}

@@ -8,10 +8,10 @@ from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from chats.db.impatient import OutOfTime, time_limit
-from chats.lists import filters, searching
+from chats.lists import searching
 from chats.lists.pagination import decode_cursor, encode_cursor
+from chats.lists.searching import messages_of
 from chats.models import Conversation, Message, Participant, User, search_index
-from chats.serializers.found_messages import messages_of
 from chats.services import messages
 from tests.factories import UserFactory, start
 from tests.test_pagination import fill
@@ -389,7 +389,7 @@ def test_what_is_deleted_before_it_is_read_takes_nothing_else_along(
                 messages.delete_message(bob, key)
         return messages_of(reader_id, ids)
 
-    monkeypatch.setattr(filters, "messages_of", meanwhile)
+    monkeypatch.setattr(searching, "messages_of", meanwhile)
     url = f"{MESSAGES}?conversation_id={history.pk}&search=message&page_size=4"
     found = [
         page["results"]

@@ -26,7 +26,7 @@ from chats.db.prepared import Param, Prepared
 from chats.models import Event, Participant, PastParticipant
 from chats.realtime import presence
 from chats.realtime.endings import Endings
-from chats.realtime.kinds import Type
+from chats.realtime.kinds import Type, only_reader_of
 from chats.realtime.people import Audience, Person, Span, Subscription, spans_of
 from chats.realtime.rendering import event_frame, frame, render
 from chats.realtime.wakeups import Listener, OtherWriters
@@ -55,6 +55,7 @@ class Recent(NamedTuple):
 
     event_id: int
     conversation_id: UUID
+    only_reader: UUID | None
     frame: bytes | None
 
 
@@ -227,8 +228,10 @@ class Hub:
         newcomers = self._newcomers(events)
         for event in events:
             self._open_spans(event, newcomers)
-            listeners = self.audience.listeners(event.conversation_id, event.pk)
-            self._reached.append((event, listeners))
+            people = self.audience.listeners(event.conversation_id, event.pk)
+            if only_reader := only_reader_of(event):
+                people = [each for each in people if each.user_id == only_reader]
+            self._reached.append((event, people))
             self._close_spans(event)
 
     def _dispatch(self) -> None:
@@ -295,7 +298,9 @@ class Hub:
             self.audience.close_conversation(event.conversation_id)
 
     def _remember(self, event: Event, data: bytes | None) -> None:
-        self._recent.append(Recent(event.pk, event.conversation_id, data))
+        self._recent.append(
+            Recent(event.pk, event.conversation_id, only_reader_of(event), data)
+        )
         self._recent_size += len(data or b"")
         while len(self._recent) > RECENT or self._recent_size > RECENT_BYTES:
             oldest = self._recent.popleft()
@@ -337,6 +342,8 @@ class Hub:
         for event in reversed(self._recent):
             if event.event_id <= stream.position:
                 break
+            if event.only_reader not in {None, stream.user_id}:
+                continue
             if not _is_within(spans, event):
                 continue
             if event.frame is None:

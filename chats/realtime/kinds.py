@@ -140,6 +140,11 @@ def private_types() -> list[str]:
     return [name for name, kind in KINDS.items() if kind.is_private]
 
 
+def only_reader_of(event: Event) -> UUID | None:
+    """Return the user that a private event is for; None for events of all readers."""
+    return event.user_id if KINDS[event.type].is_private else None
+
+
 def tells_of_message(event: Event) -> bool:
     return MESSAGE in KINDS[event.type].subjects.values()
 

@@ -20,6 +20,7 @@ from django.db.models.functions import Greatest
 from chats.models import Event, Participant, PastParticipant
 from chats.realtime import cursors
 from chats.realtime.endings import Endings
+from chats.realtime.kinds import private_types
 from chats.realtime.rendering import Payload, render
 from chats.web.encoding import to_json
 from chats.web.sizes import PAGE_BYTES
@@ -47,7 +48,8 @@ def visible_to(user_id: UUID, after: int) -> QuerySet[Event]:
     """Return the events past ``after`` that reach this person, in order.
 
     Those of a conversation from the one by which they joined to the one by which
-    they left, both included; what ``Endings`` hides is still among them.
+    they left, both included, without others' private ones; what ``Endings`` hides is
+    still among them.
     """
     present = Participant.objects.filter(
         user_id=user_id,
@@ -61,6 +63,8 @@ def visible_to(user_id: UUID, after: int) -> QuerySet[Event]:
         last_event_id__gte=OuterRef("pk"),
     )
     reaching = Event.objects.filter(pk__gt=after).filter(Exists(present) | Exists(past))
+    if private := private_types():
+        reaching = reaching.filter(~Q(type__in=private) | Q(user_id=user_id))
     return reaching.order_by("pk")
 
 

@@ -6,18 +6,26 @@ from chats.models import Event
 from chats.serializers.conversations import ConversationSerializer
 from chats.serializers.messages import MessageSerializer
 from chats.serializers.participants import ParticipantSerializer
-from chats.serializers.rows import shared
+from chats.serializers.rows import shared_fields
 from chats.serializers.users import PublicUserSerializer
 
 Type = Event.Type
 
 
-SharedMessageSerializer = shared(
-    MessageSerializer, "A message as it is the same for every reader."
-)
-SharedConversationSerializer = shared(
-    ConversationSerializer, "A conversation as it is the same for every participant."
-)
+class SharedMessageSerializer(MessageSerializer):
+    """A message as it is the same for every reader."""
+
+    class Meta(MessageSerializer.Meta):
+        fields = read_only_fields = shared_fields(MessageSerializer)
+
+
+class SharedConversationSerializer(ConversationSerializer):
+    """A conversation as it is the same for every participant."""
+
+    last_message = SharedMessageSerializer(read_only=True, allow_null=True)
+
+    class Meta(ConversationSerializer.Meta):
+        fields = read_only_fields = shared_fields(ConversationSerializer)
 
 
 class EventSerializer(serializers.Serializer):

@@ -241,17 +241,9 @@ def plan_of(answer: type[RowSerializer], *, for_reader: bool) -> Plan:
     return Plan(answer, "", for_reader=for_reader)
 
 
-def shared(answer: type[RowSerializer], about: str) -> type[RowSerializer]:
-    """Return the serializer of what everyone gets alike, with this docstring."""
-    fields = tuple(name for name in answer.Meta.fields if name not in of_reader(answer))
-    nested = {
-        name: shared(type(field), about)(*field._args, **field._kwargs)
-        for name, field in answer._declared_fields.items()
-        if of_reader(type(field))
-    }
-    meta = type("Meta", (answer.Meta,), {"fields": fields, "read_only_fields": fields})
-    named = {"Meta": meta, "__doc__": about, "__module__": answer.__module__}
-    return type(f"Shared{answer.__name__}", (answer,), named | nested)
+def shared_fields(answer: type[RowSerializer]) -> tuple[str, ...]:
+    """Return the fields of an answer that are the same for every reader."""
+    return tuple(name for name in answer.Meta.fields if name not in of_reader(answer))
 
 
 def of_reader(answer: type) -> dict[str, tuple]:
