@@ -27,8 +27,8 @@ from chats.models import (
 from chats.services.messages import edit_message, send_message
 from chats.services.staff import (
     change_participants,
-    hand_over_conversation,
-    retitle_conversation,
+    rename_as_staff,
+    transfer_ownership,
 )
 from chats.web.exceptions import NotFound
 from tests.factories import PASSWORD, UserFactory, start
@@ -1221,8 +1221,8 @@ def test_staff_changes_of_a_conversation_just_deleted_are_refused(
     Conversation.objects.filter(pk=conversation.pk).delete()
 
     for change, value in (
-        (retitle_conversation, {"title": "Trips"}),
-        (hand_over_conversation, {"owner_id": bob.pk}),
+        (rename_as_staff, {"title": "Trips"}),
+        (transfer_ownership, {"owner_id": bob.pk}),
         (change_participants, {"leaving": [bob.pk]}),
     ):
         with pytest.raises(NotFound):

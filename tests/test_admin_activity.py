@@ -19,8 +19,9 @@ from chats.admin.activity.hours import hours_of_conversation, hours_of_person
 from chats.admin.activity.pages import activity_for
 from chats.admin.activity.tallies import Tallies, Tally
 from chats.models import Event, Message, SignInAttempts, User
-from chats.services.conversations import erase_conversation, rename_conversation
+from chats.services.conversations import rename_conversation
 from chats.services.messages import send_message
+from chats.services.staff import delete_as_staff
 from chats.web import metrics
 from tests.factories import UserFactory, start
 from tests.test_admin import signed_in
@@ -69,7 +70,7 @@ def test_tally_of_a_closed_hour_is_counted_once(
     first = Tallies(NOON + HOUR)
     first.count(LAST_HOUR)
     first.remember()
-    erase_conversation(conversation, actor=alice)
+    delete_as_staff(conversation, actor=alice)
 
     with django_assert_num_queries(0):
         assert Tallies(NOON + HOUR).count(LAST_HOUR) == Tally(1, NOON)

@@ -13,7 +13,8 @@ from chats.admin.exports import cell, lines_of
 from chats.admin.messages import runs_of
 from chats.models import AuditEntry, User
 from chats.services.audit import joined
-from chats.services.messages import redact_message, send_message
+from chats.services.messages import send_message
+from chats.services.staff import redact_message
 from tests.factories import UserFactory
 from tests.test_admin import list_of, signed_in
 from tests.test_audit import deeds

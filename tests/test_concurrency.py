@@ -768,14 +768,14 @@ class Crowd:
         )
 
     def retitle(self, chance: random.Random) -> None:
-        staff.retitle_conversation(
+        staff.rename_as_staff(
             Conversation(pk=self.room(chance)),
             title=f"{chance.random()}",
             actor=self.operator,
         )
 
     def hand_over(self, chance: random.Random) -> None:
-        staff.hand_over_conversation(
+        staff.transfer_ownership(
             Conversation(pk=self.room(chance)),
             owner_id=self.person(chance).pk,
             actor=self.operator,

@@ -141,11 +141,9 @@ def test_staff_see_nothing_of_a_deleted_conversation(boss, deleted):
 @pytest.mark.parametrize(
     "act",
     [
-        lambda place, boss: staff.retitle_conversation(place, title="x", actor=boss),
-        lambda place, boss: conversations.erase_conversation(place, actor=boss),
-        lambda place, boss: conversations.add_as_staff(
-            place, user_id=boss.pk, actor=boss
-        ),
+        lambda place, boss: staff.rename_as_staff(place, title="x", actor=boss),
+        lambda place, boss: staff.delete_as_staff(place, actor=boss),
+        lambda place, boss: staff.add_as_staff(place, user_id=boss.pk, actor=boss),
     ],
 )
 def test_staff_can_do_nothing_to_a_deleted_conversation(act, boss, deleted):
@@ -163,7 +161,7 @@ def test_deletion_by_staff_is_in_pieces_too(few, boss, alice):
     for _ in range(3):
         send(alice, place)
 
-    conversations.erase_conversation(place, actor=boss)
+    staff.delete_as_staff(place, actor=boss)
 
     assert seqs() == [1, 2, 3]
     assert not Conversation.objects.kept().exists()

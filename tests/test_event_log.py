@@ -86,8 +86,8 @@ SERVICES: dict[str, tuple[Callable[[Cast], object], list[tuple]]] = {
         lambda c: conversations.delete_conversation(c.alice, c.id),
         [("conversation.deleted", None, None, "alice", ALL_BUT_CAROL)],
     ),
-    "erase_conversation": (
-        lambda c: conversations.erase_conversation(c.conversation, actor=c.root),
+    "delete_as_staff": (
+        lambda c: staff.delete_as_staff(c.conversation, actor=c.root),
         [("conversation.deleted", None, None, "root", ALL_BUT_CAROL)],
     ),
     "add_participant": (
@@ -110,23 +110,19 @@ SERVICES: dict[str, tuple[Callable[[Cast], object], list[tuple]]] = {
         ],
     ),
     "add_as_staff": (
-        lambda c: conversations.add_as_staff(
-            c.conversation, user_id=c.carol.pk, actor=c.root
-        ),
+        lambda c: staff.add_as_staff(c.conversation, user_id=c.carol.pk, actor=c.root),
         [("participant.added", None, "carol", "root", EVERYBODY)],
     ),
     "remove_as_staff": (
-        lambda c: conversations.remove_as_staff(
-            c.conversation, user_id=c.bob.pk, actor=c.root
-        ),
+        lambda c: staff.remove_as_staff(c.conversation, user_id=c.bob.pk, actor=c.root),
         [("participant.removed", None, "bob", "root", ALL_BUT_CAROL)],
     ),
-    "retitle_conversation": (
-        lambda c: staff.retitle_conversation(c.conversation, title="New", actor=c.root),
+    "rename_as_staff": (
+        lambda c: staff.rename_as_staff(c.conversation, title="New", actor=c.root),
         [("conversation.updated", None, None, "root", ALL_BUT_CAROL)],
     ),
-    "hand_over_conversation": (
-        lambda c: staff.hand_over_conversation(
+    "transfer_ownership": (
+        lambda c: staff.transfer_ownership(
             c.conversation, owner_id=c.bob.pk, actor=c.root
         ),
         [("conversation.updated", None, None, "root", ALL_BUT_CAROL)],
@@ -153,7 +149,7 @@ SERVICES: dict[str, tuple[Callable[[Cast], object], list[tuple]]] = {
         [("message.deleted", "bob's", None, "alice", ALL_BUT_CAROL)],
     ),
     "redact_message": (
-        lambda c: messages.redact_message(c.by_bob, actor=c.root),
+        lambda c: staff.redact_message(c.by_bob, actor=c.root),
         [("message.deleted", "bob's", None, "root", ALL_BUT_CAROL)],
     ),
     "mark_as_read": (

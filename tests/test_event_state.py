@@ -394,7 +394,7 @@ class Program(RuleBasedStateMachine):
     @rule(pick=picks)
     def hand_over(self, pick):
         conversation, person = self.place(pick)
-        staff.hand_over_conversation(
+        staff.transfer_ownership(
             conversation, owner_id=person.pk, actor=self.person(pick)
         )
 

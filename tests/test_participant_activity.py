@@ -106,11 +106,11 @@ def rename(conversation: Conversation, alice: User, bob: User, mallory: User) ->
 
 
 def retitle(conversation: Conversation, alice: User, bob: User, mallory: User) -> None:
-    staff.retitle_conversation(conversation, title="New", actor=mallory)
+    staff.rename_as_staff(conversation, title="New", actor=mallory)
 
 
 def hand_over(conversation: Conversation, alice: User, bob: User, mallory: User):
-    staff.hand_over_conversation(conversation, owner_id=bob.pk, actor=mallory)
+    staff.transfer_ownership(conversation, owner_id=bob.pk, actor=mallory)
 
 
 def add(conversation: Conversation, alice: User, bob: User, mallory: User) -> None:

@@ -103,9 +103,7 @@ CALLS = {
         c.bob, c.id, title="New"
     ),
     "delete_conversation": lambda c: conversations.delete_conversation(c.alice, c.id),
-    "erase_conversation": lambda c: conversations.erase_conversation(
-        c.conversation, actor=c.carol
-    ),
+    "delete_as_staff": lambda c: staff.delete_as_staff(c.conversation, actor=c.carol),
     "add_participant": lambda c: conversations.add_participant(
         c.bob, c.id, user_id=c.carol.pk
     ),
@@ -115,10 +113,10 @@ CALLS = {
     "remove_participant_owner": lambda c: conversations.remove_participant(
         c.alice, c.id, user_id=c.alice.pk
     ),
-    "add_as_staff": lambda c: conversations.add_as_staff(
+    "add_as_staff": lambda c: staff.add_as_staff(
         c.conversation, user_id=c.carol.pk, actor=c.carol
     ),
-    "remove_as_staff": lambda c: conversations.remove_as_staff(
+    "remove_as_staff": lambda c: staff.remove_as_staff(
         c.conversation, user_id=c.alice.pk, actor=c.carol
     ),
     "send_message": lambda c: messages.send_message(c.bob, c.id, message_body="Hi"),
@@ -126,15 +124,15 @@ CALLS = {
         c.bob, c.by_bob.pk, message_body="Edited"
     ),
     "delete_message": lambda c: messages.delete_message(c.alice, c.by_bob.pk),
-    "redact_message": lambda c: messages.redact_message(c.by_bob, actor=c.carol),
+    "redact_message": lambda c: staff.redact_message(c.by_bob, actor=c.carol),
     "mark_as_read": lambda c: messages.mark_as_read(c.alice, c.by_bob.pk),
     "mark_conversation_as_read": lambda c: messages.mark_conversation_as_read(
         c.alice, c.id
     ),
-    "retitle_conversation": lambda c: staff.retitle_conversation(
+    "rename_as_staff": lambda c: staff.rename_as_staff(
         c.conversation, title="New", actor=c.carol
     ),
-    "hand_over_conversation": lambda c: staff.hand_over_conversation(
+    "transfer_ownership": lambda c: staff.transfer_ownership(
         c.conversation, owner_id=c.bob.pk, actor=c.carol
     ),
     "change_participants": lambda c: staff.change_participants(
@@ -148,7 +146,7 @@ KINDS = {
     "start_conversation": ["conversation.created"],
     "rename_conversation": ["conversation.updated"],
     "delete_conversation": ["conversation.deleted"],
-    "erase_conversation": ["conversation.deleted"],
+    "delete_as_staff": ["conversation.deleted"],
     "add_participant": ["participant.added"],
     "remove_participant": ["participant.removed"],
     "remove_participant_owner": ["participant.removed", "conversation.updated"],
@@ -160,8 +158,8 @@ KINDS = {
     "redact_message": ["message.deleted"],
     "mark_as_read": ["read.updated"],
     "mark_conversation_as_read": ["read.updated"],
-    "retitle_conversation": ["conversation.updated"],
-    "hand_over_conversation": ["conversation.updated"],
+    "rename_as_staff": ["conversation.updated"],
+    "transfer_ownership": ["conversation.updated"],
     "change_participants": [
         "participant.removed",
         "conversation.updated",
@@ -223,13 +221,13 @@ def test_service_whose_event_cannot_be_written_changes_nothing(service, cast):
             id="add_participant",
         ),
         pytest.param(
-            lambda c: conversations.add_as_staff(
+            lambda c: staff.add_as_staff(
                 c.conversation, user_id=c.bob.pk, actor=c.carol
             ),
             id="add_as_staff",
         ),
         pytest.param(
-            lambda c: conversations.remove_as_staff(
+            lambda c: staff.remove_as_staff(
                 c.conversation, user_id=c.carol.pk, actor=c.carol
             ),
             id="remove_as_staff",
@@ -248,16 +246,16 @@ def test_service_whose_event_cannot_be_written_changes_nothing(service, cast):
             id="mark_conversation_as_read",
         ),
         pytest.param(
-            lambda c: staff.retitle_conversation(
+            lambda c: staff.rename_as_staff(
                 c.conversation, title=c.conversation.title, actor=c.carol
             ),
-            id="retitle_conversation",
+            id="rename_as_staff",
         ),
         pytest.param(
-            lambda c: staff.hand_over_conversation(
+            lambda c: staff.transfer_ownership(
                 c.conversation, owner_id=c.alice.pk, actor=c.carol
             ),
-            id="hand_over_conversation",
+            id="transfer_ownership",
         ),
         pytest.param(
             lambda c: staff.change_participants(
@@ -289,7 +287,7 @@ def test_delete_message_again_leaves_no_trace(cast):
     before = everything()
 
     messages.delete_message(cast.alice, cast.by_bob.pk)
-    messages.redact_message(Message.objects.get(pk=cast.by_bob.pk), actor=cast.carol)
+    staff.redact_message(Message.objects.get(pk=cast.by_bob.pk), actor=cast.carol)
 
     assert everything() == before
 
@@ -299,7 +297,7 @@ def test_delete_message_again_leaves_no_trace(cast):
 
 def test_hand_over_conversation_to_an_outsider_is_refused(cast):
     with pytest.raises(ChatError) as caught:
-        staff.hand_over_conversation(
+        staff.transfer_ownership(
             cast.conversation, owner_id=cast.carol.pk, actor=cast.carol
         )
 
@@ -341,7 +339,7 @@ def test_change_participants_can_replace_everybody(cast):
 def test_redact_message_empties_it_for_somebody_outside(cast):
     since = Event.objects.last_id()
 
-    messages.redact_message(cast.by_bob, actor=cast.carol)
+    staff.redact_message(cast.by_bob, actor=cast.carol)
 
     stored = Message.objects.get(pk=cast.by_bob.pk)
     assert (stored.message_body, stored.is_deleted) == ("", True)

@@ -12,11 +12,12 @@ from chats.admin.lists import MOST_LISTED, SearchedChangeList, is_searchable
 from chats.admin.participants import ParticipantInline
 from chats.admin.widgets import PicksPeople
 from chats.models import Conversation, Message
-from chats.services.conversations import erase_conversation, start_conversation
+from chats.services.conversations import start_conversation
 from chats.services.staff import (
     change_participants,
-    hand_over_conversation,
-    retitle_conversation,
+    delete_as_staff,
+    rename_as_staff,
+    transfer_ownership,
 )
 
 
@@ -134,14 +135,14 @@ class ConversationAdmin(ExportsLists, PicksPeople, StaffAdmin):
                 actor=actor,
             )
         if change and "title" in form.changed_data:
-            retitle_conversation(conversation, title=conversation.title, actor=actor)
+            rename_as_staff(conversation, title=conversation.title, actor=actor)
         if change and "owner" in form.changed_data:
-            hand_over_conversation(
+            transfer_ownership(
                 conversation, owner_id=conversation.owner_id, actor=actor
             )
 
     def delete_model(self, request, obj):
-        erase_conversation(obj, actor=request.user)
+        delete_as_staff(obj, actor=request.user)
 
     def get_deletion_details(self, row):
         return [

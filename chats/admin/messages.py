@@ -17,7 +17,7 @@ from chats.admin.links import link_to, link_to_conversation
 from chats.admin.lists import MOST_LISTED, WindowChangeList
 from chats.models import AuditEntry, Message, User
 from chats.services.audit import Action, entries
-from chats.services.messages import redact_message
+from chats.services.staff import redact_message
 
 
 def may_read(staff: User) -> bool:

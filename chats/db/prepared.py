@@ -104,9 +104,9 @@ class Prepared:
         ``save(force_insert=True)`` does, but for fields that set themselves."""
         compiled = self._compiled or self._compile()
         params = _bind(compiled, columns(instance))
-        given = execute(compiled.sql, params, _returned)
-        if given:  # the database gave the id
-            instance.pk = given[0]
+        given = execute(compiled.sql, params, _returned) or ()
+        for name, value in zip(compiled.names, given, strict=True):
+            setattr(instance, name, value)
         instance._state.adding = False
         instance._state.db = connection.alias
 
@@ -122,7 +122,10 @@ class Prepared:
         compiler = query.get_compiler(connection=connection)
         converters, names, build = {}, (), None
         if isinstance(query, InsertQuery):
-            compiler.returning_fields = query.get_meta().db_returning_fields
+            # The key, where the database gives it; other columns have their values.
+            fields = query.get_meta().db_returning_fields
+            compiler.returning_fields = [f for f in fields if f.primary_key]
+            names = tuple(field.attname for field in compiler.returning_fields)
             [(sql, params)] = compiler.as_sql()
         else:
             sql, params = compiler.as_sql()

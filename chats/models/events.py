@@ -1,6 +1,7 @@
 """The event log: what happened, in commit order, as references to rows."""
 
 import secrets
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, models
@@ -84,6 +85,25 @@ class Event(models.Model):
     def __str__(self) -> str:
         return f"{self.event_id} {self.type}"
 
+    @classmethod
+    def of(
+        cls,
+        event_type: "Event.Type",
+        conversation_id: UUID,
+        actor: Any | None,
+        *,
+        message_id: UUID | None = None,
+        user_id: UUID | None = None,
+    ) -> "Event":
+        """Return an event, not stored yet; without an actor the operator did it."""
+        return cls(
+            type=event_type,
+            conversation_id=conversation_id,
+            message_id=message_id,
+            user_id=user_id,
+            actor_id=actor and actor.pk,
+        )
+
 
 _INSERT = Prepared(lambda: insert(Event))
 _HOLD = [LOG_LOCK, WAKE_CHANNEL, PROCESS_ID]
@@ -109,6 +129,7 @@ RETURNING event_id
 """  # noqa: S608 (all of it is here)
     },
     params=[*_HOLD, *(Param(name, Event._meta.get_field(name)) for name in _VALUES)],
+    fields={"event_id": Event._meta.get_field("event_id")},
 )
 
 

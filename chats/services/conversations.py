@@ -21,7 +21,7 @@ from chats.services.announce import announce
 from chats.services.audit import record
 from chats.web.exceptions import ChatError
 
-Action = AuditEntry.Action
+Action, Type = AuditEntry.Action, Event.Type
 
 
 @transaction.atomic
@@ -34,7 +34,7 @@ def start_conversation(
     inactive, or when there are too many.
     """
     ids = {*participant_ids, actor.pk}
-    _require_room(len(ids), field="participant_ids")
+    require_room(len(ids), field="participant_ids")
     people = locked_people(ids)
     if missing := sorted(str(pk) for pk in ids - {person.pk for person in people}):
         raise ChatError(
@@ -55,7 +55,7 @@ def start_conversation(
         )
         for person in owner_first
     )
-    event = _event(Event.Type.CONVERSATION_CREATED, conversation, actor)
+    event = Event.of(Type.CONVERSATION_CREATED, conversation.pk, actor)
     announce(event)
     conversation.participations.update(first_event_id=event.pk)
     return conversation
@@ -73,7 +73,7 @@ def rename_conversation(actor: User, conversation_id: UUID, *, title: str) -> No
     conversation.touch()
     conversation.save(update_fields=["title", "updated_at"])
     Participant.objects.note_activity([conversation])
-    announce(_event(Event.Type.CONVERSATION_UPDATED, conversation, actor))
+    announce(Event.of(Type.CONVERSATION_UPDATED, conversation.pk, actor))
 
 
 @transaction.atomic
@@ -95,16 +95,7 @@ def delete_conversation(actor: User, conversation_id: UUID) -> None:
     conversation = Conversation.objects.locked(
         conversation_id, seen_by=actor, to="delete"
     )
-    _erase(conversation, actor)
-
-
-@transaction.atomic
-def erase_conversation(conversation: Conversation, *, actor: User) -> None:
-    """Delete it for everyone on behalf of the staff, who need not take part.
-
-    The caller has checked that the actor is allowed to.
-    """
-    _erase(Conversation.objects.locked_for_staff(conversation.pk), actor)
+    erase(conversation, actor)
 
 
 @transaction.atomic
@@ -123,8 +114,8 @@ def add_participant(actor: User, conversation_id: UUID, *, user_id: UUID) -> boo
         raise ChatError(
             f"Unknown or inactive: {user_id}.", field="user_id", code="does_not_exist"
         )
-    _require_room(conversation.participant_count + 1, field="user_id")
-    _admit(conversation, person, actor)
+    require_room(conversation.participant_count + 1, field="user_id")
+    admit(conversation, person, actor)
     return True
 
 
@@ -143,47 +134,8 @@ def remove_participant(actor: User, conversation_id: UUID, *, user_id: UUID) -> 
             f"{user_id} is not a participant.", field="user_id", code="not_participant"
         )
     if user_id != actor.pk:
-        _record(Action.PARTICIPANT_REMOVED, conversation, actor, user_id)
+        record_of(Action.PARTICIPANT_REMOVED, conversation, actor, user_id)
     end_participations(leaving, [conversation], actor=actor)
-
-
-@transaction.atomic
-def add_as_staff(
-    conversation: Conversation, *, user_id: UUID, actor: User
-) -> Conversation:
-    """Add a person on behalf of the staff, who need not take part.
-
-    The caller has checked that the actor is allowed to. Who adds themselves is recorded
-    as a reader of all there is. Raises ChatError as ``add_participant`` does.
-    """
-    person = next(iter(locked_people([user_id])), None)
-    conversation = Conversation.objects.locked_for_staff(conversation.pk)
-    if person is None:
-        raise ChatError("This person is inactive.", field="user_id")
-    if not conversation.participations.filter(user=person).exists():
-        _require_room(conversation.participant_count + 1, field="user_id")
-        _record(Action.PARTICIPANT_ADDED, conversation, actor, user_id)
-        if user_id == actor.pk and conversation.last_seq:
-            details = f"seq 1-{conversation.last_seq}"
-            _record(Action.MESSAGES_READ, conversation, actor, details=details)
-        _admit(conversation, person, actor)
-    return conversation
-
-
-@transaction.atomic
-def remove_as_staff(
-    conversation: Conversation, *, user_id: UUID, actor: User
-) -> Conversation:
-    """End a participation on behalf of the staff, if there is one.
-
-    The caller has checked that the actor is allowed to.
-    """
-    conversation = Conversation.objects.locked_for_staff(conversation.pk)
-    leaving = Participant.objects.filter(conversation=conversation, user_id=user_id)
-    if leaving.exists():
-        _record(Action.PARTICIPANT_REMOVED, conversation, actor, user_id)
-        end_participations(leaving, [conversation], actor=actor)
-    return conversation
 
 
 def end_participations(
@@ -200,13 +152,13 @@ def end_participations(
     for conversation in conversations:
         user_id = rows[conversation.pk].user_id
         removals.append(
-            _event(Event.Type.PARTICIPANT_REMOVED, conversation, actor, user_id=user_id)
+            Event.of(Type.PARTICIPANT_REMOVED, conversation.pk, actor, user_id=user_id)
         )
         conversation.participant_count -= 1
         conversation.touch()
         if conversation.owner_id == user_id:
             conversation.owner_id = _next_owner_id(conversation)
-            changes.append(_event(Event.Type.CONVERSATION_UPDATED, conversation, actor))
+            changes.append(Event.of(Type.CONVERSATION_UPDATED, conversation.pk, actor))
     fields = ["participant_count", "owner", "updated_at"]
     Conversation.objects.bulk_update(conversations, fields, batch_size=200)
     Participant.objects.note_activity(conversations)
@@ -217,7 +169,7 @@ def end_participations(
     )
 
 
-def _admit(conversation: Conversation, person: User, actor: User) -> None:
+def admit(conversation: Conversation, person: User, actor: User) -> None:
     conversation.participant_count += 1
     conversation.owner_id = conversation.owner_id or person.pk
     conversation.touch()
@@ -230,17 +182,17 @@ def _admit(conversation: Conversation, person: User, actor: User) -> None:
         joined_at=conversation.updated_at,
         active_hour=hour_of(conversation.updated_at),
     )
-    event = _event(Event.Type.PARTICIPANT_ADDED, conversation, actor, user_id=person.pk)
+    event = Event.of(Type.PARTICIPANT_ADDED, conversation.pk, actor, user_id=person.pk)
     announce(event)
     participant.first_event_id = event.pk
     participant.save(update_fields=["first_event_id"])
 
 
-def _erase(conversation: Conversation, actor: User) -> None:
+def erase(conversation: Conversation, actor: User) -> None:
     rows = list(conversation.participations.all())
     details = f"{len(rows)} participants, {conversation.last_seq} messages"
-    _record(Action.CONVERSATION_DELETED, conversation, actor, details=details)
-    event = _event(Event.Type.CONVERSATION_DELETED, conversation, actor)
+    record_of(Action.CONVERSATION_DELETED, conversation, actor, details=details)
+    event = Event.of(Type.CONVERSATION_DELETED, conversation.pk, actor)
     if conversation.last_seq <= erasing.BATCH:
         conversation.delete()  # and, in a statement each, participants and messages
     else:
@@ -260,7 +212,7 @@ def _empty(conversation: Conversation) -> None:
     conversation.save(update_fields=fields)
 
 
-def _record(
+def record_of(
     action: Action,
     conversation: Conversation,
     actor: User,
@@ -299,24 +251,10 @@ def _next_owner_id(conversation: Conversation) -> UUID | None:
     return standing.values_list("user_id", flat=True).first()
 
 
-def _require_room(count: int, *, field: str) -> None:
+def require_room(count: int, *, field: str) -> None:
     if count > settings.MAX_PARTICIPANTS:
         raise ChatError(
             f"A conversation has at most {settings.MAX_PARTICIPANTS} participants.",
             field=field,
             code="full",
         )
-
-
-def _event(
-    event_type: Event.Type,
-    conversation: Conversation,
-    actor: User,
-    user_id: UUID | None = None,
-) -> Event:
-    return Event(
-        type=event_type,
-        conversation_id=conversation.pk,
-        user_id=user_id,
-        actor_id=actor.pk,
-    )

@@ -6,7 +6,6 @@ from django.db import transaction
 from django.utils import timezone
 
 from chats.models import (
-    AuditEntry,
     Conversation,
     Event,
     Message,
@@ -14,8 +13,9 @@ from chats.models import (
     User,
 )
 from chats.services.announce import announce
-from chats.services.audit import record
 from chats.web.exceptions import Conflict, NotAllowed, NotFound
+
+Type = Event.Type
 
 
 @transaction.atomic
@@ -56,7 +56,11 @@ def send_message(
     conversation.note_message(message)
     Message.objects.insert(message)
     conversation.participation.note_sent(message)
-    announce(_event(Event.Type.MESSAGE_CREATED, message, actor))
+    announce(
+        Event.of(
+            Type.MESSAGE_CREATED, message.conversation_id, actor, message_id=message.pk
+        )
+    )
     return message, True
 
 
@@ -73,7 +77,14 @@ def edit_message(actor: User, message_id: UUID, *, message_body: str) -> Message
         message.message_body = message_body
         message.edited_at = timezone.now()
         message.save(update_fields=["message_body", "edited_at"])
-        announce(_event(Event.Type.MESSAGE_UPDATED, message, actor))
+        announce(
+            Event.of(
+                Type.MESSAGE_UPDATED,
+                message.conversation_id,
+                actor,
+                message_id=message.pk,
+            )
+        )
     return message
 
 
@@ -92,26 +103,7 @@ def delete_message(actor: User, message_id: UUID) -> None:
     message = _locked_message(actor, message_id)
     if not message.can_be_deleted_by(actor):
         raise NotAllowed("Only its sender or the conversation's owner deletes it.")
-    _bury(message, actor)
-
-
-@transaction.atomic
-def redact_message(message: Message, *, actor: User) -> None:
-    """Turn the message into a tombstone on behalf of the staff, who need not take part.
-
-    The caller has checked that the actor is allowed to.
-    """
-    Conversation.objects.locked_for_staff(message.conversation_id)
-    message.refresh_from_db()
-    if not message.is_deleted:
-        record(
-            AuditEntry.Action.MESSAGE_REDACTED,
-            actor=actor,
-            conversation_id=message.conversation_id,
-            message_id=message.pk,
-            details=f"seq {message.seq}",
-        )
-    _bury(message, actor)
+    leave_tombstone(message, actor)
 
 
 @transaction.atomic
@@ -147,14 +139,7 @@ def _move_cursor(actor: User, conversation: Conversation, seq: int) -> None:
     """Move the actor's cursor, with the conversation's lock held."""
     behind = Participant(conversation=conversation, user=actor)
     if behind.move_cursor(seq, last_seq=conversation.last_seq):
-        announce(
-            Event(
-                type=Event.Type.READ_UPDATED,
-                conversation_id=conversation.pk,
-                user_id=actor.pk,
-                actor_id=actor.pk,
-            )
-        )
+        announce(Event.of(Type.READ_UPDATED, conversation.pk, actor, user_id=actor.pk))
 
 
 def _locked_message(actor: User, message_id: UUID) -> Message:
@@ -178,19 +163,19 @@ def _editable(actor: User, message_id: UUID) -> Message:
     return message
 
 
-def _bury(message: Message, actor: User) -> None:
+def leave_tombstone(message: Message, actor: User) -> None:
     if message.is_deleted:
         return
     message.message_body = ""
     message.deleted_at = timezone.now()
     message.save(update_fields=["message_body", "deleted_at"])
-    announce(_event(Event.Type.MESSAGE_DELETED, message, actor))
-
-
-def _event(event_type: Event.Type, message: Message, actor: User) -> Event:
-    return Event(
-        type=event_type,
-        conversation_id=message.conversation_id,
-        message_id=message.pk,
-        actor_id=actor.pk,
+    announce(
+        Event.of(
+            Type.MESSAGE_DELETED, message.conversation_id, actor, message_id=message.pk
+        )
     )
+
+
+def _announce(event_type: Event.Type, message: Message, actor: User) -> None:
+    key = message.conversation_id
+    announce(Event.of(event_type, key, actor, message_id=message.pk))

@@ -8,32 +8,38 @@ from uuid import UUID
 
 from django.db import transaction
 
-from chats.models import AuditEntry, Conversation, Event, Participant, User
+from chats.models import AuditEntry, Conversation, Event, Message, Participant, User
 from chats.services.announce import announce
 from chats.services.audit import record
-from chats.services.conversations import add_as_staff, remove_as_staff
+from chats.services.conversations import (
+    admit,
+    end_participations,
+    erase,
+    locked_people,
+    record_of,
+    require_room,
+)
+from chats.services.messages import leave_tombstone
 from chats.web.exceptions import ChatError
+
+Action, Type = AuditEntry.Action, Event.Type
 
 
 @transaction.atomic
-def retitle_conversation(
+def rename_as_staff(
     conversation: Conversation, *, title: str, actor: User
 ) -> Conversation:
     """Give the conversation another title; the same again changes nothing."""
     conversation = Conversation.objects.locked_for_staff(conversation.pk)
     if conversation.title != title:
         conversation.title = title
-        record(
-            AuditEntry.Action.CONVERSATION_RETITLED,
-            actor=actor,
-            conversation_id=conversation.pk,
-        )
+        record_of(Action.CONVERSATION_RETITLED, conversation, actor)
         _save_and_announce(conversation, "title", actor)
     return conversation
 
 
 @transaction.atomic
-def hand_over_conversation(
+def transfer_ownership(
     conversation: Conversation, *, owner_id: UUID, actor: User
 ) -> Conversation:
     """Make a participant the owner. Raises ChatError on ``owner`` for others."""
@@ -44,15 +50,57 @@ def hand_over_conversation(
         raise ChatError(
             "The owner must be a participant.", field="owner", code="not_participant"
         )
-    record(
-        AuditEntry.Action.CONVERSATION_HANDED_OVER,
-        actor=actor,
-        user_id=owner_id,
-        conversation_id=conversation.pk,
+    record_of(
+        Action.CONVERSATION_HANDED_OVER,
+        conversation,
+        actor,
+        owner_id,
         details=f"from {conversation.owner_id}",
     )
     conversation.owner_id = owner_id
     _save_and_announce(conversation, "owner", actor)
+    return conversation
+
+
+@transaction.atomic
+def delete_as_staff(conversation: Conversation, *, actor: User) -> None:
+    """Delete it for everyone."""
+    erase(Conversation.objects.locked_for_staff(conversation.pk), actor)
+
+
+@transaction.atomic
+def add_as_staff(
+    conversation: Conversation, *, user_id: UUID, actor: User
+) -> Conversation:
+    """Add a person.
+
+    Who adds themselves is recorded
+    as a reader of all there is. Raises ChatError as ``add_participant`` does.
+    """
+    person = next(iter(locked_people([user_id])), None)
+    conversation = Conversation.objects.locked_for_staff(conversation.pk)
+    if person is None:
+        raise ChatError("This person is inactive.", field="user_id")
+    if not conversation.participations.filter(user=person).exists():
+        require_room(conversation.participant_count + 1, field="user_id")
+        record_of(Action.PARTICIPANT_ADDED, conversation, actor, user_id)
+        if user_id == actor.pk and conversation.last_seq:
+            details = f"seq 1-{conversation.last_seq}"
+            record_of(Action.MESSAGES_READ, conversation, actor, details=details)
+        admit(conversation, person, actor)
+    return conversation
+
+
+@transaction.atomic
+def remove_as_staff(
+    conversation: Conversation, *, user_id: UUID, actor: User
+) -> Conversation:
+    """End a participation, if there is one."""
+    conversation = Conversation.objects.locked_for_staff(conversation.pk)
+    leaving = Participant.objects.filter(conversation=conversation, user_id=user_id)
+    if leaving.exists():
+        record_of(Action.PARTICIPANT_REMOVED, conversation, actor, user_id)
+        end_participations(leaving, [conversation], actor=actor)
     return conversation
 
 
@@ -81,14 +129,24 @@ def change_participants(
         add_as_staff(conversation, user_id=user_id, actor=actor)
 
 
+@transaction.atomic
+def redact_message(message: Message, *, actor: User) -> None:
+    """Turn the message into a tombstone."""
+    Conversation.objects.locked_for_staff(message.conversation_id)
+    message.refresh_from_db()
+    if not message.is_deleted:
+        record(
+            Action.MESSAGE_REDACTED,
+            actor=actor,
+            conversation_id=message.conversation_id,
+            message_id=message.pk,
+            details=f"seq {message.seq}",
+        )
+    leave_tombstone(message, actor)
+
+
 def _save_and_announce(conversation: Conversation, field: str, actor: User) -> None:
     conversation.touch()
     conversation.save(update_fields=[field, "updated_at"])
     Participant.objects.note_activity([conversation])
-    announce(
-        Event(
-            type=Event.Type.CONVERSATION_UPDATED,
-            conversation_id=conversation.pk,
-            actor_id=actor.pk,
-        )
-    )
+    announce(Event.of(Type.CONVERSATION_UPDATED, conversation.pk, actor))

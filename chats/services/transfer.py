@@ -119,7 +119,7 @@ def import_conversation(
         actor=None,
         conversation_id=conversation.pk,
     )
-    event = Event(type=Event.Type.CONVERSATION_CREATED, conversation_id=conversation.pk)
+    event = Event.of(Event.Type.CONVERSATION_CREATED, conversation.pk, actor=None)
     announce(event)
     conversation.participations.update(first_event_id=event.pk)
     return conversation, created
