@@ -14,7 +14,7 @@ import pytest
 from django.urls import set_script_prefix
 
 from chats.models import User
-from chats.server.bridge import path_of
+from chats.server.routes import Routes
 from messaging_app.wsgi import application
 from tests.factories import UserFactory
 from tests.servers import PATIENCE, serving_in_thread, token_of, wait_until
@@ -41,7 +41,7 @@ Ask = Callable[..., httpx.Response]
     ],
 )
 def test_path_is_the_one_below_the_root(root, path, below):
-    assert path_of({"path": path, "root_path": root}) == below
+    assert Routes().path_of({"path": path, "root_path": root}) == below
 
 
 # --- Ways to ask: in this process, and over nginx ----------------------------------

@@ -28,7 +28,8 @@ from chats.realtime.people import Credential
 from chats.realtime.places import Places
 from chats.server import bridge
 from chats.server import shell as shell_module
-from chats.server.bridge import environ_of, lane_of
+from chats.server.bridge import environ_of
+from chats.server.routes import Routes
 from chats.server.shell import Offer, Shell, Stream, next_piece
 from chats.services import conversations, messages, users
 from chats.web import metrics
@@ -1039,7 +1040,8 @@ def scope_of(path: str, query: bytes = b"", **more) -> dict:
 
 
 def environ(path: str = "/", query: bytes = b"", **more) -> dict:
-    return environ_of(scope_of(path, query, **more), b"")
+    scope = scope_of(path, query, **more)
+    return environ_of(scope | {"path": Routes().path_of(scope)}, b"")
 
 
 def ask(scope: dict) -> tuple[int, bytes]:
@@ -1189,4 +1191,4 @@ def test_stream_that_is_behind_may_still_end(reasons, ended):
 def test_call_goes_to_the_threads_that_it_would_hold_up(method, path, query, expected):
     scope = {"path": path, "query_string": query, "method": method}
 
-    assert lane_of(scope) == expected
+    assert Routes().lane_of(scope) == expected

@@ -6,13 +6,11 @@ Also what the shell asks of the connection below, where the server (uvicorn) sho
 import asyncio
 import contextlib
 import io
-import re
 import select
 import sys
 from collections.abc import Awaitable, Callable, Iterable
 from time import perf_counter
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from django.conf import settings
 
@@ -21,14 +19,7 @@ from chats.server.refusals import Refused
 BODY_TIMEOUT = 30.0  # seconds a client may take to send its request's body
 PIECE_TIMEOUT = 30.0  # seconds a client may take for a piece of its backlog
 CHUNK = 64 * 1024  # bytes of a streamed answer taken from a thread at once
-OWN_ROOTS = {"/admin", "/api", "/api-auth", "/static"}  # of the paths that are served
-MOST_ROWS = 100  # of one answer, above which it takes long
-SIZE = re.compile(rb"(?:^|&)(?:page_size|limit)=([0-9]{1,9})(?![0-9])")
-
 HUNG_UP = getattr(select, "POLLRDHUP", None)  # Linux
-MAY_HASH = ("/api/auth/", "/api/users/", "/api-auth/login/", "/admin/login/")
-SLOW = ("/admin/", "/api-auth/", "/api/schema/", "/metrics")
-
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -89,22 +80,6 @@ class Exchange:
         self.finished = True
         if hasattr(self._result, "close"):  # PEP 3333 leaves it to the application
             self._result.close()
-        take_apart(self._result)
-
-
-def take_apart(response: Any) -> None:
-    """Break the circles in which DRF's view, requests and response hold each other.
-
-    For when the body has been taken: all of them are empty afterwards. So they are
-    freed at once. Else a garbage collection has to find them, 240 objects of a page
-    and 50,000 at a time (``GC_THRESHOLD``), for which every call waits 30 to 80 ms.
-    Answers that do not name their ``renderer_context`` are left to it.
-    """
-    if context := getattr(response, "renderer_context", None):
-        request = context["request"]
-        for part in (context["view"], request._request, request):
-            vars(part).clear()
-        context.clear()
 
 
 async def read_body(receive: Receive, count: Callable[[int], None]) -> bytes:
@@ -246,48 +221,18 @@ def body_message(body: bytes, *, more: bool = False) -> dict[str, Any]:
     return {"type": "http.response.body", "body": body, "more_body": more}
 
 
-def lane_of(scope: Scope) -> str:
-    """Return which pool of threads a request is for: ``quick``, ``slow``, ``sign-in``.
-
-    To the last belongs what may hash a password; what reads much or is the staff's is
-    slow.
-    """
-    path, query = path_of(scope), unquote_to_bytes(scope["query_string"])
-    is_write = scope["method"] in {"POST", "PUT", "PATCH", "DELETE"}
-    if is_write and path.startswith(MAY_HASH):
-        return "sign-in"
-    if b"search=" in query or any(int(n) > MOST_ROWS for n in SIZE.findall(query)):
-        return "slow"
-    is_slow = path.startswith(SLOW) or path == "/api/users/me/export/"
-    return "slow" if is_slow else "quick"
-
-
-def path_of(scope: Scope) -> str:
-    """Return the path below the one that the application is mounted at.
-
-    uvicorn puts its ``--root-path`` before each path, even if the proxy in front has
-    left it there: then it is there twice. A path with the name of a route of ours is
-    taken to be that route.
-    """
-    root = scope.get("root_path", "").rstrip("/")
-    path = below(root, scope["path"])
-    return path if root in OWN_ROOTS else below(root, path)
-
-
-def below(root: str, path: str) -> str:
-    """Return the path without the root, if it is below it."""
-    return path.removeprefix(root) if path.startswith(f"{root}/") else path
-
-
 def environ_of(scope: Scope, body: bytes) -> dict[str, Any]:
-    """Return the WSGI environment (PEP 3333) of an ASGI request."""
+    """Return the WSGI environment (PEP 3333) of an ASGI request.
+
+    Its path is that below the mount point.
+    """
     root_path = scope.get("root_path", "").rstrip("/")
     server_host, server_port = scope.get("server") or ("localhost", 80)
     client_host, client_port = scope.get("client") or ("", 0)
     environ = {
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": root_path.encode().decode("latin-1"),
-        "PATH_INFO": path_of(scope).encode().decode("latin-1"),
+        "PATH_INFO": scope["path"].encode().decode("latin-1"),
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
         "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
         "SERVER_NAME": server_host,

@@ -32,14 +32,13 @@ from chats.server.bridge import (
     is_disconnected,
     is_taken,
     is_unread,
-    lane_of,
-    path_of,
     pause_reading,
     read_body,
     start_message,
 )
 from chats.server.framing import is_ambiguous
 from chats.server.refusals import AMBIGUOUS, PASSING, Refused, answer_to
+from chats.server.routes import Routes
 from chats.server.shares import Busy, Share, Shares
 from chats.server.turns import ClientGone, FairPool
 from chats.web.addresses import network_in
@@ -84,7 +83,7 @@ class Calls:
     """
 
     def __init__(self, application: Application):
-        self.application = application
+        self.application, self.routes = application, Routes()
         self.callers = Callers(network_in)
         self.shares = Shares(on_room=self._look_again)
         self.pools = {
@@ -103,7 +102,7 @@ class Calls:
         """Answer one request, or refuse it."""
         caller = self.callers.identify(scope["client"], scope["headers"])
         began = perf_counter()
-        is_probe = path_of(scope) in PROBES
+        is_probe = scope["path"] in PROBES
         name = f"{caller.key} probes" if is_probe else caller.key
         try:
             if not is_probe and not is_preflight(scope):
@@ -141,7 +140,7 @@ class Calls:
                 body = await read_body(call.receive, count)
                 if is_ambiguous(call.scope["headers"]):  # read first: uvicorn answers
                     raise Refused(400, AMBIGUOUS)
-                lane = lane_of(call.scope)
+                lane = self.routes.lane_of(call.scope)
                 environ = environ_of(call.scope, body)
                 environ["chats.hold"], environ["chats.caller"] = offer, call.caller
                 exchange = Exchange(self.application, environ)

@@ -182,7 +182,8 @@ class Shell:
         # Before a stream's first byte is sent: not every server has a lifespan
         # (daphne), and the signal may come before the stream is held.
         self.listen_for_signals()
-        scope = scope | {"client": peer_of(scope, send)}
+        path = self.calls.routes.path_of(scope)
+        scope = scope | {"client": peer_of(scope, send), "path": path}
         offer = Offer(self.places)
         try:
             await self.calls.answer(scope, receive, send, offer)

@@ -3,8 +3,10 @@
 import os
 import re
 from collections.abc import Callable
+from functools import partial
 from math import ceil
 from time import perf_counter, time
+from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions import middleware as sessions
@@ -46,7 +48,23 @@ class RequestMiddleware:
             metrics.requests.labels(method_of(request), route, status).observe(seconds)
             log_request(request, response, route, seconds)
         response.headers["X-Request-ID"] = request_id
+        response._resource_closers.append(partial(take_apart, response))
         return response
+
+
+def take_apart(response: Any) -> None:
+    """Break the circles in which DRF's view, requests and response hold each other.
+
+    For when the answer is closed: all of them are empty afterwards, so they are freed at
+    once. Otherwise a garbage collection has to find them, 240 objects of a page and
+    50,000 at a time, for which every call waits 30 to 80 ms. Answers that do not name
+    their ``renderer_context`` are left to it.
+    """
+    if context := getattr(response, "renderer_context", None):
+        request = context["request"]
+        for part in (context["view"], request._request, request):
+            vars(part).clear()
+        context.clear()
 
 
 def request_id_of(request: HttpRequest) -> str:

@@ -61,6 +61,7 @@ def has_password(data: Any) -> bool:
 class LoginView(GenericAPIView):
     """Sign in with a session."""
 
+    hashes_passwords = True
     serializer_class = LoginSerializer
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -101,6 +102,7 @@ class LogoutView(APIView):
 class PasswordChangeView(GenericAPIView):
     """Change one's password."""
 
+    hashes_passwords = True
     serializer_class = PasswordChangeSerializer
 
     @extend_schema(responses={204: None})
@@ -145,6 +147,7 @@ class PasswordResetView(GenericAPIView):
 class PasswordResetConfirmView(GenericAPIView):
     """Set a forgotten password."""
 
+    hashes_passwords = True
     serializer_class = PasswordResetConfirmSerializer
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -166,6 +169,7 @@ class TokenViewSet(
 ):
     """One's access tokens."""
 
+    hashes_passwords = True
     queryset = AccessToken.objects.all()
     serializer_class = TokenSerializer
     lookup_field = "token_id"

@@ -154,7 +154,7 @@ class EventsView(APIView):
             content_type=MEDIA_TYPE,
             headers=HEADERS,
         )
-        # By this the bridge takes it apart: up to 500 events are not to stay.
+        # By this it is taken apart when closed: up to 500 events are not to stay.
         response.renderer_context = self.get_renderer_context()
         return response
 

@@ -52,6 +52,8 @@ class ExportedConversationSerializer(ConversationSerializer):
 class ExportView(APIView):
     """Everything of the caller's own."""
 
+    is_slow = True
+
     def get_throttles(self) -> list:
         return [*super().get_throttles(), ExportThrottle()]
 

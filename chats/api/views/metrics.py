@@ -25,3 +25,6 @@ def metrics_page(request: HttpRequest) -> HttpResponse:
     position = metrics.hub_position.collect()[0].samples[0].value
     metrics.hub_lag.set(max(Event.objects.last_id() - position, 0) if position else 0)
     return HttpResponse(metrics.as_text(), content_type=CONTENT_TYPE_LATEST)
+
+
+metrics_page.is_slow = True

@@ -25,6 +25,7 @@ from chats.api.views.base import JSONErrors
 class DocsView(JSONErrors, SpectacularSwaggerSplitView):
     """Swagger UI."""
 
+    is_slow = True
     metadata_class = None
 
 
@@ -32,6 +33,7 @@ class SchemaView(JSONErrors, SpectacularAPIView):
     """The schema, in the form asked for; there is one, whoever asks for whichever
     version or language."""
 
+    is_slow = True
     renderer_classes = (
         OpenApiYamlRenderer,
         OpenApiYamlRenderer2,

@@ -32,6 +32,7 @@ CHANGED = {200: UserSerializer, 409: Error}  # an account; one that has been del
 class UserViewSet(ChatsViewSet):
     """People."""
 
+    hashes_passwords = True
     queryset = User.objects.all()
     serializer_class = UserSerializer
     permission_classes = (IsAuthenticated, CanManageAccount)
