@@ -55,8 +55,8 @@ class RequestMiddleware:
 def take_apart(response: Any) -> None:
     """Break the circles in which DRF's view, requests and response hold each other.
 
-    For when the answer is closed: all of them are empty afterwards, so they are freed at
-    once. Otherwise a garbage collection has to find them, 240 objects of a page and
+    For when the answer is closed: all of them are empty afterwards, so they are freed
+    at once. Otherwise a garbage collection has to find them, 240 objects of a page and
     50,000 at a time, for which every call waits 30 to 80 ms. Answers that do not name
     their ``renderer_context`` are left to it.
     """
