@@ -220,7 +220,7 @@ class LiveCopy(Copy):
     def connect(self) -> None:
         """Open a stream from the cursor: the backlog, then the hub."""
         position = int(self.cursor.removeprefix("1-"))
-        self.stream = Subscription(self.user.pk, position, credential_of(self.user))
+        self.stream = Subscription(position, credential_of(self.user))
         self.read_backlog()
         self.driven.hub.join(self.stream)
 

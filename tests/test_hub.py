@@ -11,11 +11,11 @@ from django.db import OperationalError, connection
 
 from chats.db import doorbell
 from chats.models import AccessToken, Conversation, Event, Message, User
+from chats.models.credentials import Credential
 from chats.realtime import hub as hub_module
 from chats.realtime import log, wakeups
 from chats.realtime.hub import CREDENTIALS_EVERY, IDLE_AFTER, TIMER, Hub
-from chats.realtime.people import Credential, Subscription
-from chats.realtime.presence import fingerprint
+from chats.realtime.people import Subscription
 from chats.services import conversations, messages, users
 from tests.factories import start
 from tests.servers import PATIENCE, blocks_of, wait_until
@@ -28,8 +28,7 @@ def send(actor: User, conversation: Conversation, body: str = "Hello") -> Messag
 
 def credential_of(user: User) -> Credential:
     token, _ = AccessToken.objects.issue(user, "test", None)
-    mark = fingerprint(user.password, user.sessions_ended_at)
-    return Credential("token", str(token.pk), mark)
+    return Credential.of(user, "token", str(token.pk))
 
 
 class Driven:
@@ -47,7 +46,7 @@ class Driven:
     def join(self, user: User, position: int | None = None) -> Subscription:
         """Open a stream from a position (the log's end, if None); no turn yet."""
         position = Event.objects.last_id() if position is None else position
-        stream = Subscription(user.pk, position, credential_of(user))
+        stream = Subscription(position, credential_of(user))
         self.hub.join(stream)
         return stream
 
@@ -642,7 +641,7 @@ def test_stream_that_leaves_twice_or_never_joined_is_harmless(driven, bob):
 
     for _ in range(2):
         driven.hub.leave(stream)
-    driven.hub.leave(Subscription(bob.pk, 0, credential_of(bob)))
+    driven.hub.leave(Subscription(0, credential_of(bob)))
     driven.turn()
 
     assert driven.hub.audience.people == {}
@@ -859,7 +858,7 @@ class Running:
 
     def open(self, user: User) -> Subscription:
         """Open a stream and wait until the hub has it."""
-        stream = Subscription(user.pk, Event.objects.last_id(), credential_of(user))
+        stream = Subscription(Event.objects.last_id(), credential_of(user))
         self.hub.join(stream)
         wait_until(lambda: stream in self.hub.audience.streams())
         return stream

@@ -13,12 +13,13 @@ from django.utils import timezone
 
 from chats.db import doorbell
 from chats.models import AccessToken, Participant, TypingSignal, User, UserSession
+from chats.models.credentials import Credential
 from chats.models.events import TYPING_SIGNALS_KEPT
 from chats.models.sign_in import digest_of
 from chats.models.users import ONLINE_FOR
 from chats.realtime import presence
-from chats.realtime.people import Credential, Subscription
-from chats.realtime.presence import EVERY, fingerprint, refresh, signed_out
+from chats.realtime.people import Subscription
+from chats.realtime.presence import EVERY, refresh, signed_out
 from chats.realtime.wakeups import OtherWriters
 from chats.services import conversations, users
 from tests.factories import PASSWORD, UserFactory, start
@@ -259,14 +260,13 @@ def session_of(user: User) -> Subscription:
     client = Client()
     assert client.login(username=user.username, password=PASSWORD)
     user.refresh_from_db()
-    mark = fingerprint(user.password, user.sessions_ended_at)
     key = digest_of(client.session.session_key)
-    return Subscription(user.pk, 0, Credential("session", key, mark))
+    return Subscription(0, Credential.of(user, "session", key))
 
 
 def token_of(user: User) -> Subscription:
     """Return a stream opened with a token."""
-    return Subscription(user.pk, 0, credential_of(user))
+    return Subscription(0, credential_of(user))
 
 
 ENDS_SESSIONS = {
@@ -336,9 +336,7 @@ def test_stream_of_a_person_reactivated_does_not_live_on(bob):
 def test_stream_with_a_key_of_the_other_kind_ends(bob):
     """A token's id is no session's key."""
     token = token_of(bob).credential
-    stream = Subscription(
-        bob.pk, 0, Credential("session", token.key, token.fingerprint)
-    )
+    stream = Subscription(0, token._replace(kind="session"))
 
     assert signed_out([stream]) == [stream]
 

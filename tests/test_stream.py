@@ -23,8 +23,8 @@ from django.test import Client
 from django.utils.http import urlsafe_base64_encode
 
 from chats.models import AccessToken, Conversation, Event, Message, User
+from chats.models.credentials import Credential
 from chats.realtime import hub, log, presence, streams, wakeups
-from chats.realtime.people import Credential
 from chats.realtime.places import Places
 from chats.server import bridge
 from chats.server import shell as shell_module
@@ -732,7 +732,7 @@ def test_reader_who_takes_nothing_of_its_backlog_is_broken_off(
 @live
 def test_backlog_ends_with_the_credentials(transactional_db, alice, bob, conversation):
     send(alice, conversation)
-    stream = Stream(bob.pk, 0, credential_of(bob))
+    stream = Stream(0, credential_of(bob))
     while_signed_in = next_piece(stream)
 
     AccessToken.objects.filter(user=bob).delete()
@@ -1121,7 +1121,7 @@ def test_web_socket_is_closed():
 
 
 def a_stream(bob_id: object = None) -> Stream:
-    return Stream(bob_id, 0, Credential("token", "", ""))
+    return Stream(0, Credential(bob_id, "token", "", ""))
 
 
 def test_queue_is_taken_whole_and_in_order():

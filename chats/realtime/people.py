@@ -2,19 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
 from uuid import UUID
 
 from chats.models import Participant, PastParticipant
-
-
-@dataclass(frozen=True)
-class Credential:
-    """What a stream was opened with, to be looked at again every few seconds."""
-
-    kind: Literal["session", "token"]
-    key: str  # the digest of the session's key, or the token's id
-    fingerprint: str  # of the person's password and sign-outs, as it was then
+from chats.models.credentials import Credential
 
 
 class Subscription:
@@ -22,8 +13,8 @@ class Subscription:
 
     __slots__ = ("credential", "position", "user_id")
 
-    def __init__(self, user_id: UUID, position: int, credential: Credential):
-        self.user_id = user_id
+    def __init__(self, position: int, credential: Credential):
+        self.user_id = credential.user_id
         self.position = position
         self.credential = credential
 

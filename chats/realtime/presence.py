@@ -3,7 +3,6 @@
 Presence is read from the database, so every process sees the people of all.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
@@ -13,14 +12,14 @@ from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from chats.db.clocks import SKEW
-from chats.models import AccessToken, Participant, User, UserSession
+from chats.models import Participant, User
+from chats.models.credentials import chunks, valid
 from chats.realtime.people import Audience, Subscription
 from chats.realtime.rendering import frame
 
 EVERY = 3.0  # seconds between looks at who came and went
 REFRESH_EVERY = 25  # seconds; below ONLINE_FOR by a margin for a slow turn
 LOCK_WAIT = 10  # milliseconds
-CHUNK = 500  # keys in one query
 
 
 class Watch:
@@ -106,59 +105,7 @@ def _impatience() -> Iterator[None]:
             cursor.execute(f"PRAGMA busy_timeout = {usual:.0f}")
 
 
-def fingerprint(user_password: str, sessions_ended_at: datetime | None) -> str:
-    """Return what changes when all sessions of a person end."""
-    text = f"{user_password} {sessions_ended_at}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def signed_out(streams: list[Subscription]) -> list[Subscription]:
-    """Return the streams whose session or token, or whose person, is gone."""
-    people = _fingerprints({stream.user_id for stream in streams})
-    alive = {
-        "session": _sessions(_keys(streams, "session")),
-        "token": _tokens(_keys(streams, "token")),
-    }
-    return [
-        stream
-        for stream in streams
-        if people.get(stream.user_id) != stream.credential.fingerprint
-        or stream.credential.key not in alive[stream.credential.kind]
-    ]
-
-
-def _keys(streams: list[Subscription], kind: str) -> set[str]:
-    credentials = (stream.credential for stream in streams)
-    return {item.key for item in credentials if item.kind == kind}
-
-
-def _fingerprints(user_ids: set[UUID]) -> dict[UUID, str]:
-    found = {}
-    for chunk in chunks(user_ids):
-        people = User.objects.active().filter(pk__in=chunk).order_by()
-        for pk, *secrets in people.values_list("pk", "password", "sessions_ended_at"):
-            found[pk] = fingerprint(*secrets)
-    return found
-
-
-def _sessions(keys: set[str]) -> set[str]:
-    alive = set()
-    for chunk in chunks(keys):
-        found = UserSession.objects.valid().filter(pk__in=chunk).order_by()
-        alive.update(found.values_list("pk", flat=True))
-    return alive
-
-
-def _tokens(keys: set[str]) -> set[str]:
-    alive = set()
-    for chunk in chunks(keys):
-        found = AccessToken.objects.valid().filter(pk__in=chunk).order_by()
-        alive.update(str(pk) for pk in found.values_list("pk", flat=True))
-    return alive
-
-
-def chunks(items: Iterable) -> Iterator[list]:
-    """Yield the items in lists that fit into one query."""
-    items = list(items)
-    for start in range(0, len(items), CHUNK):
-        yield items[start : start + CHUNK]
+    """Return the streams whose session or token, or whose user, is gone."""
+    still_valid = valid(stream.credential for stream in streams)
+    return [stream for stream in streams if stream.credential not in still_valid]

@@ -21,8 +21,9 @@ from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
+from chats.models.credentials import Credential
 from chats.realtime.hub import Hub
-from chats.realtime.people import Credential, Subscription
+from chats.realtime.people import Subscription
 from chats.realtime.places import Places
 from chats.realtime.presence import signed_out
 from chats.realtime.streams import PING, Piece, backlog, ending
@@ -71,7 +72,7 @@ def tune_interpreter() -> None:
 class Offer:
     """The shell's offer to hold a request's answer open, taken up by the view."""
 
-    accepted: tuple[UUID, Piece, Credential] | None = None
+    accepted: tuple[Piece, Credential] | None = None
     request_id = ""  # of the request that opened the stream
 
     def __init__(self, places: Places):
@@ -87,10 +88,10 @@ class Offer:
         if self._is_over:  # the client went away meanwhile
             self.release()
 
-    def accept(self, user_id: UUID, start: Piece, credential: Credential) -> None:
+    def accept(self, start: Piece, credential: Credential) -> None:
         # Without its body: up to 500 events, which would stay as long as the stream.
         rest = Piece(b"", start.position, start.has_more)
-        self.accepted = (user_id, rest, credential)
+        self.accepted = (rest, credential)
 
     def release(self) -> None:
         """Give the place back, whatever has become of the request."""
@@ -107,8 +108,8 @@ class Stream(Subscription):
 
     __slots__ = ("_frames", "_size", "_waiter", "ended", "transport")
 
-    def __init__(self, user_id: UUID, position: int, credential: Credential):
-        super().__init__(user_id, position, credential)
+    def __init__(self, position: int, credential: Credential):
+        super().__init__(position, credential)
         self._frames: list[bytes] = []  # a deque would take 600 bytes when empty
         self._size = 0
         self._waiter: asyncio.Future | None = None
@@ -196,7 +197,6 @@ class Shell:
 
     async def hold(
         self,
-        user_id: UUID,
         piece: Piece,
         credential: Credential,
         receive: Receive,
@@ -204,7 +204,7 @@ class Shell:
         request_id: str = "",
     ) -> None:
         """Keep the answer open: the rest of the backlog, then what the hub pushes."""
-        stream = Stream(user_id, piece.position, credential)
+        stream = Stream(piece.position, credential)
         stream.transport = transport_of(send)
         self.streams.add(stream)
         self.keep_beating()
@@ -221,7 +221,7 @@ class Shell:
             metrics.open_streams.dec()
             self.the_hub().leave(stream)
             why = stream.ended or "broken"
-            log_stream_end(user_id, request_id, why, perf_counter() - began)
+            log_stream_end(stream.user_id, request_id, why, perf_counter() - began)
 
     async def feed(self, stream: Stream, piece: Piece, send: Send) -> None:
         """Send until the stream ends; one that fell behind reads the log again."""

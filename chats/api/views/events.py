@@ -18,11 +18,10 @@ from chats.api.renderers import EventStreamRenderer, JSONRenderer
 from chats.api.schema import Error, FieldErrors
 from chats.lists.pagination import size_of
 from chats.models import AccessToken, Event
+from chats.models.credentials import Credential
 from chats.models.sign_in import digest_of
 from chats.realtime import cursors, log
 from chats.realtime.kinds import AnyEvent
-from chats.realtime.people import Credential
-from chats.realtime.presence import fingerprint
 from chats.realtime.streams import HEADERS, MEDIA_TYPE, ending, opening
 from chats.serializers import examples
 from chats.serializers.examples import shown_as
@@ -144,7 +143,7 @@ class EventsView(APIView):
             offer.reserve(request.user.pk, client_network(request))
         start = opening(request.user.pk, after)
         if offer is not None:
-            offer.accept(request.user.pk, start, credential_of(request))
+            offer.accept(start, credential_of(request))
         return self._stream_response(start.body)
 
     def _stream_response(self, body: bytes) -> HttpResponse:
@@ -175,8 +174,7 @@ def position_of(request: Request) -> int | None:
 
 def credential_of(request: Request) -> Credential:
     """Return what the stream's right to stay open hangs on."""
-    user = request.user
-    mark = fingerprint(user.password, user.sessions_ended_at)
     if isinstance(request.auth, AccessToken):
-        return Credential("token", str(request.auth.pk), mark)
-    return Credential("session", digest_of(request.session.session_key or ""), mark)
+        return Credential.of(request.user, "token", str(request.auth.pk))
+    key = digest_of(request.session.session_key or "")
+    return Credential.of(request.user, "session", key)

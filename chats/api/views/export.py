@@ -21,9 +21,8 @@ from chats.models import (
     User,
     UserSession,
 )
+from chats.models.credentials import Credential, valid
 from chats.models.sessions import device_of
-from chats.realtime.people import Subscription
-from chats.realtime.presence import signed_out
 from chats.serializers.conversations import ConversationSerializer
 from chats.serializers.messages import MessageSerializer
 from chats.serializers.participants import ParticipantSerializer
@@ -76,7 +75,7 @@ class ExportView(APIView):
         if request.method == "GET":  # HEAD takes nothing out
             record(Action.USER_EXPORTED, actor=user, user_id=user.pk)
         # What it was asked with must last: looked at before each chunk.
-        credential = Subscription(user.pk, 0, credential_of(request))
+        credential = credential_of(request)
         lines = Export(user, credential).lines() if request.method == "GET" else ()
         name = f"messaging-{timezone.now():%Y-%m-%d}.ndjson"
         return StreamingHttpResponse(
@@ -93,7 +92,7 @@ class Export:
     what is sent meanwhile is not in it.
     """
 
-    def __init__(self, user: User, credential: Subscription):
+    def __init__(self, user: User, credential: Credential):
         self.user, self.credential = user, credential
 
     def lines(self) -> Iterator[dict[str, Any]]:
@@ -164,7 +163,7 @@ class Export:
             yield list(within.values(*columns))
 
     def _may_go_on(self) -> bool:
-        return not signed_out([self.credential])
+        return bool(valid([self.credential]))
 
 
 def line_of(data: dict[str, Any]) -> bytes:
