@@ -6,6 +6,7 @@ connections as it can use. Each runs in a process of its own.
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
@@ -166,19 +167,22 @@ async def flood(target: Target, ends: float) -> int:
     return await on_many(200, target, data, ends)
 
 
+_left_open: list[socket.socket] = []  # by the attack before
+
+
 async def idle(target: Target, ends: float) -> int:
-    """Hold 1,000 connections that say nothing, or half a head."""
-    held = []
+    """Hold 1,000 connections that say nothing, or half a head; never end them."""
+    _left_open.clear()
     for number in range(1000):
         with contextlib.suppress(OSError):
-            _, writer = await connect(target)
+            held = socket.create_connection(
+                ("127.0.0.1", target.port), source_address=(ADDRESS, 0)
+            )
             if number % 2:
-                writer.write(b"POST /api/messages/ HTTP/1.1\r\nHost: loc")
-            held.append(writer)
+                held.sendall(b"POST /api/messages/ HTTP/1.1\r\nHost: loc")
+            _left_open.append(held)
     await asyncio.sleep(max(0.0, ends - time.monotonic()))
-    for writer in held:
-        writer.transport.abort()
-    return len(held)
+    return len(_left_open)
 
 
 async def slow_bodies(target: Target, ends: float) -> int:

@@ -125,6 +125,15 @@ def was_cut(connection: socket.socket) -> bool:
         return True
 
 
+def test_all_of_many_connections_at_once_are_answered(server, monkeypatch):
+    monkeypatch.setattr(connections_module, "FEW_AT_ONCE", 2)
+
+    with opened(server, *[WHOLE] * 20) as connections:
+        answers = [each.recv(65536) for each in connections]
+
+    assert [answer[:12] for answer in answers] == [b"HTTP/1.1 200"] * 20
+
+
 # --- Without a server -----------------------------------------------------------
 
 
@@ -229,3 +238,40 @@ def test_room_cannot_be_made_of_calls():
 
     assert connections._make_room() == 0
     assert cut == []
+
+
+def test_address_that_opens_many_at_once_is_read_from_in_turn(monkeypatch):
+    monkeypatch.setattr(connections_module, "FEW_AT_ONCE", 2)
+    monkeypatch.setattr(connections_module, "set_up", lambda transport: None)
+    now, paused = [0.0], []
+    connections = Connections(clock=lambda: now[0])
+
+    def admit(address: str) -> bool:
+        """Return whether the new connection has to wait."""
+        one = connection([], 0, address=address)
+        one.connections = {one}
+        one.transport.pause_reading = lambda: paused.append(one)
+        one.transport.resume_reading = lambda: None
+        connections.admit(one)
+        return one in paused
+
+    async def admit_many() -> list[bool]:
+        waits = [admit("192.0.2.1") for _ in range(4)] + [admit("192.0.2.2")]
+        now[0] = 1.0
+        waits.append(admit("192.0.2.1"))
+        await connections.look()
+        connections.close()
+        return waits
+
+    assert asyncio.run(admit_many()) == [False, False, True, True, False, False]
+
+
+def test_addresses_that_opened_none_lately_are_forgotten():
+    now = [0.0]
+    connections = Connections(clock=lambda: now[0])
+    connections._next_read = {"192.0.2.1": 1.0, "192.0.2.2": 5.0}
+    now[0] = 2.0
+
+    asyncio.run(connections.look())
+
+    assert connections._next_read == {"192.0.2.2": 5.0}

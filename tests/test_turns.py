@@ -1,7 +1,9 @@
 """Callers take turns: nobody waits for the calls that another has queued."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
@@ -175,3 +177,42 @@ def test_threads_do_their_last_before_they_end():
     pool.shutdown()
 
     assert ended.wait(PATIENCE)
+
+
+# --- Memory --------------------------------------------------------------------
+
+
+class Body:
+    """What a call would keep in memory."""
+
+
+def fail(body: Body) -> None:
+    raise ValueError
+
+
+@pytest.mark.parametrize(
+    ("is_gone", "error"), [(False, ValueError), (True, ClientGone)], ids=str
+)
+def test_call_that_fails_leaves_its_body_to_no_garbage_collection(is_gone, error):
+    """Its exception and its future held each other, and the request's body."""
+    pool, body = FairPool(1, "test"), Body()
+    seen = weakref.ref(body)
+
+    async def call_once(body: Body) -> None:
+        with pytest.raises(error):
+            await pool.run(("a",), fail, body, is_gone=lambda: is_gone)
+
+    gc.disable()
+    try:
+        asyncio.run(call_once(body))
+        # The thread forgets a job with the next one.
+        asyncio.run(pool_runs(pool))
+        del body
+        assert seen() is None
+    finally:
+        gc.enable()
+        pool.shutdown()
+
+
+async def pool_runs(pool: FairPool) -> None:
+    await pool.run(("a",), int)

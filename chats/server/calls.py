@@ -113,6 +113,7 @@ class Calls:
         except Busy:
             await self._refuse(scope, send, name, Refused(503), began)
         except Refused as refusal:
+            refusal.__traceback__ = None  # in whose frames the body would wait as well
             await self._refuse(scope, send, name, refusal, began)
         except ClientGone:
             await hang_up(send)

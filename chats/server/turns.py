@@ -33,12 +33,16 @@ class Job(NamedTuple):
         """Run the call, and give its result or its exception to the future."""
         if not self.future.set_running_or_notify_cancel():
             return
+        if self.is_gone():
+            self.future.set_exception(ClientGone())
+            return
         try:
-            if self.is_gone():
-                raise ClientGone
             result = self.function(*self.arguments)
         except BaseException as error:
             self.future.set_exception(error)
+            # Not in a circle with its own traceback, in which the request's body would
+            # wait for the garbage collection.
+            self = None
         else:
             self.future.set_result(result)
 
@@ -120,8 +124,9 @@ class FairPool:
         Raises what the function raises, and ClientGone if the client had left before
         its turn came.
         """
-        future = self.put(Job(caller, Future(), function, arguments, is_gone))
-        return await asyncio.wrap_future(future)
+        return await asyncio.wrap_future(  # no name refers to the future: see Job.run
+            self.put(Job(caller, Future(), function, arguments, is_gone))
+        )
 
     def put(self, job: Job) -> Future:
         """Have the job run when it is its caller's turn; return its future."""
