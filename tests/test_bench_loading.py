@@ -6,10 +6,10 @@ from django.db import connection
 from django.db.models import F
 from rest_framework.test import APIClient
 
-from bench import loading
-from bench.bulk import write
-from bench.loading import load
-from bench.population import ABSENT, RARE, Population, bodies
+from bench.lab import loading
+from bench.lab.bulk import write
+from bench.lab.loading import load
+from bench.lab.population import ABSENT, RARE, Population, bodies
 from chats.models import Conversation, Event, Message, Participant, User
 
 MESSAGES = 400

@@ -7,18 +7,10 @@ from threading import Thread
 
 import pytest
 
-from bench import replay
-from bench.replay import (
-    Client,
-    Log,
-    Message,
-    RefusedError,
-    judge,
-    parse_line,
-    read_log,
-    run,
-    usernames,
-)
+from bench.lab.chat_logs import Log, parse_line, read_log
+from bench.lab.messages import Message, judge
+from bench.proofs import replay
+from bench.proofs.replay import Client, RefusedError, run, usernames
 from chats.models import Conversation
 from chats.models.messages import MessageQuerySet
 
