@@ -5,14 +5,7 @@ import os
 import pytest
 
 from bench.lab import charts, report
-from bench.lab.figures import (
-    CORES,
-    Figures,
-    Verdict,
-    pooled,
-    processor_time,
-    scaling_of,
-)
+from bench.lab.figures import CORES, Figures, Verdict, processor_time, scaling_of
 from bench.lab.load import Plan, request, run_load
 from bench.speed import cluster, mixed_load
 from bench.speed.growth_report import growth, verdicts
@@ -23,25 +16,6 @@ def figures(count: int = 100, **values: float) -> Figures:
     known = {"elapsed": 10.0, "generator": 0.0, "server": 10.0, "database": 0.0}
     known |= {"machine": 10.0 * CORES, "latencies": [0.01] * count, "errors": 0}
     return Figures(**known | values)
-
-
-def test_cost_of_a_request():
-    found = figures(count=1000, server=2.0, database=1.0)
-
-    assert (found.cost, found.whole_cost, found.rate) == (2.0, 3.0, 100.0)
-
-
-def test_percentile_of_few_values_is_one_of_them():
-    found = figures(latencies=[0.001 * n for n in range(1, 101)])
-
-    percentiles = [found.percentile(percent) for percent in (50, 99, 100)]
-    assert percentiles == pytest.approx([51.0, 100.0, 100.0])
-
-
-def test_pooled_adds_up():
-    both = pooled([figures(count=1, errors=1), figures(count=2)])
-
-    assert (len(both.latencies), both.errors, both.elapsed) == (3, 1, 20.0)
 
 
 def test_rate_given_back_counts_what_the_generator_took_from_the_servers():
