@@ -54,7 +54,7 @@ def test_load_keeps_every_index_and_constraint():
 
 
 def test_load_leaves_nothing_for_the_doctor_to_find(place):
-    call_command("doctor", verbosity=0)  # raises an error else
+    call_command("doctor", verbosity=0)  # raises an error otherwise
 
     said = Conversation.objects.filter(last_seq__gt=0)
     assert Message.objects.count() == MESSAGES

@@ -1,4 +1,4 @@
-"""The ledger of the benches that kill and cut: does it see what is wrong?"""
+"""The ledger of the proofs that kill and cut: does it find each fault?"""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Bulk loading: millions of rows of the models in minutes, past the ORM.
+"""Bulk loading: millions of rows in minutes, without the ORM.
 
 Needs Django set up. Columns come from the models, so that a new one with a default
 needs no line here; rows name those that differ from row to row.
@@ -116,7 +116,7 @@ def _of_postgres(cursor, table: str) -> list[tuple[str, str]]:
 
 @contextmanager
 def relaxed() -> Iterator[None]:
-    """Load fast and tidy up at the end; for a connection used for nothing else."""
+    """Load fast and tidy up at the end; for a connection that nothing else uses."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SET synchronous_commit = off")
@@ -126,5 +126,5 @@ def relaxed() -> Iterator[None]:
                 cursor.execute(f"PRAGMA {pragma}")
         yield
         if connection.vendor == "postgresql":
-            # As autovacuum would. Nobody has SQLite do it.
+            # As autovacuum would. SQLite has no such thing.
             cursor.execute("VACUUM ANALYZE")

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own, which may be killed: fsync on, as in earnest."""
+"""A PostgreSQL server of our own, which may be killed: fsync on, as in production."""
 
 import os
 import shutil

@@ -14,7 +14,7 @@ import psycopg
 CORES = os.cpu_count() or 1
 TICK = os.sysconf("SC_CLK_TCK")
 TWO_PROCESSES = 1.7  # times the throughput of one
-QUIET = 0.2  # processors; with more busy elsewhere, throughput tells nothing
+QUIET = 0.2  # processors; with more busy elsewhere, throughput means nothing
 
 
 class Figures(NamedTuple):
@@ -44,7 +44,7 @@ class Figures(NamedTuple):
 
     @property
     def elsewhere(self) -> float:
-        """Processors busy with what is no part of the measurement."""
+        """Processors busy with something outside the measurement."""
         known = self.generator + self.server + self.database
         return max(0.0, (self.machine - known) / self.elapsed)
 
@@ -56,8 +56,8 @@ class Figures(NamedTuple):
     def rate_given_back(self, *, database: bool) -> float:
         """Return the throughput if the generator (and the database) ran elsewhere.
 
-        What they took beyond what was idle anyway would have served requests, at the
-        same cost for each.
+        The time they took, less the time that was idle anyway, would have served
+        requests at the same cost for each.
         """
         taken = self.generator + (self.database if database else 0)
         idle = max(0.0, CORES * self.elapsed - self.machine)
@@ -107,9 +107,10 @@ class Meter:
 
 
 def processor_time(pids: Iterable[int]) -> float:
-    """Return the seconds of processor time these processes have used; gone: none.
+    """Return the seconds of processor time that these processes have used.
 
-    By their clocks, which Linux counts in nanoseconds, threads that ended included.
+    Their clocks count nanoseconds on Linux, and include threads that have ended. A
+    process that is gone counts as none.
     """
     used = 0.0
     for pid in pids:
@@ -126,7 +127,7 @@ def machine_time() -> float:
 
 
 class Verdict(NamedTuple):
-    """A goal and what came of it; ``is_met`` is None where that cannot be told."""
+    """A goal and the figure measured; ``is_met`` is None if it cannot be judged."""
 
     goal: str
     figure: str

@@ -18,7 +18,7 @@ class Follower:
 
     def __init__(self, person: Person, urls: list[str], cursor: str, wanted: int):
         self.person, self.cursor = person, cursor
-        self.wanted = wanted  # so many messages, and it is at the end
+        self.wanted = wanted  # messages, after which it is at the end
         self.messages: list[Message] = []
         self.seen_at: list[float] = []  # by the machine's monotonic clock
         self.moved = 0
@@ -27,7 +27,7 @@ class Follower:
         self._reader = Reader()
 
     def open(self) -> bool:
-        """Ask for the stream at the next server; False if it is down."""
+        """Ask for the stream at the next server; return whether it is up."""
         address = ("127.0.0.1", next(self._ports))
         self._reader = Reader(self.cursor)
         try:
@@ -38,7 +38,7 @@ class Follower:
         return self.socket is not None
 
     def read(self) -> bool:
-        """Take what has arrived; False when the stream has ended."""
+        """Read what has arrived; return whether the stream goes on."""
         data = b""
         with suppress(OSError):
             data = self.socket.recv(65_536)
@@ -55,7 +55,7 @@ class Follower:
 
 
 class Following(threading.Thread):
-    """Reads many streams, all open at once, until everybody is at the end."""
+    """Reads many streams, all open at once, until all followers are at the end."""
 
     def __init__(self, followers: list[Follower]):
         super().__init__(name="following")

@@ -61,7 +61,7 @@ class Ledger:
             self.newest_at = time.monotonic()
 
     def judge(self, stored: list[Message]) -> dict[str, int]:
-        """Count what went and what went wrong; ``stored`` is in the order of seq."""
+        """Count the sends and the faults; ``stored`` is in the order of seq."""
         by_id = {message.client_id: message for message in stored}
         altered = sum(
             (row.username, row.body) != self.attempted[row.client_id]
@@ -85,7 +85,7 @@ class Ledger:
 
 
 class Sender(threading.Thread):
-    """Sends until told to stop; what fails is sent again, or given up as unknown."""
+    """Sends until it is over; a failed send is repeated, or given up as unknown."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class Sender(threading.Thread):
             self.ledger.retry()
 
     def _try(self, payload: str) -> int | None:
-        """Return the ``seq`` of the answer; None: there is no whole one, or a 503."""
+        """Return the ``seq`` of the answer, None if it is a 503 or is not whole."""
         try:
             status, answer = self._once(payload)
             if status in {200, 201}:
@@ -177,7 +177,7 @@ class Follower(threading.Thread):
             time.sleep(PAUSE)
 
     def finish(self, stored: list[Message]) -> None:
-        """Return when it has seen the last of them, or has waited in vain."""
+        """Return when it has seen the last of them, or after PATIENCE seconds."""
         self._last_seq = stored[-1].seq if stored else 0
         self._deadline = time.monotonic() + PATIENCE
         self.join()
@@ -217,7 +217,7 @@ class Follower(threading.Thread):
 
 
 def start_conversation(url: str, people: list[Person]) -> str:
-    """Start one of all of them, owned by the first; return its id."""
+    """Start a conversation of all people, owned by the first; return its id."""
     body = {"participant_ids": [person.user_id for person in people], "title": "Sent"}
     answer = call(url, "POST", "/api/conversations/", people[0].token, body)
     return answer.body["conversation_id"]

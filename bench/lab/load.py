@@ -61,7 +61,7 @@ class Connection:
         self.began = 0.0
 
     def ask(self) -> bool:
-        """Send the next request; False when there is none."""
+        """Send the next request; return whether there was one."""
         data = next(self._requests, None)
         if data is None:
             return False
@@ -93,7 +93,7 @@ class Connection:
 def run_load(ports: list[int], plans: list[Plan], seconds: float) -> Load:
     """Ask without a pause on all connections; the ports take them in turn.
 
-    Past the deadline nothing new is asked and what is under way is awaited.
+    After the deadline nothing new is asked; answers under way are awaited.
     """
     poll, waiting = select.epoll(), {}
     for port, plan in zip(cycle(ports), plans, strict=False):
@@ -123,7 +123,7 @@ def run_load(ports: list[int], plans: list[Plan], seconds: float) -> Load:
 
 
 def heard(connection: Connection) -> int:
-    """Return what the connection hears, or -1 if it is of no more use."""
+    """Return what the connection hears, or -1 if it has failed."""
     try:
         return connection.hear()
     except (OSError, ValueError):
@@ -141,7 +141,7 @@ def answer(connection: Connection) -> int:
 def follow_backlog(
     port: int, token: str, cursor: str, count: int, seconds: float
 ) -> Load:
-    """Open streams from an old cursor, one after the other, and read so many events."""
+    """Open streams from an old cursor in turn, and read ``count`` events from each."""
     latencies, errors = [], 0
     began, processor = time.perf_counter(), time.process_time()
     while not latencies or time.perf_counter() - began < seconds:
@@ -155,7 +155,7 @@ def follow_backlog(
 
 
 def reads(connection: socket.socket, mark: bytes, count: int) -> bool:
-    """Tell whether a mark arrives so often before the connection ends."""
+    """Return whether a mark arrives ``count`` times before the connection ends."""
     seen = b""
     with suppress(OSError):
         while data := connection.recv(262_144):

@@ -37,7 +37,7 @@ def load_alone(database_url: str, messages: int, corpus: Path | None) -> Place:
 
 
 def load(messages: int, texts: list[str]) -> Place:
-    """Fill the empty database with so many messages and all that belongs to them."""
+    """Fill the empty database with messages and all that belongs to them."""
     from django.db import transaction
 
     from bench.lab import bulk
@@ -149,12 +149,12 @@ def store_participants(population: Population) -> None:
 
 
 def members(population: Population, room) -> list[int]:
-    """Return who takes part; in the large one also who says little."""
+    """Return the participants, with the quiet sender in the large conversation."""
     return [*room.people, 4] if room is population.large else room.people
 
 
 def described(population: Population) -> Place:
-    """Return what the callers need to know; give them tokens and a session."""
+    """Give the callers tokens and a session; return what they need to know."""
     from django.test import Client
 
     from chats.models import AccessToken, EventLog, Message, User

@@ -12,7 +12,7 @@ class Message(NamedTuple):
     client_id: str
     username: str
     body: str
-    seq: int = 0  # known of what came back only
+    seq: int = 0  # only known of a message that came back
 
 
 def message_of(row: dict) -> Message:

@@ -1,4 +1,4 @@
-"""Ways to take away what a server stands on, for as long as a block lasts."""
+"""Ways to take away what a server depends on, for as long as a block lasts."""
 
 import os
 import signal
@@ -62,7 +62,7 @@ def stopped(own: Cluster) -> Iterator[None]:
 
 @contextmanager
 def out_of_connections(own: Cluster) -> Iterator[None]:
-    """Take every connection there is, the server's own ones too."""
+    """Take every connection there is, including the server's own."""
     with ExitStack() as stack:
 
         def take_all() -> list[psycopg.Connection]:

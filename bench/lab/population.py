@@ -16,7 +16,7 @@ from typing import NamedTuple
 from bench.lab.chat_logs import read_log
 
 SPAN = timedelta(days=300)
-LOGGED = 10  # one in so many messages, the newest, is still in the event log
+LOGGED = 10  # the newest 1 / LOGGED of all messages is still in the event log
 PARTICIPANTS = 5  # in most conversations
 HERS = 25  # conversations of the first caller, the large one included
 HIS = 10  # of the second
@@ -29,7 +29,7 @@ WORDS = 3000  # of the vocabulary that bodies are made of without a corpus
 
 
 class Caller(NamedTuple):
-    """Somebody who calls, by token."""
+    """A caller, and their access token."""
 
     user_id: str
     token: str
@@ -42,7 +42,7 @@ class Place(NamedTuple):
     second: Caller  # with 10; has read nothing of the large one
     third: Caller  # with 5,000
     session: str  # of a superuser, for the admin
-    seldom: str  # the user_id of who said three things, long ago
+    seldom: str  # the user_id of a sender with three old messages
     large: str  # the conversation_id of the one with a tenth of all messages
     depth: int  # its last seq
     unread: list[str]  # message_ids there, rising, for the second to mark as read
@@ -89,7 +89,7 @@ def uuid_at(number: int, kind: int) -> str:
 
 
 class Population:
-    """Decides who is where and who says what; the same for the same size."""
+    """Decides who takes part where and who says what, always alike for one size."""
 
     def __init__(self, messages: int, texts: list[str]):
         self.messages, self.texts = messages, texts
@@ -97,7 +97,7 @@ class Population:
         self.many = min(MANY, messages // 2)
         self.start = datetime.now(UTC) - SPAN
         self.step = SPAN / messages
-        # The first five people have a name: the callers, staff, one who says little.
+        # The first five people have a name: callers, staff, a quiet one.
         self.large = Room(0, [0, 1, 2, *self._people(0, 7)])
         self.small = [
             Room(n, [int(n >= HERS), *self._people(n, PARTICIPANTS - 1)])

@@ -32,9 +32,9 @@ def add_usual(
     databases: bool = True,
     writes: bool = True,
 ) -> None:
-    """Add the options that every program has; ``quick`` says what it leaves out.
+    """Add the options that every program has; ``quick`` describes the short run.
 
-    Not all can be told which databases, or write into the page.
+    Not every program can choose its databases or write into the page.
     """
     add = parser.add_argument
     add("--quick", action="store_true", help=quick)

@@ -37,7 +37,7 @@ APPLICATION = "messaging_app.asgi:application"
 
 
 def environment(database_url: str = "", **settings: str) -> dict[str, str]:
-    """Return a server's environment: no limits, and nothing of ours that it reads."""
+    """Return a server's environment: no limits, and none of this process's settings."""
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     fixed = {
         "SECRET_KEY": "a fixed key for benches, which guards nothing",
@@ -103,14 +103,14 @@ class Person(NamedTuple):
 
 
 def make_people(database_url: str, count: int) -> list[Person]:
-    """Make people with tokens, straight in the database: sign-up is slow on purpose."""
+    """Create people with tokens, in the database: signing up is slow by design."""
     command = ("-m", "bench.lab.servers", str(count))
     done = run_python(*command, env=environment(database_url), capture_output=True)
     return [Person(*line.split()) for line in done.stdout.splitlines()]
 
 
 def print_new_people(count: int) -> None:
-    """Make people in the database of the environment; print what a Person holds."""
+    """Create people in the database of the environment; print each Person."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "messaging_app.settings"
     import django
 
@@ -136,13 +136,15 @@ def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"Waited {seconds} s in vain.")
+            raise TimeoutError(f"The condition did not hold within {seconds} s.")
         time.sleep(0.01)
 
 
 class Server:
-    """One uvicorn process, which keeps its port when stopped and started again;
-    on one core, if ``core`` is a number, as docs/deploy.md starts it."""
+    """One uvicorn process, which keeps its port when stopped and started again.
+
+    It keeps to one core if ``core`` is a number, as docs/deploy.md starts it.
+    """
 
     def __init__(
         self,
@@ -152,8 +154,8 @@ class Server:
         core: int | None = None,
         **settings: str,
     ):
-        # Bound and never listening: nobody else gets the port, and while the server
-        # is down connections are refused.
+        # Bound and never listening: no other process gets the port, and connections
+        # are refused while the server is down.
         self._reserved = socket.socket()
         self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._reserved.bind(("127.0.0.1", 0))
@@ -196,7 +198,7 @@ class Server:
             self._process.kill()  # harmless to one that is gone
 
     def kill(self) -> None:
-        """End it without its knowing, as a power cut does."""
+        """End it without notice, as a power cut does."""
         self._process.kill()
         self._process.wait()
 
@@ -259,7 +261,7 @@ class Reader:
     def __init__(self, cursor: str = ""):
         self.cursor = cursor
         self.status = 0  # of the answer; 0 until its head is here
-        self._raw = b""  # not yet taken apart
+        self._raw = b""  # not yet parsed
         self._left = 0  # bytes of the present chunk (RFC 9112, 7.1) yet to come
         self._text = b""  # an event that is not yet whole
 

@@ -17,7 +17,7 @@ PASSWORD = "correct horse 2026"
 
 
 class Member(NamedTuple):
-    """Somebody who calls; ``messages`` are all they may read, rising in each place."""
+    """A caller; ``messages`` are all they may read, rising in each conversation."""
 
     username: str
     token: str

@@ -20,7 +20,7 @@ PATIENCE = 5.0  # seconds for an answer before the attacker gives up
 
 
 class Target(NamedTuple):
-    """Whom the attack is aimed at, and whose account it uses."""
+    """The server that is attacked, and the attacker's account."""
 
     port: int
     attacker: Member
@@ -109,7 +109,7 @@ async def brackets(target: Target, ends: float) -> int:
     return await on_many(40, target, body, ends)
 
 
-async def brackets_by_nobody(target: Target, ends: float) -> int:
+async def brackets_without_account(target: Target, ends: float) -> int:
     return await on_many(
         40, target, raw("POST", "/api/auth/login/", "", BRACKETS), ends
     )
@@ -201,7 +201,7 @@ async def slow_bodies(target: Target, ends: float) -> int:
 
 ATTACKS: dict[str, Attack] = {
     "brackets": brackets,
-    "brackets by nobody": brackets_by_nobody,
+    "brackets without account": brackets_without_account,
     "leaving": leaving,
     "reading nothing": reading_nothing,
     "searching": searching,

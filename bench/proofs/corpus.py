@@ -35,7 +35,7 @@ from bench.lab.servers import (
 )
 from bench.proofs.replay import Replay, send_all
 
-PATIENCE = 60.0  # seconds for the last event to reach everybody
+PATIENCE = 60.0  # seconds for the last event to reach all followers
 
 
 class TimedReplay(Replay):
@@ -52,21 +52,21 @@ class TimedReplay(Replay):
         super().send(index)
 
     def add(self, person: Person) -> None:
-        """Let a person take part."""
+        """Add a person to the conversation."""
         path = f"/api/conversations/{self.conversation_id}/add_participant/"
         owner = next(iter(self.clients.values()))
         owner.call("POST", path, {"user_id": person.user_id})
 
 
 class Followed(NamedTuple):
-    """What one follower got, and when, by the monotonic clock."""
+    """What one follower received, and when, by the monotonic clock."""
 
     messages: list[Message]
     seen_at: list[float]
 
 
 def follow(followers: list[tuple], pipe: Connection) -> None:
-    """Follow all streams; say when they are open, and in the end what came.
+    """Follow all streams; report when they are open, and at the end what arrived.
 
     For a process of its own, so that reading does not slow down the sending.
     """
@@ -82,7 +82,7 @@ def follow(followers: list[tuple], pipe: Connection) -> None:
 
 
 class Outcome(NamedTuple):
-    """What came of a replay; the latencies are in milliseconds, sorted."""
+    """The result of a replay; the latencies are in milliseconds, sorted."""
 
     messages: int
     people: int
@@ -98,7 +98,7 @@ class Outcome(NamedTuple):
 
 
 def run(database_url: str, logs: list[Log], followers: int) -> Outcome:
-    """Replay all logs through two servers; compare what everybody got."""
+    """Replay all logs through two servers; compare what each follower received."""
     nicks = list(dict.fromkeys(nick for log in logs for nick, _ in log.lines))
     people = make_people(database_url, len(nicks) + followers)
     by_nick = dict(zip(nicks, people, strict=False))
@@ -195,7 +195,7 @@ def row_of(name: str, outcome: Outcome) -> Iterator[str]:
 
 
 def raise_limit() -> None:
-    """Allow as many open sockets as may be: everybody has one."""
+    """Allow as many open sockets as possible: each person has one."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 

@@ -2,9 +2,9 @@
 
 The server is killed (SIGKILL) at random moments, on SQLite and on PostgreSQL. Then a
 PostgreSQL of the bench's own, with fsync on, is killed and stopped at once (``pg_ctl
--m immediate``) in turn, the server staying up. Of what fails, half is sent again with
-its client_id, half given up: whether that was stored is unknown. Two people follow
-the stream all the while.
+-m immediate``) in turn, while the server stays up. Half of the sends that fail are
+repeated with their client_id. The other half are given up: whether they were stored is
+unknown. Two people follow the stream all the time.
 
 Exits with 1 if something acknowledged is lost, doubled or altered, something is
 stored that nobody sent, ``seq`` has a gap, the stream lost, doubled or disordered

@@ -151,7 +151,7 @@ def _is_open(port: int) -> bool:
 
 
 class Other(NamedTuple):
-    """Somebody who makes one call again and again, from an address of their own."""
+    """A person who repeats one call, from an address of their own."""
 
     call: str
     request: bytes
@@ -203,7 +203,7 @@ class Watch:
         self._thread.start()
 
     def stop(self) -> float:
-        """Return how much it was at most."""
+        """Return the most that was seen."""
         self._over.set()
         self._thread.join()
         return self._most
@@ -297,9 +297,9 @@ def p99(slices: list[Seen], call: str) -> float:
 
 
 def growth(measured: Measured, attack: str) -> float:
-    """Return MiB at most during the attack, above the most before any.
+    """Return how many MiB more the process held during the attack than before any.
 
-    Before any too, people sign in, and a password's hash takes 100 MiB by design.
+    People sign in before an attack too, and hashing a password takes 100 MiB by design.
     """
     idle, attacked = measured[""][0], measured[attack]
     return max(seen.memory for seen in attacked) - idle.memory

@@ -1,13 +1,14 @@
-"""Take away what the server stands on; it must say so, soon, and come back by itself.
+"""Take away what the server depends on; it must answer soon and recover by itself.
 
-Outages, one after the other, of servers of the bench's own: SQLite's writer held and
-its disk full (a small tmpfs, which root may mount); PostgreSQL stopped, out of
-connections, its rows locked, read-only as a standby is; Redis stopped, frozen, and
-emptied. Meanwhile a send must be answered within BOUND seconds, 503 with Retry-After
-(without Redis: stored), /readyz be 503 where the database is away, /healthz be 200.
-Afterwards, without a restart, a send must succeed within RECOVERY seconds. In the
-end nothing acknowledged may be lost, doubled or altered, on the stream neither.
-Exits with 1 else.
+The program starts servers of its own and interrupts them one after the other: SQLite's
+writer is held and its disk is full (a small tmpfs, which only root can mount);
+PostgreSQL is stopped, out of connections, has its rows locked, is read-only as a
+standby is; Redis is stopped, frozen and emptied. During an outage a send must be
+answered within BOUND seconds, with 503 and Retry-After (without Redis it is stored);
+/readyz must be 503 if the database is away, and /healthz 200. Afterwards, without a
+restart, a send must succeed within RECOVERY seconds. At the end no acknowledged message
+may be lost, doubled or altered, neither in the database nor on the stream. Otherwise
+the program exits with 1.
 """
 
 import argparse
@@ -63,7 +64,7 @@ class Answer(NamedTuple):
 
 
 class Case(NamedTuple):
-    """An outage, and what sending and /readyz answer meanwhile."""
+    """An outage, and the status of a send and of /readyz during it."""
 
     name: str
     outage: Outage
@@ -72,7 +73,7 @@ class Case(NamedTuple):
 
 
 class Run:
-    """A conversation that somebody sends in and somebody follows."""
+    """A conversation with one sender and one follower."""
 
     def __init__(self, server: Server, database_url: str):
         self.server, self.ledger = server, Ledger()

@@ -3,8 +3,8 @@
 Schemathesis makes the calls, as four kinds of caller, on SQLite and on PostgreSQL:
 by the schema's examples, at the edges of every value, at random, and in chains, in
 which one answer's ids are the next call's. Exits with 1 if an answer is a 5xx, is
-not in the schema (its status, its content type, its body), or lets in who is not
-signed in.
+not in the schema (its status, its content type, its body), or lets in a caller who is
+not signed in.
 
 The endless stream is left out, and so are two checks: positive_data_acceptance,
 since no schema can say which ids exist, and negative_data_rejection, since an empty
@@ -44,8 +44,11 @@ FAMILIAR = 0.7  # of all ids: of things that exist, and are the caller's
 
 
 def send_in_process(case, *, send=WSGI_TRANSPORT.send, **options):
-    """Send without the socket's settings, which schemathesis 4.32 takes out of its
-    calls in the process but forgets in those that probe without credentials."""
+    """Send without the socket's settings.
+
+    Schemathesis 4.32 removes them from its calls in the process, but not from those
+    that probe without credentials.
+    """
     for name in ("max_redirects", "verify", "cert", "proxies"):
         options.pop(name, None)
     return send(case, **options)
@@ -98,7 +101,7 @@ class World:
         self.ids: dict[str, list[str]] = {}
 
     def is_whole(self) -> bool:
-        """Tell whether the caller is signed in, in their role, in the conversation."""
+        """Return whether the caller still has their token, role and conversation."""
         from chats.models import AccessToken, Conversation
 
         if self.token is None:
@@ -169,7 +172,7 @@ class World:
         """Sign the call in, and name things that exist in most of its ids."""
         if self.caller != "anonymous":
             case.headers["Authorization"] = f"Token {self.secret}"
-        # Without a server between, nobody decodes what is compressed.
+        # Without a server in between, nothing decodes a compressed answer.
         case.headers["Accept-Encoding"] = "identity"
         for name in case.path_parameters or {}:
             if name in self.ids and self.random.random() < FAMILIAR:

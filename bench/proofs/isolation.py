@@ -1,10 +1,10 @@
-"""Change memberships at random for a minute; see that nobody gets what is not theirs.
+"""Change memberships at random for a minute; nobody may get events of others.
 
-A hundred people follow their streams from two processes, and change between these,
-while others add and remove them, send, edit and read. An oracle knows from the HTTP
-answers who joined and left where, in which order, and from the log's bare rows which
-event that was: one may see a conversation's events from the joining to the removal,
-both included. Exits with 1 if a stream or a page of the log has an event too many,
+A hundred people follow their streams from two processes and change between these, while
+others add and remove them, send, edit and read. An oracle knows from the HTTP answers
+who joined and left where, in which order, and from the log's bare rows which event that
+was. A person may see a conversation's events from their joining to their removal, both
+included. Exits with 1 if a stream or a page of the log has an event too many,
 one too few, one twice, one out of order, or one that shows what came later.
 """
 
@@ -47,7 +47,7 @@ from bench.lab.servers import (
 CONVERSATIONS = 20
 THREADS = 4  # that change and send
 MOVE_EVERY = 0.05  # seconds between streams that resume at the other server
-PATIENCE = 60.0  # seconds for the last event to reach everybody
+PATIENCE = 60.0  # seconds for the last event to reach all followers
 ACTIONS = {"send": 9, "change": 6, "edit": 3, "read": 2}  # how often, relatively
 FAULTS = ("foreign", "missing", "doubled", "out of order", "too new", "unannounced")
 COLUMNS = ("changes", "messages", "resumed", "events", "withheld", *FAULTS)
@@ -157,7 +157,7 @@ class Company:
         return answer.body
 
 
-# --- Who follows --------------------------------------------------------------
+# --- Followers ----------------------------------------------------------------
 
 
 class Follower:
@@ -176,7 +176,7 @@ class Follower:
         self.connection.sendall(stream_request(self.person.token, self.reader.cursor))
 
     def receive(self) -> None:
-        """Take what has arrived; RuntimeError if the server ends the stream."""
+        """Read what has arrived; RuntimeError if the server ends the stream."""
         data = self.connection.recv(65_536)
         self.events += [e for e in self.reader.feed(data) if e.id and e.type != "ping"]
         if not data or self.reader.status not in {0, 200}:
@@ -198,7 +198,7 @@ class Followers:
             self._connect(follower)
 
     def follow(self, goodbye: threading.Event, last: str) -> None:
-        """Read until everybody has had an event of the conversation ``last``."""
+        """Read until each person has received an event of the conversation ``last``."""
         move_at = deadline = 0.0
         waiting = set(self.followers)
         while waiting and (not deadline or time.monotonic() < deadline):
@@ -261,7 +261,7 @@ class Fact(NamedTuple):
 
 
 def read_facts(database_url: str) -> list[Fact]:
-    """Read the log past all of the server's code."""
+    """Read the log without any of the server's code."""
     query = "SELECT event_id, type, conversation_id, message_id, user_id"
     query += " FROM chats_event ORDER BY event_id"
     if database_url.startswith("postgres"):
@@ -321,7 +321,7 @@ class Oracle:
         return next((span for span in spans if fact.event_id in span), None)
 
     def is_required(self, fact: Fact, span: Span) -> bool:
-        """Tell whether the person must get the event.
+        """Return whether the person must get the event.
 
         It may be withheld when it could only show what is gone (who joined and has
         left) or what came after the person's removal (docs/events.md).
@@ -335,7 +335,7 @@ class Oracle:
         return not span.last and not has_left
 
     def is_too_new(self, event: ServerSentEvent, span: Span) -> bool:
-        """Tell whether an event shows what came after the person's removal."""
+        """Return whether an event shows what came after the person's removal."""
         shown = [event.data.get("message")]
         shown.append((event.data.get("conversation") or {}).get("last_message"))
         return any(
@@ -345,7 +345,7 @@ class Oracle:
         )
 
     def judge(self, user_id: str, events: list[ServerSentEvent]) -> Counter[str]:
-        """Count the faults in what one person got."""
+        """Count the faults in the events that one person received."""
         ids = [id_of(event) for event in events]
         own = {key: self.span(fact, user_id) for key, fact in self.facts.items()}
         allowed = {key: span for key, span in own.items() if span}
@@ -426,7 +426,7 @@ def run(database_url: str, streams: int, seconds: int) -> dict[str, Counter[str]
 
 
 def bustle(company: Company, followers: Followers, seconds: int) -> None:
-    """Let everybody act for so long, and follow to the end; raises their errors."""
+    """Let all people act for ``seconds``, and follow to the end; raise their errors."""
     goodbye = threading.Event()
     until = time.monotonic() + seconds
     with ThreadPoolExecutor(THREADS + 1) as pool:

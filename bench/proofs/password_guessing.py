@@ -2,12 +2,12 @@
 
 Each guess comes by another door (session, token, admin, browsable API), under another
 spelling of the person's name or e-mail, with another User-Agent and another
-X-Forwarded-For. Three attacks, each on a person of its own: headers that nobody
-believes, all addresses of one IPv6 network, and as many addresses as guesses. The
-servers' hasher records each password that it evaluates, since answers prove nothing.
-Username and e-mail have an allowance each, so twice as much is evaluated.
-Exits with 1 if more were evaluated than the allowance, or none, or if the password
-itself, guessed last, was.
+X-Forwarded-For. There are three attacks, each on another person: with headers that the
+servers do not trust, from all addresses of one IPv6 network, and from as many addresses
+as guesses. The servers' hasher records each password that it evaluates, since answers
+prove nothing. Username and e-mail have an allowance each, so twice as many guesses are
+evaluated. Exits with 1 if more guesses were evaluated than the allowance, or none, or
+if the right password, which is guessed last, was evaluated.
 """
 
 import argparse
@@ -38,23 +38,23 @@ REFUSED = ("Too many failed attempts", "throttled")
 
 
 class Attack(NamedTuple):
-    """A way to seem to be many, and what it may get out of it."""
+    """A way to look like many clients, and how many evaluations it may get."""
 
     name: str
-    proxies: int  # that the servers believe
+    proxies: int  # number of trusted reverse proxies
     allowance: int  # evaluations, by both identifiers
     forwarded: str  # X-Forwarded-For of guess number {n}, of {a}.{b} below 65,536
 
 
 ATTACKS = (
-    Attack("unbelieved headers", 0, 10, "203.0.{a}.{b}"),
+    Attack("untrusted headers", 0, 10, "203.0.{a}.{b}"),
     Attack("one IPv6 network", 1, 10, "198.51.100.9, [2001:db8:1:1::{a:x}:{b:x}]:443"),
     Attack("many addresses", 1, 100, "127.0.0.1, 203.0.{a}.{b}"),
 )
 
 
 class Door(NamedTuple):
-    """A place that takes a password, and how it wants it."""
+    """A place that takes a password, and the form in which it takes it."""
 
     path: str
     is_form: bool
@@ -71,7 +71,7 @@ DOORS = (
 
 
 def guess(url: str, person: str, number: int, password: str, attack: Attack) -> str:
-    """Send one guess; return "refused" or what else came of it."""
+    """Send one guess; return "refused" or the status of the answer."""
     door = DOORS[number % len(DOORS)]
     fields = {door.name: spelling(person, number), "password": password, "name": "x"}
     headers = {
@@ -99,7 +99,7 @@ def guess(url: str, person: str, number: int, password: str, attack: Attack) -> 
 
 
 def spelling(person: str, number: int) -> str:
-    """Return the person's name or e-mail in some mixture of cases."""
+    """Return the person's name or e-mail in mixed case."""
     text = f"{person}@bench.example" if number % 2 else person
     mixed = random.Random(number)
     return "".join(mixed.choice((char.lower(), char.upper())) for char in text)
@@ -141,10 +141,10 @@ def burst(urls: Iterator[str], person: str, guesses: int, attack: Attack) -> Cou
 def report(attack: Attack, answers: Counter, passwords: list[str], took: float) -> bool:
     evaluated, is_open = len(passwords), PASSWORD in passwords
     holds = 0 < evaluated <= attack.allowance and not is_open
-    told = ", ".join(f"{count} {what}" for what, count in sorted(answers.items()))
+    seen = ", ".join(f"{count} {what}" for what, count in sorted(answers.items()))
     print(
         f"{attack.name}: {answers.total()} guesses in {took:.1f} s, {evaluated} "
-        f"evaluated of {attack.allowance} allowed ({told})"
+        f"evaluated of {attack.allowance} allowed ({seen})"
         f"{'' if holds else ' FAILED'}"
     )
     return holds
@@ -156,7 +156,7 @@ def recording_environment(record: Path) -> dict[str, str]:
 
 
 def make_person(database_url: str, username: str, record: Path) -> None:
-    """Make somebody whom every door lets in."""
+    """Create a user who can sign in at every door."""
     about = {
         "USERNAME": username,
         "EMAIL": f"{username}@bench.example",

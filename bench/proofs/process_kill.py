@@ -32,7 +32,7 @@ SENDERS = 8
 FOLLOWERS = 40
 TRIES = 200  # of one message; a pause between them
 PAUSE = 0.05  # seconds
-PATIENCE = 60.0  # seconds for the last event to reach everybody
+PATIENCE = 60.0  # seconds for the last event to reach all followers
 HEAD = ("", "messages", "deliveries", "tried again", *FAULTS)
 
 
@@ -101,7 +101,7 @@ def kill_one(database_url: str, count: int) -> Outcome:
 
 
 def send_all(senders: list[Sender], each: int, doomed: Server) -> None:
-    """Let all send; kill the server as soon as half of it is acknowledged."""
+    """Let all people send; kill the server as soon as half of it is acknowledged."""
     half, killing = len(senders) * each // 2, threading.Lock()
     with tqdm(total=2 * half, desc="Sending", unit="") as bar:
 

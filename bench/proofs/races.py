@@ -1,12 +1,13 @@
-"""Do at the same moment what must not meet, 1,000 times; then look at the rows.
+"""Make conflicting calls at the same moment, 1,000 times; then check the rows.
 
-Each round starts a conversation and has several people, each in a thread with a
-connection of its own, do things that race: send against removal, add against remove,
-owners leaving, devices marking as read, one client_id at once, deletion of the
-conversation or of a person against everything. What the domain refuses is an answer;
-anything else raised is a fault, and so is a round that returned what cannot be. In the
-end the doctor looks at the rows, and here is looked for what it cannot know: who sent
-what they could not. On SQLite and on PostgreSQL. Exits with 1 if there is a fault.
+Each round starts a conversation. Several people, each in a thread with a connection of
+its own, make calls that race: send against removal, add against remove, owners leaving,
+devices marking as read, one client_id at once, deletion of the conversation or of a
+person against everything. A refusal by the domain is an answer; any other exception is
+a fault, and so is a round that returned something impossible. At the end the doctor
+checks the rows, and this program checks what the doctor cannot know: whether somebody
+sent a message that they could not send. Runs on SQLite and on PostgreSQL. Exits with 1
+if there is a fault.
 """
 
 import argparse
@@ -31,7 +32,7 @@ ROUNDS = 1000
 DEVICES = 50
 WAIT = 60  # seconds for all threads of a round to be ready
 
-# What is so in a database in which nothing was imported: SQL that finds it is not.
+# Rules of a database into which nothing was imported: SQL that finds rows against them.
 RULES = {
     "a sender's cursor is before their own message": """
         SELECT m.message_id FROM chats_message m JOIN chats_participant p
@@ -52,7 +53,7 @@ Call = Callable[[], Any]
 
 
 class Race(NamedTuple):
-    """What meets, and what must hold of all that was returned."""
+    """Calls made at the same moment, and what must hold of all that they return."""
 
     calls: list[Call]
     holds: Callable[[list], bool] = lambda returned: True
@@ -116,7 +117,7 @@ class Scene:
         return Race(leave[: self.chance.randint(2, len(leave))])
 
     def devices_reading(self) -> Race:
-        """The cursor ends as far as any device was told that it is."""
+        """The cursor ends at the highest position that any device was given."""
         who = self.others[0]
         calls = [self.read(who) for _ in range(DEVICES - 10)]
         calls += [*[self.read_all(who)] * 10, *[self.send(self.owner)] * 4]
@@ -175,7 +176,7 @@ def together(race: Race, chance: random.Random) -> Counter:
         except ChatError as refusal:
             return f"refused {refusal.status}"
         except Exception as error:
-            words = str(error).partition("\n")[0]  # the rest tells ids
+            words = str(error).partition("\n")[0]  # the rest shows ids
             return f"FAULT {type(error).__name__}: {words}"
         finally:
             connections.close_all()
@@ -233,8 +234,10 @@ def new_people(count: int) -> list:
 
 
 def run_on(database_url: str, options: argparse.Namespace) -> bool:
-    """Race in a process of its own, since a process has one database; print how it
-    went; return whether all is right."""
+    """Race and print the outcome; return whether there is no fault.
+
+    In a process of its own, since a process has one database.
+    """
     command = [sys.executable, "-m", "bench.proofs.races", "--inside"]
     command += ["--rounds", str(options.rounds), "--seed", str(options.seed)]
     done = subprocess.run(

@@ -1,8 +1,8 @@
 """Replay real chat logs through the HTTP API, then prove that nothing is missing.
 
-Everybody in a log signs up and sends what they said. Then all of it is read back
-and compared with what was sent. Exits with 1 if a message is lost, doubled, altered
-or out of order.
+Each person in a log signs up and sends what they said. Then the conversation is read
+back and compared with what was sent. Exits with 1 if a message is lost, doubled,
+altered or out of order.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def usernames(nicks: Iterable[str], run: str) -> dict[str, str]:
 
 
 class RefusedError(Exception):
-    """The server's answer is not one that the replay can go on from."""
+    """The replay cannot continue after the server's answer."""
 
 
 class Client:
@@ -61,7 +61,7 @@ class Client:
         self.retried = 0
 
     def call(self, method: str, path: str, body: dict | None = None) -> dict:
-        """Return the answer; RefusedError if it is no success in the end."""
+        """Return the answer; RefusedError if no try succeeds."""
         payload = None if body is None else json.dumps(body).encode()
         for attempt in range(TRIES):
             try:
@@ -146,7 +146,7 @@ class Replay:
         self.acknowledged_at = time.monotonic()
 
     def read_back(self) -> Iterator[Message]:
-        """Page through the conversation as the last one to have spoken up."""
+        """Page through the conversation as the person who joined it last."""
         reader = list(self.clients.values())[-1]
         query = f"conversation_id={self.conversation_id}&page_size={PAGE_SIZE}"
         query += "&ordering=seq"
@@ -233,7 +233,7 @@ def arguments() -> argparse.Namespace:
     add(
         "--burst",
         action="store_true",
-        help="everybody sends at once, each in their own order, to stress seq; "
+        help="all people send at once, each in their own order, to stress seq; "
         "without it each log is sent in its order, all logs at the same time",
     )
     add("--threads", type=int, default=16, help="senders in a burst (%(default)s)")
@@ -246,7 +246,7 @@ def main() -> None:
     logs = [log for log in read if log.lines]
     if not logs:
         sys.exit("There is no message in these logs.")
-    # Everybody holds a connection.
+    # Each person holds a connection.
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     try:

@@ -77,7 +77,7 @@ class LossyProxy:
         with client, server, suppress(OSError):
             while request := whole(client):
                 server.sendall(request)
-                answer = whole(server)  # the work is done by now
+                answer = whole(server)  # the work has been done
                 kept = self._kept(answer)
                 client.sendall(answer[:kept])
                 if kept < len(answer) or not answer:
@@ -114,7 +114,7 @@ def run(database_url: str, options: argparse.Namespace, name: str) -> dict[str, 
 def send_all(
     url: str, people: list[Person], conversation_id: str, sends: int, bar: tqdm
 ) -> Ledger:
-    """Have everybody send, each message until it is acknowledged."""
+    """Let all people send, each message until it is acknowledged."""
     ledger, turns = Ledger(), count(1)
 
     def is_over() -> bool:

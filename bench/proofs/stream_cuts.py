@@ -48,7 +48,7 @@ COLUMNS = ("messages", *KINDS, "torn", *FAULTS)
 
 
 class Proxy:
-    """A TCP proxy that breaks each connection off after so many bytes of the answer."""
+    """A TCP proxy that breaks each connection off within the answer."""
 
     def __init__(self, address: tuple[str, int]):
         self._address = address
@@ -76,7 +76,7 @@ class Proxy:
 
 
 class Follower:
-    """A client that keeps what it gets and its cursor, and loses its connections."""
+    """A client that loses its connections, but keeps its messages and its cursor."""
 
     def __init__(self, url: str, token: str, cursor: str):
         address = urlsplit(url)
@@ -99,7 +99,7 @@ class Follower:
         self._lose(connection, kind)
 
     def follow(self, count: int) -> None:
-        """Follow until so many messages are there; in vain for PATIENCE seconds."""
+        """Follow until ``count`` messages are there, for at most PATIENCE seconds."""
         deadline = time.monotonic() + PATIENCE
 
         def is_over() -> bool:
@@ -153,7 +153,7 @@ class Follower:
 
 
 def follower_of(url: str, replay: Replay, person: Person) -> Follower:
-    """Add a person to the replay's conversation, who follows from the joining on."""
+    """Add a person to the replay's conversation; they follow it from then on."""
     path = f"/api/conversations/{replay.conversation_id}/add_participant/"
     owner = next(iter(replay.clients.values()))
     owner.call("POST", path, {"user_id": person.user_id})
@@ -195,7 +195,7 @@ def run_on_own_server(database_url: str, log: Log, cuts: int) -> list[int]:
 
 
 def run_on(url: str, log: Log, cuts: int) -> list[int]:
-    """Run against a server that is up already; everybody signs up first."""
+    """Run against a server that is up already; all people sign up first."""
     watcher = Log("", [(WATCHER, "")], 0)
     return run(url, log, sign_up_all(url, [log, watcher]), cuts)
 

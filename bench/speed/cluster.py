@@ -1,8 +1,8 @@
 """Measure two processes on one PostgreSQL.
 
 The throughput of one and of two processes with 64 connections, and the time from a
-send at one process to the event at the other. Exits with 1 if a goal is missed. What
-happens when one of the two is killed, ``bench.proofs.process_kill`` shows.
+send at one process to the event at the other. Exits with 1 if a goal is missed.
+``bench.proofs.process_kill`` shows what happens when one of the two is killed.
 """
 
 import argparse

@@ -146,7 +146,7 @@ class Refused(Exception):
 
 
 def caller_of(environ: dict, db: Sqlite | Postgres) -> Caller:
-    """Return who calls; note, now and then, that they were here."""
+    """Return the caller; record, now and then, that they were here."""
     secret = environ.get("HTTP_AUTHORIZATION", "").partition(" ")[2]
     digest = hashlib.sha256(secret.encode()).hexdigest()
     row = db.execute(TOKEN, [digest]).fetchone()
@@ -296,7 +296,7 @@ def store(db: Sqlite | Postgres, body: str, key: Any, place: Any, me: Any) -> tu
 
 
 def note_sent(db, own: int, active_hour: int, seq: int, sent_at, place) -> None:
-    """Tell the participants' rows of a message."""
+    """Update the participants' rows for a message."""
     moment = datetime.fromisoformat(str(sent_at)).replace(tzinfo=UTC)
     hour = int(moment.timestamp() // 3600)
     values = [own, seq, own, False, True, hour, place]
@@ -473,8 +473,8 @@ verify = argon2.PasswordHasher().verify
 
 
 def count_attempt(db: Sqlite | Postgres, keys: list[str], step: int) -> None:
-    """Change the counters of attempts, each under its lock, in a transaction of the
-    caller's."""
+    """Change the counters of attempts, each under its lock, in the caller's
+    transaction."""
     ends = db.at(datetime.now(UTC) + timedelta(minutes=15))
     counted = []
     for key in keys:
@@ -485,7 +485,7 @@ def count_attempt(db: Sqlite | Postgres, keys: list[str], step: int) -> None:
 
 
 def remember(db: Sqlite | Postgres, key: str) -> None:
-    """Note that the account has signed in from the address."""
+    """Remember that the account has signed in from the address."""
     ends = db.stored(db.at(datetime.now(UTC) + timedelta(days=30)))
     if db.execute(REMEMBERED, [key]).fetchone() is None:
         db.execute(COUNTER, [key, ends])

@@ -1,8 +1,8 @@
-"""Measure the calls in databases of 10,000 to 5,000,000 messages: none may grow dear.
+"""Measure the calls in databases of 10,000 to 5,000,000 messages.
 
 Each size has the same callers, in a table that grows around them and in their own
-conversations. All sizes are up at once and asked in turn, so that what else the
-machine does falls on all alike. What counts is the processor time of server and
+conversations. All sizes are up at once and asked in turn, so that other work of the
+machine affects all alike. What counts is the processor time of server and
 database for a call, as a multiple of that in the smallest database. Exits with 1 if
 a call costs more than 1.3 times as much in the largest one.
 """
@@ -41,7 +41,7 @@ def fill(database_url: str, messages: int, corpus: Path | None) -> Place:
     if database_url.startswith("postgres"):
         with psycopg.connect(database_url, autocommit=True) as connection:
             # All of a statement's work is then one process's, whose clock is read; and
-            # the planner knows what docs/deploy.md tells it of the disk.
+            # the planner has the settings of docs/deploy.md for the disk.
             for setting in ("max_parallel_workers_per_gather = 0", DISK):
                 alter = f'ALTER DATABASE "{connection.info.dbname}" SET {setting}'
                 connection.execute(alter)
@@ -136,7 +136,7 @@ def arguments() -> argparse.Namespace:
         "--corpus",
         type=Path,
         metavar="DIRECTORY",
-        help="of logs with lines [HH:MM] <nick> text, for what is said; made up else",
+        help="of logs with lines [HH:MM] <nick> text, to send; otherwise made up",
     )
     add_usual(parser, quick=f"{QUICK[0]:,} and {QUICK[-1]:,} messages, 3 rounds")
     options = parser.parse_args()

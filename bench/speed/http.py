@@ -108,9 +108,12 @@ class Bench:
                     raise SystemExit(f"{name}: the floor differs.\n{ours}\n{floor}")
 
     def measure(self, name: str, connections: int, seconds: float) -> Results:
-        """Measure both sides with one process and with two, all four in turn: so what
-        the machine does meanwhile falls on all alike; but signing in one after the
-        other, since each slice waits for its last answer, 64 hashes of passwords."""
+        """Measure both sides with one process and with two.
+
+        All four take turns, so that other work of the machine affects all alike. The
+        sides of signing in are measured one after the other, since each slice waits
+        for its last answer, which is 64 hashes of passwords.
+        """
         cases = [Case(name, connections, count) for count in PROCESSES]
         slices = {case: {side: [] for side in SIDES} for case in cases}
         plans = plans_of(name, self.members, connections)
@@ -139,7 +142,7 @@ class Bench:
         return self._pool.submit(run_load, ports, plans, seconds).result()
 
     def _forget_cursors(self) -> None:
-        """Let every message be unread, so that marking it does what it does."""
+        """Make every message unread, so that marking it moves the cursor."""
         statement = "UPDATE chats_participant SET last_read_seq = 0"
         if self.url.startswith("postgres"):
             with psycopg.connect(self.url) as connection:

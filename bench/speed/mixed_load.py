@@ -1,13 +1,12 @@
 """Measure the quick among the slow: sends and pages while others take long.
 
-One process serves somebody who sends, and somebody who turns pages, twenty times a
-second each, as in the middle of a day. Meanwhile eight others a second sign in, whose
-passwords are hashed, and one exports all they have, over and over. Exits with 1
-if the slowest in a hundred of the quick calls takes more than three times as long as
-without the others.
+One process serves one person who sends and one who turns pages, twenty times a second
+each. Meanwhile eight others a second sign in, whose passwords are hashed, and one
+exports all they have, over and over. Exits with 1 if the slowest in a hundred of the
+quick calls takes more than three times as long as without the others.
 
-Latency counts from when a call was due: one that had to wait for the one before it
-has waited. Alone and among others take turns, slice by slice.
+Latency counts from when a call was due, so it includes the wait for the call before
+it. Slices alone and slices among others take turns.
 """
 
 import argparse
@@ -112,8 +111,11 @@ def pace(port: int, data: bytes, seconds: float) -> Load:
 
 
 def keep_busy(port: int, sign_ins: list[bytes], exporter: str, seconds: float) -> int:
-    """Sign in by threads, each once a second, and export by the exporter's token, if
-    there is one; return how many answers came, and MiB of an export."""
+    """Sign in by threads, each once a second, and export by the exporter's token.
+
+    Without a token there is no export. Return the number of answers; of an export each
+    MiB counts as one.
+    """
     answered: list[int] = []
     ends = time.perf_counter() + seconds
 

@@ -2,8 +2,8 @@
 
 Each figure stands beside the floor: the same measured on a bare ASGI application
 that stores nothing, under the same uvicorn. Servers and databases are of its own.
-Exits with 1 if a goal is missed. The generator of the load is this one process, on
-the same processors; the fewer those have to do besides, the truer the figures.
+Exits with 1 if a goal is missed. The load comes from this one process, on the same
+processors: the less other work they have, the better the figures.
 """
 
 import argparse
@@ -49,7 +49,7 @@ Figures = dict[str, float]
 
 
 class Row(NamedTuple):
-    """A line of the table; ``goal`` is the most that is good, on ``goal_for``."""
+    """A line of the table; ``goal`` is the highest good figure, on ``goal_for``."""
 
     key: str
     label: str
@@ -146,7 +146,7 @@ class Streams:
         self._seen = dict.fromkeys(self._sockets, b"")
 
     def wait(self, mark: bytes, among: list[int] | None = None, times=1) -> float:
-        """Return the time at which the last stream has read ``mark``, so many times."""
+        """Return when the last stream has read ``mark``, as often as ``times``."""
         waiting = set(self._sockets if among is None else among)
         deadline = time.perf_counter() + 60
         while waiting:
@@ -210,7 +210,7 @@ def rounds(listening: Streams, sender: Sender, count: int, what: str) -> list[fl
     """Send one message after the other; return the milliseconds until all had it."""
     taken = []
     for number in tqdm(range(count), desc=what, leave=False):
-        time.sleep(random.uniform(0, PAUSE))  # else sends fall in step with polls
+        time.sleep(random.uniform(0, PAUSE))  # otherwise sends fall in step with polls
         listening.expect()
         began = time.perf_counter()
         sender.send(f"message-{number}.")
@@ -224,7 +224,7 @@ def percentile(values: list[float], percent: int) -> float:
 
 
 def start_conversation(url: str, people: list[Person]) -> str:
-    """Have the first person start a conversation with the others."""
+    """Start a conversation of the first person with the others; return its id."""
     ids = [person.user_id for person in people[1:]]
     body = {"participant_ids": ids}
     answer = call(url, "POST", "/api/conversations/", people[0].token, body)
@@ -247,7 +247,7 @@ def fan_out(url: str, people: list[Person], count: int) -> tuple[float, float]:
     crowd = people[:1000]
     conversation_id = start_conversation(url, crowd)
     with streams(url, crowd) as listening:
-        time.sleep(SETTLE)  # everybody hears of everybody who came online
+        time.sleep(SETTLE)  # each person hears of all who came online
         sender = Sender(url, crowd[0], conversation_id)
         rounds(listening, sender, 3, "Warming up")
         taken = rounds(listening, sender, count, "Fan-out")
@@ -255,7 +255,7 @@ def fan_out(url: str, people: list[Person], count: int) -> tuple[float, float]:
 
 
 def idle(server: Server, database_url: str, people: list[Person]) -> Figures:
-    """Return what the streams past the first few cost while nothing happens."""
+    """Return what the streams after the first few cost while nothing happens."""
     with streams(server.url, people[:WARM]) as listening:
         before = Usage.of(server.pid, database_url)
         for start in tqdm(range(WARM, len(people), 100), desc="Idle", leave=False):
@@ -385,7 +385,7 @@ def cell(value: float | None) -> str:
 
 
 def is_missed(row: Row, name: str, figures: Figures) -> bool:
-    """Tell whether a figure, as it is printed, is above the goal."""
+    """Return whether a figure, as it is printed, is above the goal."""
     if row.goal is None or name not in row.goal_for or row.key not in figures:
         return False
     return round(figures[row.key], 1) > row.goal
