@@ -6,7 +6,7 @@ VENV ?= .venv
 PORT ?= 8000
 GENERATORS ?= .generators
 ARGS ?=
-BENCHES ?= http growth cluster mixed
+BENCHES ?= http growth cluster mixed_load
 
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
@@ -49,13 +49,13 @@ test: setup ## Run the test suite (ARGS="-k name" for a part of it)
 bench: setup ## Measure, into docs/performance.md (ARGS="--quick" for an idea of it)
 	$(SAY) 'Measuring, an hour or so (a few minutes with --quick); exit 1: a goal is missed'
 	@status=0; for name in $(BENCHES); do \
-		printf '== bench.%s\n' "$$name"; \
-		$(BIN)/python -m "bench.$$name" --write $(ARGS) || status=1; \
+		printf '== bench.speed.%s\n' "$$name"; \
+		$(BIN)/python -m "bench.speed.$$name" --write $(ARGS) || status=1; \
 	done; exit $$status
 
 screenshots: setup ## Photograph the web client, into docs/img (needs chromium)
 	$(SAY) 'Photographing the web client with demo data'
-	@$(BIN)/python -m bench.screenshots
+	@$(BIN)/python -m bench.lab.screenshots
 
 generators: setup ## Install what docs/clients.md generates with, for its tests (needs node)
 	$(SAY) 'Installing the generators of clients into $(GENERATORS)'

@@ -6,10 +6,10 @@ from django.db import connection
 from django.db.models import F
 from rest_framework.test import APIClient
 
-from bench import loading
-from bench.bulk import write
-from bench.loading import load
-from bench.population import ABSENT, RARE, Population, bodies
+from bench.lab import loading
+from bench.lab.bulk import write
+from bench.lab.loading import load
+from bench.lab.population import ABSENT, RARE, Population, bodies
 from chats.models import Conversation, Event, Message, Participant, User
 
 MESSAGES = 400
@@ -54,7 +54,7 @@ def test_load_keeps_every_index_and_constraint():
 
 
 def test_load_leaves_nothing_for_the_doctor_to_find(place):
-    call_command("doctor", verbosity=0)  # raises an error else
+    call_command("doctor", verbosity=0)  # raises an error otherwise
 
     said = Conversation.objects.filter(last_seq__gt=0)
     assert Message.objects.count() == MESSAGES

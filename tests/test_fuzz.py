@@ -1,12 +1,12 @@
 """Every call that the schema describes, with good and bad input, as four callers.
 
-The same few calls each time; ``bench/fuzz.py`` makes many thousands.
+The same few calls each time; ``bench/proofs/fuzz.py`` makes many thousands.
 """
 
 import pytest
 from django.db import connections
 
-from bench.fuzz import CALLERS, fuzz
+from bench.proofs.fuzz import CALLERS, fuzz
 from messaging_app.wsgi import application
 
 OPERATIONS = 43 - 1  # the endless stream is left out

@@ -1,10 +1,12 @@
-"""The ledger of the benches that kill and cut: does it see what is wrong?"""
+"""The ledger of the proofs that kill and cut: does it find each fault?"""
 
 import pytest
 
-from bench.ledger import Follower, Ledger, Sent
-from bench.replay import Message, Person
-from bench.retries import whole
+from bench.lab.ledger import Follower, Ledger, Sent
+from bench.lab.messages import Message
+from bench.lab.servers import Person
+from bench.proofs.process_kill import Outcome, Sender, compared
+from bench.proofs.retries import whole
 
 FIRST = Message("1", "ann", "one", 1)
 SECOND = Message("2", "ben", "two", 2)
@@ -56,6 +58,18 @@ def test_follower_counts_each_fault(seen, faults):
     follower = Follower("http://localhost:1", Person("ann", "1", "a token"), "1-0")
     follower.messages = seen
     assert list(follower.faults([FIRST, SECOND]).values()) == faults
+
+
+def test_faults_of_all_readers_are_added_up():
+    sender = Sender(Person("ann", "1", "a token"), ["http://localhost:1"], "1")
+    sender.sent = [FIRST, SECOND]
+    follower = Follower("http://localhost:1", sender.person, "1-0")
+    follower.messages = [FIRST]
+    stored = [FIRST, SECOND._replace(body="2")]
+
+    outcome = compared([sender], [follower], stored)
+
+    assert outcome == Outcome(2, deliveries=1, retried=0, faults=[1, 0, 1, 0])
 
 
 class Pieces:

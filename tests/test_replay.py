@@ -7,18 +7,10 @@ from threading import Thread
 
 import pytest
 
-from bench import replay
-from bench.replay import (
-    Client,
-    Log,
-    Message,
-    RefusedError,
-    judge,
-    parse_line,
-    read_log,
-    run,
-    usernames,
-)
+from bench.lab.chat_logs import Log, parse_line, read_log
+from bench.lab.messages import Message, judge
+from bench.proofs import replay
+from bench.proofs.replay import Client, RefusedError, run, usernames
 from chats.models import Conversation
 from chats.models.messages import MessageQuerySet
 
@@ -66,12 +58,6 @@ def test_read_log_limit_takes_the_first_messages(tmp_path):
     assert read_log(path, limit=2).lines == [("a", "one"), ("b", "two")]
 
 
-def test_by_nick_keeps_each_persons_order():
-    log = Log("log", [("a", "1"), ("b", "2"), ("a", "3")], 0)
-
-    assert log.by_nick() == {"a": [0, 2], "b": [1]}
-
-
 @pytest.mark.parametrize(
     "line", ["", "=== a has left", "[09:56]  * a waves", "<a> no time", "[9:56] <a> b"]
 )
@@ -91,12 +77,6 @@ def test_usernames_are_legal_and_differ_even_without_case():
     assert len({name.lower() for name in names.values()}) == len(nicks)
     for name in names.values():
         assert re.fullmatch(r"[\w.+-]{1,150}", name)
-
-
-def test_usernames_differ_from_one_run_to_the_next():
-    first, second = usernames(["a", "b"], "r1"), usernames(["a", "b"], "r2")
-
-    assert not set(first.values()) & set(second.values())
 
 
 SENT = [

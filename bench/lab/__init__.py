@@ -1,0 +1,1 @@
+"""What measurements and proofs share: servers, databases, load, followers, reports."""

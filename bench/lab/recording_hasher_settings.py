@@ -1,0 +1,5 @@
+"""The project's settings, with the hasher that records what it checks."""
+
+from messaging_app.settings import *  # noqa: F403
+
+PASSWORD_HASHERS = ["bench.lab.recording_hasher.RecordingHasher"]
