@@ -11,7 +11,7 @@ from chats.lists import searching
 from chats.models import Conversation, EventLog, User
 from chats.realtime import cursors
 from chats.web.throttles import breaker
-from tests.factories import UserFactory, start
+from tests.support.factories import UserFactory, start
 
 
 @pytest.fixture(autouse=True)

@@ -31,7 +31,7 @@ from chats.services.staff import (
     retitle_conversation,
 )
 from chats.web.exceptions import NotFound
-from tests.factories import PASSWORD, UserFactory, start
+from tests.support.factories import PASSWORD, UserFactory, start
 
 MODELS = (
     "user",

@@ -22,7 +22,7 @@ from chats.models import Event, Message, SignInAttempts, User
 from chats.services.conversations import erase_conversation, rename_conversation
 from chats.services.messages import send_message
 from chats.web import metrics
-from tests.factories import UserFactory, start
+from tests.support.factories import UserFactory, start
 from tests.test_admin import signed_in
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

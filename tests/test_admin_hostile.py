@@ -18,7 +18,7 @@ from django.test import Client
 from django.urls import NoReverseMatch, URLPattern, reverse
 
 from chats.models import AuditEntry
-from tests.factories import PASSWORD, UserFactory
+from tests.support.factories import PASSWORD, UserFactory
 from tests.test_admin import make_row, signed_in
 
 # A refusal must not leave a transaction that has failed, so none is around the test.

@@ -20,7 +20,7 @@ from chats.services.sign_in import (
     keys_of,
     reserve_attempt,
 )
-from tests.factories import UserFactory, start
+from tests.support.factories import UserFactory, start
 from tests.test_admin import act, list_of, listed, page_of, signed_in
 
 Action = AuditEntry.Action

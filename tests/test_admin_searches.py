@@ -10,7 +10,7 @@ from chats.admin import lists
 from chats.admin.users import UserAdmin
 from chats.db.impatient import OutOfTime
 from chats.models import User
-from tests.factories import UserFactory, start
+from tests.support.factories import UserFactory, start
 from tests.test_admin import list_of, listed, signed_in
 
 

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.templatetags.static import static
 
 from chats.web import assets
-from tests.factories import UserFactory
+from tests.support.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
 

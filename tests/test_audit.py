@@ -13,7 +13,7 @@ from django.utils import timezone
 from chats.models import AccessToken, AuditEntry, Message, SignInAttempts, User
 from chats.services.audit import entry, record
 from chats.services.messages import send_message
-from tests.factories import PASSWORD, UserFactory
+from tests.support.factories import PASSWORD, UserFactory
 from tests.test_admin import (
     act,
     add_page,

@@ -23,7 +23,7 @@ import httpx
 import pytest
 from django.conf import settings
 
-from tests.settings import READS, SETTINGS_FILE
+from tests.support.settings import READS, SETTINGS_FILE
 
 PATIENCE = 30  # seconds until a test that waits has failed
 PASSWORD = "quiet-Meadow-42"
@@ -53,7 +53,7 @@ def options_for(directory: Path) -> dict[str, Any]:
     settings hash passwords fast."""
     ours = READS.findall(SETTINGS_FILE.read_text())
     environment = {k: v for k, v in os.environ.items() if k not in ours}
-    environment["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    environment["DJANGO_SETTINGS_MODULE"] = "tests.support.settings"
     environment["DATABASE_URL"] = f"sqlite:///{directory / DATABASE}"
     return {"cwd": settings.BASE_DIR, "env": environment}
 

@@ -20,8 +20,8 @@ from chats.management.checks import database as database_checks
 from chats.management.checks import settings as checks
 from chats.management.commands.seed_demo import PASSWORD as DEMO
 from chats.models import User
-from tests.factories import UserFactory
-from tests.servers import database_url
+from tests.support.factories import UserFactory
+from tests.support.servers import database_url
 
 on_postgresql = pytest.mark.skipif(
     connection.vendor != "postgresql", reason="PostgreSQL's setting"

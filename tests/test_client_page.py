@@ -8,7 +8,7 @@ from django.contrib.staticfiles import finders
 
 from chats.models import User
 from chats.web.assets import version
-from tests.factories import UserFactory
+from tests.support.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.servers import wait_until
+from tests.support.servers import wait_until
 from tests.test_browser import PASSWORD
 from tests.test_web_client import (
     HISTORY,

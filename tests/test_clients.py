@@ -182,7 +182,7 @@ LINTERS = {
 def test_schema_keeps_the_recommended_rules(tmp_path, name):
     folder = generators()
     schema_file(tmp_path)
-    command = LINTERS[name].format(config=ROOT / "tests" / "clients")
+    command = LINTERS[name].format(config=ROOT / "tests/support/clients")
     said = run(command, tmp_path, folder)
     assert re.search("No results|Your API description is valid", said), said
     assert not re.search("[0-9] warning", said), said
@@ -192,7 +192,7 @@ def test_schema_keeps_the_recommended_rules(tmp_path, name):
 def test_rules_refuse_a_schema_that_lacks_its_servers(tmp_path, name):
     folder = generators()
     schema_file(tmp_path, servers=[])
-    command = LINTERS[name].format(config=ROOT / "tests" / "clients")
+    command = LINTERS[name].format(config=ROOT / "tests/support/clients")
     with pytest.raises(AssertionError, match=r"[Ss]ervers"):
         run(command, tmp_path, folder)
 

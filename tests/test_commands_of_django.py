@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 from chats.models import AccessToken, AuditEntry, User, UserSession
 from chats.services.session_store import SessionStore
 from chats.services.users import delete_user
-from tests.factories import PASSWORD
+from tests.support.factories import PASSWORD
 
 
 @pytest.fixture

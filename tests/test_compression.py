@@ -9,7 +9,7 @@ import pytest
 from chats.services.messages import send_message
 from chats.web import compression
 from chats.web.compression import accepts_gzip, compressed
-from tests.servers import Follower, serving_in_thread, token_of
+from tests.support.servers import Follower, serving_in_thread, token_of
 
 MESSAGES, GZIP = "/api/messages/", {"HTTP_ACCEPT_ENCODING": "gzip, deflate, br"}
 

@@ -27,7 +27,7 @@ from chats.models.participants import hour_of
 from chats.services import conversations, messages, staff, users
 from chats.services.starting import start_conversation_once
 from chats.web.exceptions import ChatError, NotFound
-from tests.factories import PASSWORD, UserFactory, start
+from tests.support.factories import PASSWORD, UserFactory, start
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

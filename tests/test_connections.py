@@ -12,7 +12,13 @@ import pytest
 from chats.models import User
 from chats.server import connections as connections_module
 from chats.server.connections import Connections
-from tests.servers import PATIENCE, Server, serving_in_thread, token_of, wait_until
+from tests.support.servers import (
+    PATIENCE,
+    Server,
+    serving_in_thread,
+    token_of,
+    wait_until,
+)
 
 HALF_A_HEAD = b"GET /healthz HTTP/1.1\r\nHost: local"
 WHOLE = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"

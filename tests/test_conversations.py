@@ -15,7 +15,7 @@ from chats.models import (
     User,
 )
 from chats.services import conversations, messages
-from tests.factories import UserFactory, start
+from tests.support.factories import UserFactory, start
 from tests.test_messages import UNAUTHENTICATED, message_body, rfc3339, user_body
 from tests.test_services import event, events_after, everything, send
 

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management import get_commands
 
 from chats.server import shell as stream
-from tests.settings import READS, SETTINGS_FILE
+from tests.support.settings import READS, SETTINGS_FILE
 
 PAGE = (Path(settings.BASE_DIR) / "docs/deploy.md").read_text()
 NOT_OURS = {"LISTEN"}  # read by the unit itself

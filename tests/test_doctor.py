@@ -44,7 +44,7 @@ from chats.services.messages import delete_message, edit_message, send_message
 from chats.services.pruning import prune_batch
 from chats.services.transfer import export_conversation, import_conversation
 from chats.services.users import deactivate_user, delete_user
-from tests.factories import UserFactory, start
+from tests.support.factories import UserFactory, start
 
 HOUR = timedelta(hours=1)
 

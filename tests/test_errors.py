@@ -31,7 +31,7 @@ from chats.web.exceptions import (
     NotFound,
     TooManyAttempts,
 )
-from tests.factories import PASSWORD
+from tests.support.factories import PASSWORD
 from tests.test_guards import api_calls
 
 UNAVAILABLE = {

@@ -7,7 +7,7 @@ import pytest
 from chats.models import Conversation, Event, User
 from chats.realtime import log
 from chats.services import conversations, messages
-from tests.factories import UserFactory, start
+from tests.support.factories import UserFactory, start
 from tests.test_services import send
 
 

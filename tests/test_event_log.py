@@ -15,7 +15,7 @@ from chats.db import doorbell
 from chats.models import Conversation, Event, Message, User
 from chats.realtime import log
 from chats.services import conversations, messages, staff, typing, users
-from tests.factories import UserFactory, start
+from tests.support.factories import UserFactory, start
 
 PATIENCE = 10  # seconds until a test that waits has failed
 USES_SQLITE = connection.vendor == "sqlite"

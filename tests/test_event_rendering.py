@@ -9,7 +9,7 @@ from chats.realtime.endings import Endings
 from chats.realtime.rendering import event_frame, frame, render
 from chats.serializers import rows
 from chats.services import conversations, messages, users
-from tests.factories import UserFactory, start
+from tests.support.factories import UserFactory, start
 
 BODIES = {
     "line ends": "one\ntwo\r\nthree\rfour",

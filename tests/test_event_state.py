@@ -22,8 +22,8 @@ from chats.models import Conversation, Message, User
 from chats.realtime.streams import backlog
 from chats.services import conversations, messages, staff, users
 from chats.web.exceptions import ChatError
-from tests.factories import UserFactory
-from tests.servers import blocks_of
+from tests.support.factories import UserFactory
+from tests.support.servers import blocks_of
 from tests.test_hub import Driven, Subscription, credential_of
 
 State = dict[str, dict[str, Any]]  # of the conversations, by id

@@ -13,8 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from chats.models import Conversation, Event, EventLog, Message, User
 from chats.realtime import streams
 from chats.services import conversations, messages, users
-from tests.factories import UserFactory, start
-from tests.servers import Block, blocks_of, session_of, token_of
+from tests.support.factories import UserFactory, start
+from tests.support.servers import Block, blocks_of, session_of, token_of
 
 URL = "/api/events/"
 STREAM = {"HTTP_ACCEPT": "text/event-stream"}

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from django.conf import settings
 
 from chats.models import Event
-from tests import servers
-from tests.servers import Follower, blocks_of
+from tests.support import servers
+from tests.support.servers import Follower, blocks_of
 from tests.test_browser import (
     PASSWORD,
     PATIENCE,

@@ -39,7 +39,7 @@ from chats.services.messages import (
     send_message,
 )
 from chats.services.users import delete_user
-from tests.factories import UserFactory, start
+from tests.support.factories import UserFactory, start
 
 URL = "/api/users/me/export/"
 

@@ -17,8 +17,14 @@ from chats.server import bridge, calls, shares
 from chats.server.turns import Job
 from chats.services import messages
 from chats.web.exceptions import Full, TooManyAttempts
-from tests.factories import PASSWORD
-from tests.servers import PATIENCE, Server, serving_in_thread, token_of, wait_until
+from tests.support.factories import PASSWORD
+from tests.support.servers import (
+    PATIENCE,
+    Server,
+    serving_in_thread,
+    token_of,
+    wait_until,
+)
 
 live = pytest.mark.django_db(transaction=True)
 

@@ -8,7 +8,7 @@ import time_machine
 
 from chats.models import User
 from chats.services import conversations, messages
-from tests.factories import UserFactory, start
+from tests.support.factories import UserFactory, start
 from tests.test_services import send
 
 MESSAGES = "/api/messages/"

@@ -16,7 +16,7 @@ from django.db import connections
 from chats.management.commands.seed_demo import PASSWORD
 from chats.management.demo.bot import ANSWERS, Bot
 from chats.management.demo.welcome import welcome
-from tests.servers import wait_until
+from tests.support.servers import wait_until
 
 
 def test_demo_answers_over_the_api_and_ends_with_ctrl_c():

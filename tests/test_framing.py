@@ -8,7 +8,7 @@ import pytest
 
 from chats.server import bridge
 from chats.server.framing import is_ambiguous
-from tests.servers import PATIENCE, serving_in_thread
+from tests.support.servers import PATIENCE, serving_in_thread
 
 LENGTH, CHUNKED = (b"content-length", b"5"), (b"transfer-encoding", b"chunked")
 ORIGIN = "https://app.example"

@@ -137,7 +137,7 @@ def test_levels_are_those_of_the_architecture_page():
         ("lists.filters", "def f():\n    import chats.api.urls", "chats.api.urls"),
         ("lists.filters", "from chats.realtime import log", "chats.realtime.log"),
         ("models.users", "from messaging_app import settings", None),
-        ("serializers.rows", "from tests.factories import start", None),
+        ("serializers.rows", "from tests.support.factories import start", None),
         ("api.views.users", "import chats.nowhere", "chats.nowhere"),
     ],
 )
@@ -180,7 +180,7 @@ def test_every_third_party_import_is_a_requirement():
     missing = {
         name
         for file in own_files()
-        if file.parent != ROOT / "tests" / "clients"  # with requirements of its own
+        if file.parent != ROOT / "tests/support/clients"  # with requirements of its own
         for name in third_party(file.read_text())
         if not {item.lower().replace("_", "-") for item in distributions.get(name, [])}
         & required

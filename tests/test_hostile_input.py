@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 from chats.models import AccessToken
 from chats.services.messages import send_message
 from messaging_app.wsgi import application
-from tests.factories import PASSWORD, start
+from tests.support.factories import PASSWORD, start
 from tests.test_guards import api_calls
 
 JSON = "application/json"

@@ -17,8 +17,8 @@ from chats.realtime.hub import CREDENTIALS_EVERY, IDLE_AFTER, TIMER, Hub
 from chats.realtime.people import Credential, Subscription
 from chats.realtime.presence import fingerprint
 from chats.services import conversations, messages, users
-from tests.factories import start
-from tests.servers import PATIENCE, blocks_of, wait_until
+from tests.support.factories import start
+from tests.support.servers import PATIENCE, blocks_of, wait_until
 
 
 def send(actor: User, conversation: Conversation, body: str = "Hello") -> Message:

@@ -10,7 +10,7 @@ from chats.realtime.hub import Hub
 from chats.services.messages import send_message
 from chats.web import origin
 from chats.web.logs import JSONFormatter, OnceASecond
-from tests.factories import PASSWORD
+from tests.support.factories import PASSWORD
 
 TOKEN = "a-token-of-16-characters-or-more"
 

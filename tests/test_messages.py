@@ -7,7 +7,7 @@ import pytest
 
 from chats.models import Conversation, Event, Message, Participant, User
 from chats.services import conversations, messages, users
-from tests.factories import UserFactory, start
+from tests.support.factories import UserFactory, start
 from tests.test_services import event, events_after, everything, send
 
 URL = "/api/messages/"

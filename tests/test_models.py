@@ -21,7 +21,7 @@ from chats.models import (
     User,
 )
 from chats.services import messages
-from tests.factories import UserFactory, start
+from tests.support.factories import UserFactory, start
 from tests.test_services import send
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)

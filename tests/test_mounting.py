@@ -16,8 +16,8 @@ from django.urls import set_script_prefix
 from chats.models import User
 from chats.server.bridge import path_of
 from messaging_app.wsgi import application
-from tests.factories import UserFactory
-from tests.servers import PATIENCE, serving_in_thread, token_of, wait_until
+from tests.support.factories import UserFactory
+from tests.support.servers import PATIENCE, serving_in_thread, token_of, wait_until
 
 ROOT = "/chat"
 JSON, HTML = "application/json", "text/html; charset=utf-8"

@@ -15,7 +15,7 @@ from chats.models import AuditEntry, User
 from chats.models.text.identifiers import SystemName, comparable
 from chats.services.mail import outbox
 from chats.services.users import delete_user
-from tests.factories import PASSWORD, UserFactory, start
+from tests.support.factories import PASSWORD, UserFactory, start
 from tests.test_admin import signed_in
 from tests.test_settings import NAMES
 

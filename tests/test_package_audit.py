@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
-SCRIPT = Path(__file__).parents[1] / ".ci/audit.py"
+SCRIPT = Path(settings.BASE_DIR) / ".ci/audit.py"
 SOUND = {"name": "sound", "version": "1.0", "vulns": []}
 SKIPPED = {"name": "skipped", "skip_reason": "Dependency not found"}
 FLAWED = {

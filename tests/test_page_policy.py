@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from chats.api.handlers import PAGE_POLICY
 from chats.api.webpages import PERMISSIONS, STRICT, STYLED, written
-from tests.factories import UserFactory
+from tests.support.factories import UserFactory
 from tests.test_admin_hostile import PAGES, pages_of, pages_of_the_site, rows  # noqa: F401
 from tests.test_browser import PASSWORD, Restartable, browsing, serving
 

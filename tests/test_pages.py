@@ -11,7 +11,7 @@ from django.db import connection
 from chats.lists import pages
 from chats.models import Conversation, Participant
 from chats.serializers.previews import PREVIEW_SIZE, previews, previews_for
-from tests.factories import start
+from tests.support.factories import start
 from tests.test_conversations import crowd
 from tests.test_pagination import fill
 from tests.test_services import send

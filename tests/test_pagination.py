@@ -13,7 +13,7 @@ import pytest
 from chats.models import Conversation, Message, Participant, User
 from chats.models.participants import hour_of
 from chats.services import conversations
-from tests.factories import UserFactory, start
+from tests.support.factories import UserFactory, start
 from tests.test_conversations import crowd
 from tests.test_services import send
 

@@ -15,7 +15,7 @@ from chats.models import (
     User,
 )
 from chats.services import conversations, messages, users
-from tests.factories import UserFactory, start
+from tests.support.factories import UserFactory, start
 from tests.test_conversations import crowd, detail_body, participant_body, url_of
 from tests.test_services import event, events_after, everything, send
 

@@ -16,7 +16,7 @@ from rest_framework.test import APIClient
 from chats.models import AccessToken, Event, User
 from chats.services import mail
 from chats.services.users import deactivate_user
-from tests.factories import PASSWORD
+from tests.support.factories import PASSWORD
 
 CHANGE = "/api/auth/password/change/"
 RESET = "/api/auth/password/reset/"

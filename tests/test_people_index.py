@@ -15,7 +15,7 @@ from chats.models import User, people_index, search_index
 from chats.models.search_index import has_index, people_with
 from chats.models.text.characters import spellings
 from chats.services import users
-from tests.factories import UserFactory
+from tests.support.factories import UserFactory
 from tests.test_searching import USERS, look, pages
 
 pytestmark = [

@@ -9,7 +9,7 @@ from django.test import override_settings
 from django.urls import URLPattern, URLResolver, get_resolver, resolve
 from rest_framework.test import APIClient
 
-from tests.permissions import (
+from tests.support.permissions import (
     INSIDE,
     METRICS_TOKEN,
     OF_CONVERSATION,

@@ -18,8 +18,8 @@ from django.db import connection
 
 from chats.management.checks import database as database_checks
 from chats.models import Message
-from tests.factories import UserFactory, start
-from tests.servers import (
+from tests.support.factories import UserFactory, start
+from tests.support.servers import (
     Follower,
     Server,
     database_url,

@@ -21,7 +21,7 @@ from chats.realtime.people import Credential, Subscription
 from chats.realtime.presence import EVERY, fingerprint, refresh, signed_out
 from chats.realtime.wakeups import OtherWriters
 from chats.services import conversations, users
-from tests.factories import PASSWORD, UserFactory, start
+from tests.support.factories import PASSWORD, UserFactory, start
 from tests.test_event_log import open_transaction
 from tests.test_hub import Driven, credential_of
 

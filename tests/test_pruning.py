@@ -11,7 +11,7 @@ from django.utils import timezone
 from chats.models import Conversation, Event, EventLog, Message, PastParticipant, User
 from chats.services import conversations, messages
 from chats.services.pruning import prunable_through, prune_batch
-from tests.factories import start
+from tests.support.factories import start
 
 
 def send(actor: User, conversation: Conversation, count: int = 1) -> None:

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from chats.models import Conversation, Message, User
-from tests.factories import start
+from tests.support.factories import start
 from tests.test_conversations import crowd
 from tests.test_searching import TIME_LIMIT
 from tests.test_services import send

@@ -6,7 +6,7 @@ import pytest
 
 from chats.models import Conversation, Event, Message, Participant, User
 from chats.services import conversations, messages
-from tests.factories import start
+from tests.support.factories import start
 from tests.test_messages import NULL, REQUIRED, message_body
 from tests.test_services import event, events_after, everything, send
 

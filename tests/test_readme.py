@@ -20,7 +20,7 @@ from django.urls import resolve
 from drf_spectacular.generators import SchemaGenerator
 
 from chats.management.demo import data as demo
-from tests.settings import READS, SETTINGS_FILE
+from tests.support.settings import READS, SETTINGS_FILE
 
 ROOT = Path(settings.BASE_DIR)
 README = (ROOT / "README.md").read_text()

@@ -11,8 +11,8 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from chats.models import Message
-from tests.factories import UserFactory
-from tests.servers import PATIENCE, serving_in_thread, token_of
+from tests.support.factories import UserFactory
+from tests.support.servers import PATIENCE, serving_in_thread, token_of
 from tests.test_guards import NOBODY, api_calls
 
 WRITES = ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

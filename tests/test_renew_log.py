@@ -5,7 +5,7 @@ from django.core.management import call_command
 
 from chats.models import Event, EventLog
 from chats.realtime import cursors
-from tests.factories import start
+from tests.support.factories import start
 from tests.test_events_api import STREAM, URL
 from tests.test_services import send
 

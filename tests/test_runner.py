@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from tests.runner import PytestRunner, pytest_label
+from tests.support.runner import PytestRunner, pytest_label
 
 HERE = str(Path(__file__))
 

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from chats.models import Conversation, User
 from chats.serializers import examples
-from tests.factories import UserFactory
+from tests.support.factories import UserFactory
 
 
 def shape(body: Any) -> Any:

@@ -22,7 +22,7 @@ from chats.models.search_index import (
     people_with,
     places_of,
 )
-from tests.factories import UserFactory, start
+from tests.support.factories import UserFactory, start
 from tests.test_pagination import fill
 from tests.test_searching import MESSAGES, TIME_LIMIT, USERS, bodies, look, pages
 from tests.test_services import send

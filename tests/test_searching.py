@@ -13,7 +13,7 @@ from chats.lists.pagination import decode_cursor, encode_cursor
 from chats.models import Conversation, Message, Participant, User, search_index
 from chats.serializers.found_messages import messages_of
 from chats.services import messages
-from tests.factories import UserFactory, start
+from tests.support.factories import UserFactory, start
 from tests.test_pagination import fill
 from tests.test_services import send
 

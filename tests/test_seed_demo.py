@@ -13,7 +13,7 @@ from chats.management.commands.seed_demo import (
 )
 from chats.management.demo import data as demo
 from chats.models import Conversation, Event, Message, Participant, User
-from tests.factories import UserFactory
+from tests.support.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
 

@@ -16,7 +16,7 @@ from chats.models import (
 )
 from chats.services import conversations, messages, staff, users
 from chats.web.exceptions import ChatError
-from tests.factories import UserFactory, start
+from tests.support.factories import UserFactory, start
 
 EVENT_FIELDS = ("type", "conversation_id", "message_id", "user_id", "actor_id")
 

@@ -15,7 +15,7 @@ from chats.models.sign_in import digest_of
 from chats.services.session_store import SessionStore
 from chats.services.sessions import end_sign_in
 from chats.services.users import deactivate_user
-from tests.factories import PASSWORD
+from tests.support.factories import PASSWORD
 
 LOGIN = "/api/auth/login/"
 ME = "/api/users/me/"

@@ -17,8 +17,8 @@ from rest_framework.test import APIClient
 
 from chats.models import User
 from messaging_app.settings import kept_secret_key
-from tests.factories import PASSWORD
-from tests.settings import READS, SETTINGS_FILE
+from tests.support.factories import PASSWORD
+from tests.support.settings import READS, SETTINGS_FILE
 
 LOAD = "import messaging_app.settings"
 SERVER = "postgres://user:hunter2@db.example/chats"

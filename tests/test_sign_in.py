@@ -25,8 +25,8 @@ from chats.services.users import deactivate_user
 from chats.web.addresses import client_address, client_network
 from chats.web.exceptions import TooManyAttempts
 from messaging_app.settings import BASE_DIR, PASSWORD_HASHERS
-from tests.factories import PASSWORD, UserFactory
-from tests.servers import database_url
+from tests.support.factories import PASSWORD, UserFactory
+from tests.support.servers import database_url
 
 LOGIN = "/api/auth/login/"
 LOGOUT = "/api/auth/logout/"
@@ -569,7 +569,10 @@ with ThreadPoolExecutor(4) as pool:
 
 @pytest.mark.django_db(transaction=True)
 def test_guesses_at_once_by_four_processes_are_evaluated_five_times_each(alice):
-    named = {"DJANGO_SETTINGS_MODULE": "tests.settings", "DATABASE_URL": database_url()}
+    named = {
+        "DJANGO_SETTINGS_MODULE": "tests.support.settings",
+        "DATABASE_URL": database_url(),
+    }
     with ExitStack() as stack:
         guessers = [
             stack.enter_context(

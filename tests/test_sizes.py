@@ -10,7 +10,7 @@ from chats.realtime import log, streams
 from chats.services import conversations
 from chats.web import sizes
 from chats.web.sizes import PAGE_BYTES, count_fitting, fitting
-from tests.factories import start
+from tests.support.factories import start
 from tests.test_searching import follow, pages
 
 LONG = "\N{GRINNING FACE}" * 10_000  # 40 kB

@@ -11,7 +11,7 @@ from chats.models import Conversation, Event
 from chats.services import conversations, users
 from chats.services.starting import count_strangers
 from chats.web import throttles
-from tests.factories import UserFactory, start
+from tests.support.factories import UserFactory, start
 from tests.test_conversations import URL, crowd, url_of
 from tests.test_services import everything
 

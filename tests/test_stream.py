@@ -34,8 +34,8 @@ from chats.services import conversations, messages, users
 from chats.web import metrics
 from chats.web.exceptions import SignedOut
 from messaging_app.wsgi import application
-from tests.factories import PASSWORD, UserFactory, start
-from tests.servers import (
+from tests.support.factories import PASSWORD, UserFactory, start
+from tests.support.servers import (
     PATIENCE,
     Block,
     Follower,
@@ -827,7 +827,7 @@ def test_signal_that_the_server_leaves_alone_still_ends_the_process():
     """As in a worker of hypercorn, whose parent hears the signals."""
     done = subprocess.run(
         [sys.executable, "-c", WORKER],
-        env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"},
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.support.settings"},
         cwd=settings.BASE_DIR,
         capture_output=True,
         text=True,

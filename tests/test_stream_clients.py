@@ -22,7 +22,7 @@ from chats.realtime import hub, places
 from chats.server import shell as shell_module
 from chats.server.shell import end_all
 from chats.services import messages
-from tests.servers import (
+from tests.support.servers import (
     PATIENCE,
     Server,
     serving_in_thread,
@@ -33,7 +33,7 @@ from tests.servers import (
 from tests.test_browser import browsing
 from tests.test_clients import ROOT, generators
 
-CLIENTS = ROOT / "tests" / "clients"
+CLIENTS = ROOT / "tests/support/clients"
 NODE = ["eventsource", "event-source-polyfill", "fetch-event-source"]
 PYTHON = ["httpx-sse", "sseclient-py"]
 HAPROXY = """

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from chats.models import AccessToken, Conversation, Message, User
 from chats.models.text.characters import as_line, is_visible, without_controls
 from chats.services.messages import send_message
-from tests.factories import PASSWORD, UserFactory
+from tests.support.factories import PASSWORD, UserFactory
 from tests.test_admin import signed_in, user_form
 from tests.test_admin_exports import cell
 from tests.test_export import put_back, taken_out

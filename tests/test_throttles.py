@@ -13,7 +13,7 @@ from django.core.cache import cache
 from chats.web import throttles
 from chats.web.throttles import count
 from messaging_app.settings import REDIS_URL
-from tests.factories import PASSWORD
+from tests.support.factories import PASSWORD
 
 ME = "/api/users/me/"
 MESSAGES = "/api/messages/"

@@ -7,7 +7,7 @@ from rest_framework.test import APIClient
 
 from chats.models import AccessToken
 from chats.web.times import parse_time
-from tests.factories import PASSWORD
+from tests.support.factories import PASSWORD
 
 NO_TIME = ["Must be a time of RFC 3339, such as 2026-11-23T18:00:00Z."]
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)

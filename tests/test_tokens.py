@@ -10,7 +10,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from chats.models import AccessToken, Event, User
-from tests.factories import PASSWORD
+from tests.support.factories import PASSWORD
 
 TOKENS = "/api/auth/tokens/"
 ME = "/api/users/me/"

@@ -17,7 +17,7 @@ from chats.services import transfer
 from chats.services.conversations import delete_conversation
 from chats.services.messages import send_message
 from chats.services.transfer_lines import MOST_BYTES
-from tests.factories import start
+from tests.support.factories import start
 from tests.test_browser import migrated, options_for
 
 LAST_MOMENT = "9999-12-31T23:59:59.999999Z"
@@ -154,7 +154,7 @@ def test_export_to_an_ascii_terminal_is_whole(tmp_path):
     code = (
         "import django, sys; django.setup()\n"
         "from django.core.management import call_command\n"
-        "from tests.factories import UserFactory, start\n"
+        "from tests.support.factories import UserFactory, start\n"
         "alice = UserFactory(first_name='\\u00c5sa')\n"
         "place = start(alice, title='\\u041f\\u043b\\u0430\\u043d\\u044b')\n"
         "call_command('export_conversation', str(place.pk), verbosity=0)\n"

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 import pytest
 
 from chats.server.turns import ClientGone, FairPool, Job, Turns
-from tests.servers import PATIENCE
+from tests.support.servers import PATIENCE
 
 
 def take_all(turns: Turns) -> list:

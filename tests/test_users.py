@@ -37,7 +37,7 @@ from chats.services.users import (
     update_user,
 )
 from chats.web.exceptions import ChatError, SignedOut
-from tests.factories import PASSWORD, UserFactory, start
+from tests.support.factories import PASSWORD, UserFactory, start
 
 NOBODY = "01900000-0000-7000-8000-000000000000"
 NOT_FOUND = {"detail": "Not found.", "code": "not_found"}

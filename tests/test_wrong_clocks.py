@@ -13,7 +13,7 @@ from chats.models import AccessToken, AuditEntry, Event, User
 from chats.realtime.presence import refresh
 from chats.services import sign_in
 from chats.services.audit import Action, record
-from tests.factories import PASSWORD, UserFactory
+from tests.support.factories import PASSWORD, UserFactory
 
 AHEAD = timedelta(days=300)
 ME = "/api/users/me/"

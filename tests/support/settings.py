@@ -54,7 +54,7 @@ class WorkersOwnRedisCache(RedisCache):
 
 
 if REDIS_URL:
-    CACHES["default"]["BACKEND"] = "tests.settings.WorkersOwnRedisCache"
+    CACHES["default"]["BACKEND"] = "tests.support.settings.WorkersOwnRedisCache"
     CACHES["default"]["KEY_PREFIX"] = (
         f"test-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
     )

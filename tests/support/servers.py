@@ -106,7 +106,10 @@ def serving_in_process(*options: str, **environment: str) -> Iterator[Server]:
         ],
         cwd=settings.BASE_DIR,
         env=os.environ
-        | {"DJANGO_SETTINGS_MODULE": "tests.settings", "DATABASE_URL": database_url()}
+        | {
+            "DJANGO_SETTINGS_MODULE": "tests.support.settings",
+            "DATABASE_URL": database_url(),
+        }
         | environment,
         stderr=subprocess.PIPE,
         text=True,

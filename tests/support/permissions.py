@@ -12,6 +12,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 from django.apps import apps
+from django.conf import settings
 from django.contrib.auth.models import Group, Permission
 from django.contrib.auth.tokens import default_token_generator
 from django.contrib.contenttypes.models import ContentType
@@ -27,9 +28,9 @@ from chats.models import AuditEntry, Event, SignInAttempts, User
 from chats.realtime import cursors
 from chats.services import conversations, messages, users
 from chats.services.session_store import SIGNED_IN_AT
-from tests.factories import PASSWORD, UserFactory, start
+from tests.support.factories import PASSWORD, UserFactory, start
 
-PAGE = Path(__file__).parents[1] / "docs/permissions.md"
+PAGE = Path(settings.BASE_DIR) / "docs/permissions.md"
 CSRF = "c" * 32
 # One for all clients: each one's own would load the middleware anew.
 HANDLER = APIClient(enforce_csrf_checks=True).handler
