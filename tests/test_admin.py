@@ -13,7 +13,6 @@ from django.utils import timezone
 
 from chats.admin import lists, participants
 from chats.admin.dates import DateLinks
-from chats.db.uuids import uuid7
 from chats.models import (
     AccessToken,
     Conversation,
@@ -22,15 +21,27 @@ from chats.models import (
     Participant,
     SignInAttempts,
     User,
-    UserSession,
 )
-from chats.services.messages import edit_message, send_message
+from chats.services.messages import edit_message
 from chats.services.staff import (
     change_participants,
     hand_over_conversation,
     retitle_conversation,
 )
 from chats.web.exceptions import NotFound
+from tests.support.admin import (
+    act,
+    add_page,
+    conversation_form,
+    list_of,
+    listed,
+    make_row,
+    page_of,
+    say,
+    session_of,
+    signed_in,
+    user_form,
+)
 from tests.support.factories import PASSWORD, UserFactory, start
 
 MODELS = (
@@ -74,109 +85,14 @@ def as_clerk(clerk) -> Client:
     return signed_in(clerk)
 
 
-def signed_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
-def list_of(model: str) -> str:
-    return reverse(f"admin:chats_{model}_changelist")
-
-
-def add_page(model: str) -> str:
-    return reverse(f"admin:chats_{model}_add")
-
-
-def page_of(row, page: str = "change") -> str:
-    name = f"{row._meta.app_label}_{row._meta.model_name}"
-    return reverse(f"admin:{name}_{page}", args=[row.pk])
-
-
-def listed(response) -> list:
-    """The rows a list shows."""
-    return list(response.context["cl"].result_list)
-
-
 def told(response) -> list[str]:
     """The messages shown after a redirect."""
     return [str(message) for message in response.context["messages"]]
 
 
-def act(client: Client, action: str, *rows, **data):
-    """Run an action of a list on some rows, and follow to the page after it."""
-    return client.post(
-        list_of(rows[0]._meta.model_name),
-        {"action": action, "_selected_action": [row.pk for row in rows]} | data,
-        follow=True,
-    )
-
-
 def types(**lookups) -> list[str]:
     """The types of the events so far, in order."""
     return list(Event.objects.filter(**lookups).values_list("type", flat=True))
-
-
-def user_form(person: User, **changes) -> dict:
-    """What the change form of a person posts."""
-    form = {
-        "username": person.username,
-        "email": person.email,
-        "first_name": person.first_name,
-        "last_name": person.last_name,
-        "phone_number": person.phone_number or "",
-        "role": person.role,
-    }
-    return form | changes
-
-
-def conversation_form(conversation: Conversation, *joining: User, **changes) -> dict:
-    """What the change form of a conversation posts; ``leaving`` names participants."""
-    leaving = changes.pop("leaving", [])
-    rows = list(conversation.participations.order_by("id"))
-    form = {
-        "title": conversation.title,
-        "owner": conversation.owner_id or "",
-        "participations-TOTAL_FORMS": len(rows) + len(joining),
-        "participations-INITIAL_FORMS": len(rows),
-    }
-    for place, row in enumerate(rows):
-        form[f"participations-{place}-id"] = row.pk
-        if row.user in leaving:
-            form[f"participations-{place}-DELETE"] = "on"
-    for place, person in enumerate(joining, len(rows)):
-        form[f"participations-{place}-user"] = person.pk
-    return form | changes
-
-
-def say(sender: User, conversation: Conversation, body: str = "Hello") -> Message:
-    return send_message(sender, conversation.pk, message_body=body)[0]
-
-
-def session_of(person: User) -> UserSession:
-    signed_in(person)
-    return UserSession.objects.get(user=person)
-
-
-def make_row(model: str):
-    """One more row of a model, behind it people and conversations of its own."""
-    person = UserFactory()
-    now = timezone.now()
-    makers = {
-        "user": lambda: person,
-        "conversation": lambda: start(person, UserFactory()),
-        "participant": lambda: start(person).participations.get(),
-        "message": lambda: say(person, start(person)),
-        "accesstoken": lambda: AccessToken.objects.issue(person, "laptop", None)[0],
-        "usersession": lambda: session_of(person),
-        "signinattempts": lambda: SignInAttempts.objects.create(
-            key=f"key of {person}", window_ends_at=now
-        ),
-        "event": lambda: Event.objects.create(
-            type="message.created", conversation_id=uuid7(), actor_id=person.pk
-        ),
-    }
-    return makers[model]()
 
 
 # --- Every page ----------------------------------------------------------------

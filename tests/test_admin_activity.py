@@ -22,8 +22,8 @@ from chats.models import Event, Message, SignInAttempts, User
 from chats.services.conversations import erase_conversation, rename_conversation
 from chats.services.messages import send_message
 from chats.web import metrics
+from tests.support.admin import signed_in
 from tests.support.factories import UserFactory, start
-from tests.test_admin import signed_in
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -14,9 +14,8 @@ from chats.admin.messages import runs_of
 from chats.models import AuditEntry, User
 from chats.services.audit import joined
 from chats.services.messages import redact_message, send_message
+from tests.support.admin import deeds, list_of, signed_in
 from tests.support.factories import UserFactory
-from tests.test_admin import list_of, signed_in
-from tests.test_audit import deeds
 
 SECRET = "=cmd|'/c calc'!A1"
 

@@ -6,25 +6,26 @@ forms that it serves, so that a new one is covered without a line here.
 
 import logging
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from html.parser import HTMLParser
 from urllib.parse import quote, urlencode
 
 import pytest
-from django.contrib import admin
-from django.contrib.auth.models import Group
 from django.db.models import Model
 from django.test import Client
-from django.urls import NoReverseMatch, URLPattern, reverse
+from django.urls import reverse
 
-from chats.models import AuditEntry
+from tests.support.admin import (
+    PAGES,
+    one_row_of_each,
+    pages_of,
+    pages_of_the_site,
+    signed_in,
+)
 from tests.support.factories import PASSWORD, UserFactory
-from tests.test_admin import make_row, signed_in
 
 # A refusal must not leave a transaction that has failed, so none is around the test.
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PAGES = {model._meta.label_lower: page for model, page in admin.site._registry.items()}
 UNKNOWN = "0199f3a0-0000-7000-8000-000000000000"
 VALUES = (
     "",
@@ -62,14 +63,7 @@ NUMBERS = (str(10**9), str(10**20), "-1", "abc", "", "\0")
 @pytest.fixture
 def rows() -> dict[str, Model]:
     """One row of every model that the admin shows, by the model's label."""
-    makers = {
-        "chats.auditentry": lambda: AuditEntry.objects.create(action="user.created"),
-        "auth.group": lambda: Group.objects.create(name="Readers"),
-    }
-    return {
-        label: makers.get(label, lambda page=page: make_row(page.opts.model_name))()
-        for label, page in PAGES.items()
-    }
+    return one_row_of_each()
 
 
 @pytest.fixture
@@ -86,31 +80,6 @@ def browser(rows, caplog) -> Client:
 
 def list_of(label: str) -> str:
     return reverse(f"admin:{label.replace('.', '_')}_changelist")
-
-
-def named(patterns: list) -> dict[str, bool]:
-    """Return the names of pages, each with whether its address names a row."""
-    return {
-        one.name: "<" in str(one.pattern)
-        for one in patterns
-        if isinstance(one, URLPattern) and one.name
-    }
-
-
-def pages_of(label: str, key: object) -> Iterator[str]:
-    """Yield the addresses of a model's pages, with the key where they name a row."""
-    for name, is_of_row in named(PAGES[label].get_urls()).items():
-        with suppress(NoReverseMatch):  # a slash, where no path may be
-            yield reverse(f"admin:{name}", args=[key] if is_of_row else [])
-
-
-def pages_of_the_site() -> list[str]:
-    """Return the addresses that belong to no model, but for the way out."""
-    pages = named(admin.site.get_urls())
-    urls = [
-        reverse(f"admin:{name}") for name, is_of_row in pages.items() if not is_of_row
-    ]
-    return [url for url in urls if "logout" not in url]
 
 
 def parameters_of(label: str) -> Iterator[str]:

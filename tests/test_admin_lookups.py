@@ -20,8 +20,8 @@ from chats.services.sign_in import (
     keys_of,
     reserve_attempt,
 )
+from tests.support.admin import act, list_of, listed, page_of, signed_in
 from tests.support.factories import UserFactory, start
-from tests.test_admin import act, list_of, listed, page_of, signed_in
 
 Action = AuditEntry.Action
 

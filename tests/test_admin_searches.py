@@ -10,8 +10,8 @@ from chats.admin import lists
 from chats.admin.users import UserAdmin
 from chats.db.impatient import OutOfTime
 from chats.models import User
+from tests.support.admin import list_of, listed, signed_in
 from tests.support.factories import UserFactory, start
-from tests.test_admin import list_of, listed, signed_in
 
 
 @pytest.fixture

@@ -13,17 +13,18 @@ from django.utils import timezone
 from chats.models import AccessToken, AuditEntry, Message, SignInAttempts, User
 from chats.services.audit import entry, record
 from chats.services.messages import send_message
-from tests.support.factories import PASSWORD, UserFactory
-from tests.test_admin import (
+from tests.support.admin import (
     act,
     add_page,
     conversation_form,
+    deeds,
     list_of,
     listed,
     page_of,
     signed_in,
     user_form,
 )
+from tests.support.factories import PASSWORD, UserFactory
 
 NEW_ADMIN = {
     "username": "new",
@@ -63,12 +64,6 @@ def as_clerk(db) -> Client:
 @pytest.fixture
 def message(alice, conversation) -> Message:
     return send_message(alice, conversation.pk, message_body=SECRET)[0]
-
-
-def deeds() -> list[tuple]:
-    """What is recorded, in order, without when."""
-    columns = ("action", "actor_id", "user_id", "conversation_id", "details")
-    return list(AuditEntry.objects.order_by("entry_id").values_list(*columns))
 
 
 def test_entry_of_the_operator_has_no_actor_and_no_address(message):

@@ -12,8 +12,7 @@ from rest_framework.views import APIView
 from chats.models import Conversation, User
 from chats.server.bridge import CHUNK, Exchange, environ_of
 from messaging_app.wsgi import application
-from tests.support.servers import token_of
-from tests.test_stream import scope_of
+from tests.support.servers import scope_of, token_of
 
 NOBODYS = "/api/messages/018f0000-0000-7000-8000-000000000000/"
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.support.browser import PASSWORD
 from tests.support.servers import wait_until
-from tests.test_browser import PASSWORD
-from tests.test_web_client import (
+from tests.support.stage import (
     HISTORY,
     TITLE,
     Person,

@@ -16,11 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer2
 
-from tests.test_browser import (
+from tests.support.browser import (
     PASSWORD,
     PATIENCE,
     Restartable,
@@ -28,8 +27,8 @@ from tests.test_browser import (
     playwright_and_chromium,
     serving,
 )
+from tests.support.generators import ROOT, generators
 
-ROOT = Path(settings.BASE_DIR)
 PAGE = (ROOT / "docs" / "clients.md").read_text()
 HERE = "http://localhost:8000"
 
@@ -50,26 +49,6 @@ def fenced(title: str, language: str, server: Restartable) -> list[str]:
 
 
 # --- Generated ------------------------------------------------------------------
-
-
-def generators() -> Path:
-    """Return their folder; skip the test, or fail it where they are required."""
-    folder = ROOT / os.environ.get("GENERATORS", ".generators")
-    tools = [
-        folder / "node_modules/.bin/openapi-typescript",
-        folder / "node_modules/.bin/redocly",
-        folder / "node_modules/.bin/spectral",
-        folder / "venv/bin/openapi-python-client",
-    ]
-    missing = [str(tool) for tool in tools if not tool.exists()]
-    if not shutil.which("node"):
-        missing.append("node")
-    if not missing:
-        return folder
-    reason = f"needs `make generators`: there is no {', '.join(missing)}"
-    if os.environ.get("REQUIRE_CLIENTS") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def with_node_modules(directory: Path) -> Path:

@@ -9,8 +9,8 @@ from django.core.management.base import CommandError
 
 from chats.management.arguments import WholeNumber
 from chats.models import AuditEntry, Event, User
+from tests.support.commands import DJANGOS, NAMES
 from tests.support.factories import PASSWORD, UserFactory
-from tests.test_help import DJANGOS, NAMES
 
 UNREADABLE = ("", "abc", "1e3", "0x10", "1.5", "-5", "\u0663", "9" * 5000, str(10**20))
 

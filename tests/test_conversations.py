@@ -15,72 +15,21 @@ from chats.models import (
     User,
 )
 from chats.services import conversations, messages
-from tests.support.factories import UserFactory, start
-from tests.test_messages import UNAUTHENTICATED, message_body, rfc3339, user_body
-from tests.test_services import event, events_after, everything, send
-
-URL = "/api/conversations/"
-
-OWNER_CAN = {"send": True, "rename": True, "add": True, "remove": True, "delete": True}
-GUEST_CAN = OWNER_CAN | {"remove": False, "delete": False}
-
-
-def participant_body(participant: Participant) -> dict:
-    return user_body(participant.user) | {
-        "joined_at": rfc3339(participant.joined_at),
-        "joined_seq": participant.joined_seq,
-        "last_read_seq": participant.last_read_seq,
-    }
-
-
-def conversation_body(conversation: Conversation, reader: User) -> dict:
-    """Return a conversation of at most 10 participants as ``reader`` gets it."""
-    conversation = Conversation.objects.get(pk=conversation.pk)
-    people = conversation.participations.select_related("user").order_by("id")
-    last = conversation.messages.order_by("seq").last()
-    cursor = people.get(user=reader).last_read_seq
-    return {
-        "conversation_id": str(conversation.pk),
-        "title": conversation.title,
-        "owner": str(conversation.owner_id),
-        "participants": [participant_body(person) for person in people],
-        "participant_count": len(people),
-        "last_message": last and message_as_read_by(reader, last, cursor),
-        "last_seq": last.seq if last else 0,
-        "created_at": rfc3339(conversation.created_at),
-        "updated_at": rfc3339(conversation.updated_at),
-        "last_read_seq": cursor,
-        "unread_count": conversation.messages.filter(seq__gt=cursor).count(),
-        "can": OWNER_CAN if conversation.owner == reader else GUEST_CAN,
-    }
-
-
-def detail_body(conversation: Conversation, reader: User) -> dict:
-    """Return a conversation of at most 50 messages as ``reader`` gets it."""
-    cursor = conversation.participations.get(user=reader).last_read_seq
-    newest_first = conversation.messages.order_by("-seq")
-    return conversation_body(conversation, reader) | {
-        "messages": [
-            message_as_read_by(reader, message, cursor) for message in newest_first
-        ]
-    }
-
-
-def message_as_read_by(reader: User, message: Message, cursor: int) -> dict:
-    is_read = message.sender == reader or message.seq <= cursor
-    return message_body(message, is_read=is_read)
-
-
-def url_of(conversation: Conversation | uuid.UUID) -> str:
-    return f"{URL}{getattr(conversation, 'pk', conversation)}/"
-
-
-def crowd(count: int) -> list[User]:
-    """Create many people at once."""
-    return User.objects.bulk_create(
-        UserFactory.build(username=f"guest{number:03}") for number in range(count)
-    )
-
+from tests.support.bodies import (
+    GUEST_CAN,
+    OWNER_CAN,
+    UNAUTHENTICATED,
+    conversation_body,
+    detail_body,
+    message_body,
+    participant_body,
+    rfc3339,
+)
+from tests.support.bulk import crowd
+from tests.support.events import event, events_after, everything
+from tests.support.factories import UserFactory, send, start
+from tests.support.routes import CONVERSATIONS as URL
+from tests.support.routes import url_of
 
 # --- Starting ------------------------------------------------------------------
 

@@ -19,9 +19,8 @@ from rest_framework.test import APIClient
 from chats.management.copying import SOURCE, connected, copied_models
 from chats.models import Conversation, Event, EventLog, Message, User
 from chats.realtime import cursors
-from tests.support.factories import UserFactory
+from tests.support.factories import UserFactory, send
 from tests.support.servers import database_url
-from tests.test_services import send
 
 pytestmark = pytest.mark.django_db(transaction=True)
 on_postgresql = pytest.mark.skipif(

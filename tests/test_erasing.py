@@ -15,10 +15,9 @@ from chats.services import conversations, erasing, pacing, staff
 from chats.services.erasing import erase_batch
 from chats.services.transfer import export_conversation, import_conversation
 from chats.web.exceptions import Conflict, NotFound
-from tests.support.factories import UserFactory, start
-from tests.test_admin import list_of, listed, signed_in
-from tests.test_export import lines_of
-from tests.test_services import send
+from tests.support.admin import list_of, listed, signed_in
+from tests.support.exports import lines_of
+from tests.support.factories import UserFactory, send, start
 
 
 @pytest.fixture

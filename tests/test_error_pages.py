@@ -7,7 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.test import Client
 from django.urls import include, path
 
-from tests.test_browser import browsing, playwright_and_chromium, serving
+from tests.support.browser import browsing, playwright_and_chromium, serving
 
 
 def fail(request, kind: str):

@@ -32,7 +32,7 @@ from chats.web.exceptions import (
     TooManyAttempts,
 )
 from tests.support.factories import PASSWORD
-from tests.test_guards import api_calls
+from tests.support.routes import api_calls
 
 UNAVAILABLE = {
     "detail": "The database is busy or not answering. Try again.",

@@ -7,8 +7,7 @@ import pytest
 from chats.models import Conversation, Event, User
 from chats.realtime import log
 from chats.services import conversations, messages
-from tests.support.factories import UserFactory, start
-from tests.test_services import send
+from tests.support.factories import UserFactory, send, start
 
 
 def live(draw: random.Random, people: list[User]) -> None:

@@ -3,12 +3,12 @@
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from concurrent.futures import wait
+from contextlib import suppress
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from chats.db import doorbell
@@ -16,8 +16,8 @@ from chats.models import Conversation, Event, Message, User
 from chats.realtime import log
 from chats.services import conversations, messages, staff, typing, users
 from tests.support.factories import UserFactory, start
+from tests.support.threads import PATIENCE, in_thread, open_transaction
 
-PATIENCE = 10  # seconds until a test that waits has failed
 USES_SQLITE = connection.vendor == "sqlite"
 
 
@@ -207,21 +207,6 @@ def bell() -> Iterator[Bell]:
     detach()
 
 
-def in_thread(call: Callable, *args) -> Future:
-    """Run ``call`` in a thread with a database connection of its own."""
-
-    def run():
-        try:
-            return call(*args)
-        finally:
-            connections.close_all()
-
-    pool = ThreadPoolExecutor(1)
-    future = pool.submit(run)
-    pool.shutdown(wait=False)
-    return future
-
-
 # --- What is appended ----------------------------------------------------------
 
 
@@ -336,26 +321,6 @@ class Tail:
         newer = Event.objects.filter(pk__gt=self.position).order_by("pk")
         self.seen += newer.values_list("pk", flat=True)
         self.position = self.seen[-1] if self.seen else self.position
-
-
-@contextmanager
-def open_transaction(work: Callable) -> Iterator[None]:
-    """Do some work in a transaction that is committed at the end of the block."""
-    done, may_commit = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with transaction.atomic():
-            work()
-            done.set()
-            assert may_commit.wait(PATIENCE)
-
-    holding = in_thread(hold)
-    try:
-        assert done.wait(PATIENCE)
-        yield
-    finally:
-        may_commit.set()
-        holding.result(PATIENCE)
 
 
 @pytest.mark.django_db(transaction=True)

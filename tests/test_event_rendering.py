@@ -9,7 +9,7 @@ from chats.realtime.endings import Endings
 from chats.realtime.rendering import event_frame, frame, render
 from chats.serializers import rows
 from chats.services import conversations, messages, users
-from tests.support.factories import UserFactory, start
+from tests.support.factories import UserFactory, send, start
 
 BODIES = {
     "line ends": "one\ntwo\r\nthree\rfour",
@@ -18,11 +18,6 @@ BODIES = {
     "beyond the basic plane": "👩‍👩‍👧 \U0001d518",
     "markup": "<script>alert('&')</script>",
 }
-
-
-def send(actor: User, conversation: Conversation, body: str = "Hello") -> Message:
-    message, _ = messages.send_message(actor, conversation.pk, message_body=body)
-    return Message.objects.get(pk=message.pk)
 
 
 def newest(kind: str) -> Event:

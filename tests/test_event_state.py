@@ -19,12 +19,13 @@ from hypothesis.stateful import (
 from rest_framework.test import APIClient
 
 from chats.models import Conversation, Message, User
+from chats.realtime.people import Subscription
 from chats.realtime.streams import backlog
 from chats.services import conversations, messages, staff, users
 from chats.web.exceptions import ChatError
 from tests.support.factories import UserFactory
+from tests.support.hub import Driven, credential_of
 from tests.support.servers import blocks_of
-from tests.test_hub import Driven, Subscription, credential_of
 
 State = dict[str, dict[str, Any]]  # of the conversations, by id
 

@@ -13,19 +13,13 @@ from django.test.utils import CaptureQueriesContext
 from chats.models import Conversation, Event, EventLog, Message, User
 from chats.realtime import streams
 from chats.services import conversations, messages, users
-from tests.support.factories import UserFactory, start
+from tests.support.factories import UserFactory, send, start
+from tests.support.routes import EVENTS as URL
+from tests.support.routes import STREAM
 from tests.support.servers import Block, blocks_of, session_of, token_of
-
-URL = "/api/events/"
-STREAM = {"HTTP_ACCEPT": "text/event-stream"}
 
 # What differs by reader, and so is in no event.
 PERSONAL = {"is_read", "unread_count", "can"}
-
-
-def send(actor: User, conversation: Conversation, body: str = "Hello") -> Message:
-    message, _ = messages.send_message(actor, conversation.pk, message_body=body)
-    return Message.objects.get(pk=message.pk)
 
 
 def last_id() -> int:

@@ -16,8 +16,7 @@ from django.conf import settings
 
 from chats.models import Event
 from tests.support import servers
-from tests.support.servers import Follower, blocks_of
-from tests.test_browser import (
+from tests.support.browser import (
     PASSWORD,
     PATIENCE,
     Restartable,
@@ -25,6 +24,7 @@ from tests.test_browser import (
     playwright_and_chromium,
     serving,
 )
+from tests.support.servers import Follower, blocks_of
 
 PAGE = (Path(settings.BASE_DIR) / "docs" / "events.md").read_text()
 LIVE = {"typing", "presence", "ready", "reset", "ping", "end"}

@@ -39,6 +39,7 @@ from chats.services.messages import (
     send_message,
 )
 from chats.services.users import delete_user
+from tests.support.exports import lines_of, put_back, taken_out
 from tests.support.factories import UserFactory, start
 
 URL = "/api/users/me/export/"
@@ -70,12 +71,6 @@ def signed_in_alice(alice) -> Client:
     client = Client()
     client.force_login(alice)
     return client
-
-
-def lines_of(response) -> list[dict[str, Any]]:
-    assert response.status_code == 200
-    whole = b"".join(response.streaming_content).decode()
-    return [json.loads(line) for line in whole.splitlines()]
 
 
 def of_type(lines: list[dict], kind: str) -> list[dict]:
@@ -239,18 +234,6 @@ def database() -> dict[str, list[dict]]:
             {key: row[key] for key in row.keys() - chosen} for row in rows
         ]
     return kept
-
-
-def taken_out(conversation: Conversation, folder: Path) -> Path:
-    file = folder / "conversation.ndjson"
-    call_command("export_conversation", str(conversation.pk), output=file, verbosity=0)
-    return file
-
-
-def put_back(file: Path, **options) -> str:
-    out = StringIO()
-    call_command("import_conversation", file, stdout=out, verbosity=0, **options)
-    return out.getvalue()
 
 
 def test_conversation_comes_back_as_it_was(alice, lived_in, tmp_path):

@@ -8,8 +8,8 @@ import time_machine
 
 from chats.models import User
 from chats.services import conversations, messages
-from tests.support.factories import UserFactory, start
-from tests.test_services import send
+from tests.support.bodies import no_choice
+from tests.support.factories import UserFactory, send, start
 
 MESSAGES = "/api/messages/"
 CONVERSATIONS = "/api/conversations/"
@@ -196,10 +196,6 @@ NO_SEQ = ["Enter a whole number."]
 NEEDS_CONVERSATION = ["Needs conversation_id."]
 NUL = ["Null characters are not allowed."]
 TOO_LONG = ["Ensure this value has at most 200 characters (it has 201)."]
-
-
-def no_choice(value: str) -> list[str]:
-    return [f"Select a valid choice. {value} is not one of the available choices."]
 
 
 BAD_MESSAGE_QUERIES = {

@@ -12,9 +12,7 @@ from uuid import uuid4
 import pytest
 from django.apps import apps
 from django.conf import settings
-from django.contrib.admindocs.views import simplify_regex
 from django.core.management import call_command
-from django.urls import URLPattern, URLResolver, get_resolver
 
 from chats.models.rules import capabilities
 from chats.serializers import rows
@@ -30,9 +28,9 @@ from chats.serializers.users import (
     PublicUserSerializer,
     UserSerializer,
 )
+from tests.support.routes import NOBODY, PUBLIC, api_calls
 
 ROOT = Path(settings.BASE_DIR)
-NOBODY = "01900000-0000-7000-8000-000000000000"
 
 # --- Levels -------------------------------------------------------------------
 
@@ -286,45 +284,6 @@ def test_constraints_and_indexes_are_named_after_their_table():
 
 
 # --- Routes -------------------------------------------------------------------
-
-# What anybody may call. Making a token takes a session, or name and password.
-PUBLIC = {
-    ("POST", "/api/users/"),
-    ("POST", "/api/auth/login/"),
-    ("POST", "/api/auth/password/reset/"),
-    ("POST", "/api/auth/password/reset/confirm/"),
-    ("GET", "/api/schema/"),
-    ("GET", "/api/docs/"),
-}
-METHODS = {"get", "post", "put", "patch", "delete"}
-
-
-def api_calls() -> list[tuple[str, str]]:
-    """Return method and path of every route below /api/, ids being nobody's."""
-    return sorted(
-        (method.upper(), re.sub(r"<\w+>", NOBODY, simplify_regex(route)))
-        for route, pattern in walk(get_resolver(), "")
-        if route.startswith("api/")
-        for method in methods_of(pattern.callback)
-    )
-
-
-def walk(resolver: URLResolver, prefix: str) -> Iterator[tuple[str, URLPattern]]:
-    for item in resolver.url_patterns:
-        route = prefix + str(item.pattern)
-        if isinstance(item, URLResolver):
-            yield from walk(item, route)
-        else:
-            yield route, item
-
-
-def methods_of(callback) -> set[str]:
-    actions = getattr(callback, "actions", None)
-    return set(actions or vars_of(callback.cls)) & METHODS
-
-
-def vars_of(cls: type) -> set[str]:
-    return {name for name in METHODS if hasattr(cls, name)}
 
 
 @pytest.mark.parametrize(("method", "path"), api_calls())

@@ -1,15 +1,9 @@
 """Every command of ours says what it does and what each option means."""
 
-from pathlib import Path
-
 import pytest
-from django.conf import settings
 from django.core.management import load_command_class
-from django.core.management.base import BaseCommand
 
-FOLDER = Path(settings.BASE_DIR) / "chats/management/commands"
-NAMES = sorted(file.stem for file in FOLDER.glob("[!_]*.py"))
-DJANGOS = {action.dest for action in BaseCommand().create_parser("", "")._actions}
+from tests.support.commands import DJANGOS, NAMES
 
 
 def test_there_are_commands():

@@ -15,7 +15,7 @@ from chats.models import AccessToken
 from chats.services.messages import send_message
 from messaging_app.wsgi import application
 from tests.support.factories import PASSWORD, start
-from tests.test_guards import api_calls
+from tests.support.routes import api_calls
 
 JSON = "application/json"
 NOBODY = "01900000-0000-7000-8000-000000000000"

@@ -10,68 +10,15 @@ import pytest
 from django.db import OperationalError, connection
 
 from chats.db import doorbell
-from chats.models import AccessToken, Conversation, Event, Message, User
+from chats.models import AccessToken, Event, User
 from chats.realtime import hub as hub_module
 from chats.realtime import log, wakeups
 from chats.realtime.hub import CREDENTIALS_EVERY, IDLE_AFTER, TIMER, Hub
-from chats.realtime.people import Credential, Subscription
-from chats.realtime.presence import fingerprint
+from chats.realtime.people import Subscription
 from chats.services import conversations, messages, users
-from tests.support.factories import start
+from tests.support.factories import send, start
+from tests.support.hub import Driven, credential_of
 from tests.support.servers import PATIENCE, blocks_of, wait_until
-
-
-def send(actor: User, conversation: Conversation, body: str = "Hello") -> Message:
-    message, _ = messages.send_message(actor, conversation.pk, message_body=body)
-    return Message.objects.get(pk=message.pk)
-
-
-def credential_of(user: User) -> Credential:
-    token, _ = AccessToken.objects.issue(user, "test", None)
-    mark = fingerprint(user.password, user.sessions_ended_at)
-    return Credential("token", str(token.pk), mark)
-
-
-class Driven:
-    """A hub whose turns the test takes; keeps what it posts and ends."""
-
-    def __init__(self):
-        self.now = 1000.0
-        self.posted: list[tuple[Subscription, bytes]] = []
-        self.ended: list[tuple[Subscription, str]] = []
-        self.hub = Hub(self.posted.extend, self._end, clock=lambda: self.now)
-
-    def _end(self, streams: list[Subscription], why: str) -> None:
-        self.ended += [(stream, why) for stream in streams]
-
-    def join(self, user: User, position: int | None = None) -> Subscription:
-        """Open a stream from a position (the log's end, if None); no turn yet."""
-        position = Event.objects.last_id() if position is None else position
-        stream = Subscription(user.pk, position, credential_of(user))
-        self.hub.join(stream)
-        return stream
-
-    def joined(self, *people: User) -> list[Subscription]:
-        """Open a stream for each and let the hub admit them."""
-        streams = [self.join(user) for user in people]
-        self.turn()
-        return streams
-
-    def turn(self, seconds: float = 0, *, was_rung: bool = True) -> None:
-        self.now += seconds
-        self.hub.turn(was_rung=was_rung)
-
-    def take(self, stream: Subscription) -> list[dict]:
-        """Return the data of what was posted to a stream, and forget it."""
-        frames = b"".join(frame for to, frame in self.posted if to is stream)
-        self.posted[:] = [pair for pair in self.posted if pair[0] is not stream]
-        return [
-            {"event": block["event"], **json.loads(block["data"])}
-            for block in blocks_of([frames])
-        ]
-
-    def kinds(self, stream: Subscription) -> list[str]:
-        return [item["event"] for item in self.take(stream)]
 
 
 @pytest.fixture

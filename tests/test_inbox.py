@@ -12,8 +12,7 @@ from chats.lists.inbox import Inbox
 from chats.models import Conversation, Message, Participant, User
 from chats.models.participants import hour_of
 from chats.services import conversations
-from tests.support.factories import UserFactory, start
-from tests.test_services import send
+from tests.support.factories import UserFactory, send, start
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SEEDS = pytest.mark.parametrize("seed", range(6))

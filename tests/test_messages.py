@@ -1,54 +1,22 @@
 """Sending, getting, editing and deleting messages."""
 
 import uuid
-from datetime import datetime
 
 import pytest
 
-from chats.models import Conversation, Event, Message, Participant, User
+from chats.models import Conversation, Event, Message, Participant
 from chats.services import conversations, messages, users
-from tests.support.factories import UserFactory, start
-from tests.test_services import event, events_after, everything, send
+from tests.support.bodies import (
+    NULL,
+    REQUIRED,
+    UNAUTHENTICATED,
+    message_body,
+    user_body,
+)
+from tests.support.events import event, events_after, everything
+from tests.support.factories import UserFactory, send, start
 
 URL = "/api/messages/"
-
-UNAUTHENTICATED = {
-    "detail": "Authentication credentials were not provided.",
-    "code": "not_authenticated",
-}
-
-
-def rfc3339(time: datetime | None) -> str | None:
-    return time and time.isoformat().replace("+00:00", "Z")
-
-
-def user_body(user: User, *, is_online: bool = True) -> dict:
-    """Return what everybody may know of a person."""
-    return {
-        "user_id": str(user.pk),
-        "username": user.username,
-        "first_name": user.first_name,
-        "last_name": user.last_name,
-        "role": user.role,
-        "is_online": is_online,
-        "last_seen_at": rfc3339(user.last_seen_at),
-    }
-
-
-def message_body(message: Message, *, is_read: bool = True) -> dict:
-    """Return the body of a message as one reader gets it."""
-    return {
-        "message_id": str(message.pk),
-        "conversation": str(message.conversation_id),
-        "sender": user_body(message.sender),
-        "seq": message.seq,
-        "message_body": message.message_body,
-        "sent_at": rfc3339(message.sent_at),
-        "edited_at": rfc3339(message.edited_at),
-        "deleted_at": rfc3339(message.deleted_at),
-        "client_id": message.client_id and str(message.client_id),
-        "is_read": is_read,
-    }
 
 
 def url_of(message: Message | uuid.UUID) -> str:
@@ -212,8 +180,6 @@ def test_send_ignores_what_the_server_sets(as_bob, alice, bob, conversation):
     assert stored.sent_at.year > 2001
 
 
-REQUIRED = ["This field is required."]
-NULL = ["This field may not be null."]
 BLANK = ["This field may not be blank."]
 NO_STRING = ["Not a valid string."]
 NO_UUID = ["Must be a valid UUID."]

@@ -21,8 +21,7 @@ from chats.models import (
     User,
 )
 from chats.services import messages
-from tests.support.factories import UserFactory, start
-from tests.test_services import send
+from tests.support.factories import UserFactory, send, start
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

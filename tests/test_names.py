@@ -15,20 +15,13 @@ from chats.models import AuditEntry, User
 from chats.models.text.identifiers import SystemName, comparable
 from chats.services.mail import outbox
 from chats.services.users import delete_user
+from tests.support.admin import signed_in
+from tests.support.bodies import SIGN_UP, SUPERUSER
 from tests.support.factories import PASSWORD, UserFactory, start
-from tests.test_admin import signed_in
-from tests.test_settings import NAMES
 
 USERS = "/api/users/"
 LOGIN = "/api/auth/login/"
 TOKENS = "/api/auth/tokens/"
-SIGN_UP = {
-    "username": "carol",
-    "email": "carol@example.org",
-    "password": PASSWORD,
-    "first_name": "Carol",
-    "last_name": "Jones",
-}
 RESERVED = {
     "username": ["This username is reserved."],
     "email": ["This e-mail address is reserved."],
@@ -106,7 +99,7 @@ def test_system_names_are_refused_at_every_other_door(
     assert added.context["adminform"].form.errors == {field: RESERVED[field]}
 
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
-    asked = {"username": "root", **NAMES} | {field: name}
+    asked = {"username": "root", **SUPERUSER} | {field: name}
     with pytest.raises(CommandError, match="reserved"):
         call_command("createsuperuser", interactive=False, verbosity=0, **asked)
     assert set(User.objects.values_list("username", flat=True)) == {"alice", "boss"}

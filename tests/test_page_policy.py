@@ -9,9 +9,9 @@ from django.urls import reverse
 
 from chats.api.handlers import PAGE_POLICY
 from chats.api.webpages import PERMISSIONS, STRICT, STYLED, written
+from tests.support.admin import PAGES, one_row_of_each, pages_of, pages_of_the_site
+from tests.support.browser import PASSWORD, Restartable, browsing, serving
 from tests.support.factories import UserFactory
-from tests.test_admin_hostile import PAGES, pages_of, pages_of_the_site, rows  # noqa: F401
-from tests.test_browser import PASSWORD, Restartable, browsing, serving
 
 BROWSABLE = [
     "/api/",
@@ -55,8 +55,9 @@ OF_ERRORS = read(PAGE_POLICY)  # of a page that has no files at all
 
 
 @pytest.mark.parametrize("label", PAGES)
-def test_admin_pages_have_the_strict_policy(label, boss, rows):  # noqa: F811
-    found = [policy_of(boss, url) for url in pages_of(label, rows[label].pk)]
+def test_admin_pages_have_the_strict_policy(label, boss):
+    key = one_row_of_each()[label].pk
+    found = [policy_of(boss, url) for url in pages_of(label, key)]
 
     assert STRICT in found
     assert [policy for policy in found if policy not in ({}, STRICT, OF_ERRORS)] == []

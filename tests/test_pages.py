@@ -11,10 +11,8 @@ from django.db import connection
 from chats.lists import pages
 from chats.models import Conversation, Participant
 from chats.serializers.previews import PREVIEW_SIZE, previews, previews_for
-from tests.support.factories import start
-from tests.test_conversations import crowd
-from tests.test_pagination import fill
-from tests.test_services import send
+from tests.support.bulk import crowd, fill
+from tests.support.factories import send, start
 
 
 @pytest.fixture

@@ -3,8 +3,7 @@
 import base64
 import json
 import uuid
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import chain
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,43 +12,11 @@ import pytest
 from chats.models import Conversation, Message, Participant, User
 from chats.models.participants import hour_of
 from chats.services import conversations
-from tests.support.factories import UserFactory, start
-from tests.test_conversations import crowd
-from tests.test_services import send
+from tests.support.bulk import NOON, crowd, fill, tied
+from tests.support.factories import UserFactory, send, start
 
-NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 ROWS = 500
 UNEVEN = 37  # 500 rows make 13 whole pages and one of 19
-
-
-def tied(number: int) -> datetime:
-    """Return one of 7 moments: 500 rows are tied by the dozen."""
-    return NOON + timedelta(seconds=number * 31 % 7)
-
-
-def fill(
-    conversation: Conversation,
-    sender: User,
-    count: int,
-    first: int = 1,
-    *,
-    body: Callable[[int], str] = "Message {}".format,
-) -> None:
-    """Store messages in bulk, of which many share a time."""
-    *_, last = Message.objects.bulk_create(
-        Message(
-            conversation=conversation,
-            seq=number,
-            sender=sender,
-            message_body=body(number),
-            sent_at=tied(number),
-        )
-        for number in range(first, first + count)
-    )
-    conversation.last_message, conversation.last_seq = last, last.seq
-    conversation.updated_at = max(tied(number) for number in range(7))
-    conversation.save(update_fields=["last_message", "last_seq", "updated_at"])
-    Participant.objects.note_activity([conversation])
 
 
 def messages_in_two(alice: User, bob: User) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from rest_framework.test import APIClient
 
 from chats.lists.pagination import KeysetPagination
 from chats.services.messages import send_message
-from tests.test_filters import no_choice
+from tests.support.bodies import no_choice
 
 PAGING = "cursor, page_size"
 EVERYWHERE = "format"

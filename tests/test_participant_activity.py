@@ -13,8 +13,7 @@ from chats.management.commands import repair_participants
 from chats.models import Conversation, Participant, User
 from chats.models.participants import hour_of
 from chats.services import conversations, messages, staff, users
-from tests.support.factories import start
-from tests.test_services import send
+from tests.support.factories import send, start
 
 HOUR = timedelta(hours=1)
 

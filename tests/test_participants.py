@@ -15,9 +15,11 @@ from chats.models import (
     User,
 )
 from chats.services import conversations, messages, users
-from tests.support.factories import UserFactory, start
-from tests.test_conversations import crowd, detail_body, participant_body, url_of
-from tests.test_services import event, events_after, everything, send
+from tests.support.bodies import detail_body, participant_body
+from tests.support.bulk import crowd
+from tests.support.events import event, events_after, everything
+from tests.support.factories import UserFactory, send, start
+from tests.support.routes import url_of
 
 
 def add(client, conversation: Conversation, user_id: object):

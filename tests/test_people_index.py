@@ -16,7 +16,8 @@ from chats.models.search_index import has_index, people_with
 from chats.models.text.characters import spellings
 from chats.services import users
 from tests.support.factories import UserFactory
-from tests.test_searching import USERS, look, pages
+from tests.support.routes import USERS
+from tests.support.searches import look, pages
 
 pytestmark = [
     pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite's index"),

@@ -22,8 +22,8 @@ from chats.realtime.presence import EVERY, fingerprint, refresh, signed_out
 from chats.realtime.wakeups import OtherWriters
 from chats.services import conversations, users
 from tests.support.factories import PASSWORD, UserFactory, start
-from tests.test_event_log import open_transaction
-from tests.test_hub import Driven, credential_of
+from tests.support.hub import Driven, credential_of
+from tests.support.threads import open_transaction
 
 LONG_AGO = timedelta(minutes=5)
 

@@ -9,10 +9,9 @@ import pytest
 from django.db import connection
 
 from chats.models import Conversation, Message, User
-from tests.support.factories import start
-from tests.test_conversations import crowd
-from tests.test_searching import TIME_LIMIT
-from tests.test_services import send
+from tests.support.bulk import crowd
+from tests.support.factories import send, start
+from tests.support.searches import TIME_LIMIT
 
 SIZES = pytest.mark.parametrize("count", [1, 3, 50])
 

@@ -6,9 +6,9 @@ import pytest
 
 from chats.models import Conversation, Event, Message, Participant, User
 from chats.services import conversations, messages
-from tests.support.factories import start
-from tests.test_messages import NULL, REQUIRED, message_body
-from tests.test_services import event, events_after, everything, send
+from tests.support.bodies import NULL, REQUIRED, message_body
+from tests.support.events import event, events_after, everything
+from tests.support.factories import send, start
 
 MARK_ALL = "/api/messages/mark_conversation_as_read/"
 NO_UUID = ["Must be a valid UUID."]

@@ -12,8 +12,8 @@ from rest_framework.test import APIClient
 
 from chats.models import Message
 from tests.support.factories import UserFactory
+from tests.support.routes import NOBODY, api_calls
 from tests.support.servers import PATIENCE, serving_in_thread, token_of
-from tests.test_guards import NOBODY, api_calls
 
 WRITES = ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 

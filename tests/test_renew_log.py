@@ -5,9 +5,9 @@ from django.core.management import call_command
 
 from chats.models import Event, EventLog
 from chats.realtime import cursors
-from tests.support.factories import start
-from tests.test_events_api import STREAM, URL
-from tests.test_services import send
+from tests.support.factories import send, start
+from tests.support.routes import EVENTS as URL
+from tests.support.routes import STREAM
 
 
 def renew(capsys) -> str:

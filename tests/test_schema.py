@@ -15,7 +15,7 @@ from drf_spectacular.renderers import (
 )
 
 from chats.web.assets import version
-from tests.test_guards import METHODS, NOBODY, PUBLIC, api_calls
+from tests.support.routes import METHODS, NOBODY, PUBLIC, api_calls
 
 UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 

@@ -22,10 +22,10 @@ from chats.models.search_index import (
     people_with,
     places_of,
 )
-from tests.support.factories import UserFactory, start
-from tests.test_pagination import fill
-from tests.test_searching import MESSAGES, TIME_LIMIT, USERS, bodies, look, pages
-from tests.test_services import send
+from tests.support.bulk import fill
+from tests.support.factories import UserFactory, send, start
+from tests.support.routes import MESSAGES, USERS
+from tests.support.searches import TIME_LIMIT, bodies, look, pages
 
 SEEDS = pytest.mark.parametrize("seed", range(2))
 WORDS = (

@@ -13,22 +13,12 @@ from chats.lists.pagination import decode_cursor, encode_cursor
 from chats.models import Conversation, Message, Participant, User, search_index
 from chats.serializers.found_messages import messages_of
 from chats.services import messages
-from tests.support.factories import UserFactory, start
-from tests.test_pagination import fill
-from tests.test_services import send
+from tests.support.bulk import fill
+from tests.support.factories import UserFactory, send, start
+from tests.support.routes import CONVERSATIONS, MESSAGES, USERS
+from tests.support.searches import TIME_LIMIT, bodies, follow, look, pages
 
 NEWEST = ["-sent_at", "-message_id"]
-# A limit of time is a transaction on PostgreSQL, in a test an inner one: SAVEPOINT,
-# ROLLBACK TO and RELEASE.
-TIME_LIMIT = 3 if connection.vendor == "postgresql" else 0
-MESSAGES, CONVERSATIONS, USERS = "/api/messages/", "/api/conversations/", "/api/users/"
-
-
-def look(monkeypatch, few: int, most: int) -> None:
-    """Have pages look through so few rows first, and no more than ``most``."""
-    monkeypatch.setattr(searching, "FEW", few)
-    monkeypatch.setattr(searching, "INDEXED", few)
-    monkeypatch.setattr(searching, "MOST", most)
 
 
 @pytest.fixture
@@ -54,31 +44,6 @@ def history(alice, bob, conversation) -> Conversation:
     fill(conversation, bob, 40)
     fill(start(bob), bob, 25)
     return conversation
-
-
-def follow(client, url: str | None, link: str) -> list[dict]:
-    """Return the answers from ``url`` on, by one link."""
-    answers = []
-    while url:
-        answers.append(client.get(url).json())
-        url = answers[-1][link]
-        assert len(answers) < 100, "no end"
-    return answers
-
-
-def pages(client, url: str) -> list[list[dict]]:
-    """Follow ``next`` to the end; on the way back ``previous`` shows the same rows."""
-    forward = follow(client, url, "next")
-    there = [page["results"] for page in forward]
-    if forward[-1]["previous"]:
-        back = follow(client, forward[-1]["previous"], "previous")
-        again = [*(page["results"] for page in back[::-1]), there[-1]]
-        assert list(chain(*again)) == list(chain(*there))
-    return there
-
-
-def bodies(found: list[list[dict]]) -> list[str]:
-    return [message["message_body"] for message in chain(*found)]
 
 
 @pytest.mark.usefixtures("short")

@@ -1,7 +1,6 @@
 """What every service promises: all or nothing, events in the same commit."""
 
 import contextlib
-import uuid
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -12,13 +11,11 @@ from chats.models import (
     Message,
     Participant,
     PastParticipant,
-    User,
 )
 from chats.services import conversations, messages, staff, users
 from chats.web.exceptions import ChatError
-from tests.support.factories import UserFactory, start
-
-EVENT_FIELDS = ("type", "conversation_id", "message_id", "user_id", "actor_id")
+from tests.support.events import event, events_after, everything
+from tests.support.factories import UserFactory, send, start
 
 REFUSE_EVENTS = {
     "sqlite": [
@@ -38,43 +35,6 @@ REFUSE_EVENTS = {
         """,
     ],
 }
-
-
-def events_after(event_id: int) -> list[dict]:
-    """Return the fields of the events since, in their order."""
-    return list(Event.objects.filter(event_id__gt=event_id).values(*EVENT_FIELDS))
-
-
-def event(
-    kind: str,
-    conversation: Conversation | uuid.UUID,
-    *,
-    actor: User,
-    message: Message | uuid.UUID | None = None,
-    user: User | None = None,
-) -> dict:
-    """Return the fields an event must have."""
-    return {
-        "type": kind,
-        "conversation_id": getattr(conversation, "pk", conversation),
-        "message_id": getattr(message, "pk", message),
-        "user_id": user and user.pk,
-        "actor_id": actor.pk,
-    }
-
-
-def send(actor: User, conversation: Conversation, body: str = "Hello") -> Message:
-    """Send a message and return it as it is stored."""
-    message, _ = messages.send_message(actor, conversation.pk, message_body=body)
-    return Message.objects.get(pk=message.pk)
-
-
-def everything() -> dict[str, list[dict]]:
-    """Return every row that a service may change."""
-    return {
-        model.__name__: list(model.objects.order_by("pk").values())
-        for model in (User, Conversation, Participant, PastParticipant, Message, Event)
-    }
 
 
 class Cast:

@@ -17,6 +17,7 @@ from rest_framework.test import APIClient
 
 from chats.models import User
 from messaging_app.settings import kept_secret_key
+from tests.support.bodies import SUPERUSER
 from tests.support.factories import PASSWORD
 from tests.support.settings import READS, SETTINGS_FILE
 
@@ -485,13 +486,11 @@ def test_check_deploy_has_nothing_to_say_in_production(tmp_path):
 
 # --- The first superuser ------------------------------------------------------
 
-NAMES = {"email": "root@example.org", "first_name": "Ada", "last_name": "Root"}
-
 
 def test_createsuperuser_makes_a_role_admin_who_can_sign_in(db, monkeypatch):
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
     call_command(
-        "createsuperuser", interactive=False, username="root", verbosity=0, **NAMES
+        "createsuperuser", interactive=False, username="root", verbosity=0, **SUPERUSER
     )
     root = User.objects.get()
     credentials = {"username": "root", "password": PASSWORD}
@@ -500,9 +499,9 @@ def test_createsuperuser_makes_a_role_admin_who_can_sign_in(db, monkeypatch):
     assert (response.status_code, response.json()["role"]) == (200, "admin")
 
 
-@pytest.mark.parametrize("missing", [*NAMES, "username"])
+@pytest.mark.parametrize("missing", [*SUPERUSER, "username"])
 def test_createsuperuser_asks_for_every_required_field(db, missing):
-    fields = {"username": "root", **NAMES}
+    fields = {"username": "root", **SUPERUSER}
     del fields[missing]
     with pytest.raises(CommandError, match=re.escape(f"--{missing}")):
         call_command("createsuperuser", interactive=False, **fields)

@@ -11,7 +11,7 @@ from chats.services import conversations
 from chats.web import sizes
 from chats.web.sizes import PAGE_BYTES, count_fitting, fitting
 from tests.support.factories import start
-from tests.test_searching import follow, pages
+from tests.support.searches import follow, pages
 
 LONG = "\N{GRINNING FACE}" * 10_000  # 40 kB
 CONTROL = "\x01" * 10_000  # 60 kB in JSON

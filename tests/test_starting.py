@@ -6,8 +6,10 @@ import pytest
 
 from chats.models import Conversation, Event, StartedConversation
 from chats.services import conversations, users
-from tests.test_conversations import URL, detail_body
-from tests.test_services import everything, send
+from tests.support.bodies import detail_body
+from tests.support.events import everything
+from tests.support.factories import send
+from tests.support.routes import CONVERSATIONS as URL
 
 
 def start(client, *people, client_id: uuid.UUID | None, title: str = "Plans"):

@@ -11,9 +11,11 @@ from chats.models import Conversation, Event
 from chats.services import conversations, users
 from chats.services.starting import count_strangers
 from chats.web import throttles
+from tests.support.bulk import crowd
+from tests.support.events import everything
 from tests.support.factories import UserFactory, start
-from tests.test_conversations import URL, crowd, url_of
-from tests.test_services import everything
+from tests.support.routes import CONVERSATIONS as URL
+from tests.support.routes import url_of
 
 NOON = datetime(2026, 1, 1, 12, 0, 10, tzinfo=UTC)  # ten seconds into an hour
 NOBODY = UUID(int=1)

@@ -35,6 +35,7 @@ from chats.web import metrics
 from chats.web.exceptions import SignedOut
 from messaging_app.wsgi import application
 from tests.support.factories import PASSWORD, UserFactory, start
+from tests.support.hub import credential_of
 from tests.support.servers import (
     PATIENCE,
     Block,
@@ -42,13 +43,13 @@ from tests.support.servers import (
     Server,
     blocks_of,
     close_threads,
+    scope_of,
     serving_in_process,
     serving_in_thread,
     session_of,
     token_of,
     wait_until,
 )
-from tests.test_hub import credential_of
 
 live = pytest.mark.django_db(transaction=True)
 
@@ -1025,17 +1026,6 @@ def test_sign_in_sets_its_cookies(server, bob):
 
 
 # --- The shell by itself -------------------------------------------------------
-
-
-def scope_of(path: str, query: bytes = b"", **more) -> dict:
-    return {
-        "type": "http",
-        "method": "GET",
-        "path": path,
-        "query_string": query,
-        "http_version": "1.1",
-        "headers": [],
-    } | more
 
 
 def environ(path: str = "/", query: bytes = b"", **more) -> dict:

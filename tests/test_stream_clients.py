@@ -22,6 +22,8 @@ from chats.realtime import hub, places
 from chats.server import shell as shell_module
 from chats.server.shell import end_all
 from chats.services import messages
+from tests.support.browser import browsing
+from tests.support.generators import CLIENTS, generators
 from tests.support.servers import (
     PATIENCE,
     Server,
@@ -30,10 +32,7 @@ from tests.support.servers import (
     token_of,
     wait_until,
 )
-from tests.test_browser import browsing
-from tests.test_clients import ROOT, generators
 
-CLIENTS = ROOT / "tests/support/clients"
 NODE = ["eventsource", "event-source-polyfill", "fetch-event-source"]
 PYTHON = ["httpx-sse", "sseclient-py"]
 HAPROXY = """

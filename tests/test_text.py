@@ -6,15 +6,14 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 
+from chats.admin.exports import cell
 from chats.models import AccessToken, Conversation, Message, User
 from chats.models.text.characters import as_line, is_visible, without_controls
 from chats.services.messages import send_message
+from tests.support.admin import signed_in, user_form
+from tests.support.bodies import SIGN_UP, SUPERUSER
+from tests.support.exports import put_back, taken_out
 from tests.support.factories import PASSWORD, UserFactory
-from tests.test_admin import signed_in, user_form
-from tests.test_admin_exports import cell
-from tests.test_export import put_back, taken_out
-from tests.test_names import SIGN_UP
-from tests.test_settings import NAMES
 
 ONE_LINE = "Enter one line of text, without control or direction characters."
 UNSEEN = "Enter text with at least one visible character."
@@ -154,7 +153,7 @@ def test_admin_changes_the_rest_of_rows_from_before_the_rule(boss, alice):
 )
 def test_createsuperuser_holds_names_to_the_rule(db, monkeypatch, field, text, message):
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
-    asked = {"username": "root", **NAMES} | {field: text}
+    asked = {"username": "root", **SUPERUSER} | {field: text}
     with pytest.raises(CommandError, match=message):
         call_command("createsuperuser", interactive=False, verbosity=0, **asked)
     assert not User.objects.exists()

@@ -17,8 +17,8 @@ from chats.services import transfer
 from chats.services.conversations import delete_conversation
 from chats.services.messages import send_message
 from chats.services.transfer_lines import MOST_BYTES
+from tests.support.browser import migrated, options_for
 from tests.support.factories import start
-from tests.test_browser import migrated, options_for
 
 LAST_MOMENT = "9999-12-31T23:59:59.999999Z"
 

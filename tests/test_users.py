@@ -37,6 +37,7 @@ from chats.services.users import (
     update_user,
 )
 from chats.web.exceptions import ChatError, SignedOut
+from tests.support.bodies import SIGN_UP
 from tests.support.factories import PASSWORD, UserFactory, start
 
 NOBODY = "01900000-0000-7000-8000-000000000000"
@@ -48,13 +49,6 @@ NOT_YOURS = {
 ANONYMOUS = {
     "detail": "Authentication credentials were not provided.",
     "code": "not_authenticated",
-}
-SIGN_UP = {
-    "username": "carol",
-    "email": "carol@example.org",
-    "password": PASSWORD,
-    "first_name": "Carol",
-    "last_name": "Jones",
 }
 CHANGES = {"first_name": "A", "last_name": "B", "email": "ab@example.org"}
 PROOF = {"current_password": PASSWORD}  # that the account is the caller's

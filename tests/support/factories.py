@@ -3,8 +3,8 @@
 import factory
 from django.utils import timezone
 
-from chats.models import Conversation, User
-from chats.services import conversations
+from chats.models import Conversation, Message, User
+from chats.services import conversations, messages
 
 PASSWORD = "corr3ct-horse-battery"
 
@@ -30,3 +30,9 @@ def start(owner: User, *others: User, title: str = "") -> Conversation:
     return conversations.start_conversation(
         owner, participant_ids=[other.pk for other in others], title=title
     )
+
+
+def send(actor: User, conversation: Conversation, body: str = "Hello") -> Message:
+    """Send a message and return it as it is stored."""
+    message, _ = messages.send_message(actor, conversation.pk, message_body=body)
+    return Message.objects.get(pk=message.pk)

@@ -216,3 +216,18 @@ class Follower:
     def rest(self) -> list[Block]:
         """Wait for the end and return the blocks before it."""
         return list(iter(self.next_block, None))
+
+
+# --- Calls without a server ----------------------------------------------------
+
+
+def scope_of(path: str, query: bytes = b"", **more) -> dict:
+    """Return the scope of a call, for an ASGI application that a test calls itself."""
+    return {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "query_string": query,
+        "http_version": "1.1",
+        "headers": [],
+    } | more
