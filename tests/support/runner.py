@@ -64,7 +64,7 @@ class PytestRunner:
 
 
 def pytest_label(label: str) -> str:
-    """Translate Django's dotted ``tests.test_x.Case.test_y``; let paths pass."""
+    """Translate Django's dotted ``tests.api.test_x.Case.test_y``; let paths pass."""
     if Path(settings.BASE_DIR, label.partition("::")[0]).exists():
         return label
     parts = label.split(".")

@@ -22,15 +22,10 @@ from chats.realtime.presence import EVERY, fingerprint, refresh, signed_out
 from chats.realtime.wakeups import OtherWriters
 from chats.services import conversations, users
 from tests.support.factories import PASSWORD, UserFactory, start
-from tests.support.hub import Driven, credential_of
+from tests.support.hub import credential_of
 from tests.support.threads import open_transaction
 
 LONG_AGO = timedelta(minutes=5)
-
-
-@pytest.fixture
-def driven(db) -> Driven:
-    return Driven()
 
 
 def last_seen(user: User, ago: timedelta | None) -> None:

@@ -20,11 +20,6 @@ from tests.support.factories import UserFactory
 SECRET = "=cmd|'/c calc'!A1"
 
 
-@pytest.fixture
-def boss(db) -> User:
-    return UserFactory(username="boss", role="admin", is_staff=True, is_superuser=True)
-
-
 def clerk_who_may(*codenames: str) -> User:
     clerk = UserFactory(username="clerk", is_staff=True)
     clerk.user_permissions.set(Permission.objects.filter(codename__in=codenames))

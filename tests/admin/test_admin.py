@@ -60,12 +60,6 @@ MODELS = (
 
 
 @pytest.fixture
-def boss(db) -> User:
-    """A superuser."""
-    return UserFactory(username="boss", role="admin", is_staff=True, is_superuser=True)
-
-
-@pytest.fixture
 def clerk(db) -> User:
     """Staff with every permission of the app, but no superuser."""
     clerk = UserFactory(username="clerk", is_staff=True)
@@ -73,11 +67,6 @@ def clerk(db) -> User:
         Permission.objects.filter(content_type__app_label__in=["chats", "auth"])
     )
     return clerk
-
-
-@pytest.fixture
-def as_boss(boss) -> Client:
-    return signed_in(boss)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The stream as clients of others see it, directly and through proxies that compress.
 
-The clients are installed by ``make generators``, as those of ``tests.test_clients``.
+The clients are installed by ``make generators``, as those of ``test_clients``.
 """
 
 import json

@@ -38,7 +38,7 @@ def assert_helps(response, status: int, title: str, word: str) -> None:
     assert response.headers["Content-Security-Policy"].startswith("default-src 'none';")
 
 
-@pytest.mark.urls("tests.test_error_pages")
+@pytest.mark.urls("tests.web.test_error_pages")
 @pytest.mark.parametrize(
     ("url", "status", "title", "word"),
     [
@@ -62,7 +62,7 @@ def test_form_without_its_csrf_token_says_what_to_do(db):
     assert_helps(response, 403, "Please send that again", "load that page anew")
 
 
-@pytest.mark.urls("tests.test_error_pages")
+@pytest.mark.urls("tests.web.test_error_pages")
 @pytest.mark.parametrize(
     ("kind", "status", "code"),
     [("denied", 403, "permission_denied"), ("broken", 500, "error")],

@@ -1,4 +1,4 @@
-"""The web client's page as the server makes it; tests.test_web_client drives it."""
+"""The web client's page as the server makes it; test_web_client drives it."""
 
 import re
 from pathlib import Path
@@ -67,7 +67,7 @@ def test_page_has_each_picture_that_it_and_its_modules_show(client):
 
 @pytest.mark.parametrize("path", sorted(CLIENT.iterdir()), ids=lambda path: path.name)
 def test_browser_asks_whether_a_file_has_changed_before_it_uses_it(client, path):
-    """Where it is named without its version; tests.test_assets has those with one."""
+    """Where it is named without its version; test_assets has those with one."""
     url = f"/static/chats/client/{path.name}"
     first = client.head(url)
     assert first.headers["Cache-Control"] == "max-age=0, public"

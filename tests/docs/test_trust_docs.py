@@ -5,6 +5,8 @@ import re
 import pytest
 from django.conf import settings
 
+# Of a test: its file below tests/, what it is called, or both.
+NAME = r"(?<![\w/])((?:\w+/)?test_\w+\.py)?(?:::(test_\w+))?"
 TESTS = settings.BASE_DIR / "tests"
 PAGE = (settings.BASE_DIR / "docs" / "trust.md").read_text()
 ROWS = re.findall(r"^\| ([A-E]\d+) \| .*? \| (.*?) \|", PAGE, re.MULTILINE)
@@ -14,7 +16,7 @@ def named(cell: str) -> list[tuple[str, str]]:
     """Return the files and tests that a cell names; a test without a file is in the
     file named last."""
     found, file = [], ""
-    for name, test in re.findall(r"(?<![\w/])(test_\w+\.py)?(?:::(test_\w+))?", cell):
+    for name, test in re.findall(NAME, cell):
         file = name or file
         if name or test:
             found.append((file, test))

@@ -43,16 +43,6 @@ def password_page(person: User) -> str:
 
 
 @pytest.fixture
-def boss(db) -> User:
-    return UserFactory(username="boss", role="admin", is_staff=True, is_superuser=True)
-
-
-@pytest.fixture
-def as_boss(boss) -> Client:
-    return signed_in(boss)
-
-
-@pytest.fixture
 def as_clerk(db) -> Client:
     """Staff with every permission but that of reading bodies."""
     clerk = UserFactory(username="clerk", is_staff=True)

@@ -189,13 +189,13 @@ handler404 = "chats.api.handlers.not_found"
 handler500 = "chats.api.handlers.server_error"
 
 
-@pytest.mark.urls("tests.test_errors")
+@pytest.mark.urls("tests.api.test_errors")
 @pytest.mark.parametrize("url", ["/api/gone/", "/gone/"])
 def test_database_that_fails_outside_api_views_is_503(url):
     assert_unavailable(Client(raise_request_exception=False).get(url))
 
 
-@pytest.mark.urls("tests.test_errors")
+@pytest.mark.urls("tests.api.test_errors")
 def test_mistakes_of_ours_are_500_and_tell_nothing():
     client = Client(raise_request_exception=False)
     in_json, in_html = client.get("/api/broken/"), client.get("/broken/")

@@ -56,7 +56,7 @@ class CountingHasher(MD5PasswordHasher):
 @pytest.fixture
 def hashed(settings, alice) -> list[str]:
     """Return the passwords hashed from now on; alice's is kept by this hasher."""
-    settings.PASSWORD_HASHERS = ["tests.test_sign_in.CountingHasher"]
+    settings.PASSWORD_HASHERS = ["tests.accounts.test_sign_in.CountingHasher"]
     alice.set_password(PASSWORD)
     alice.save()
     CountingHasher.passwords.clear()

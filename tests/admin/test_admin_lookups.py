@@ -26,16 +26,6 @@ from tests.support.factories import UserFactory, start
 Action = AuditEntry.Action
 
 
-@pytest.fixture
-def boss(db) -> User:
-    return UserFactory(username="boss", role="admin", is_staff=True, is_superuser=True)
-
-
-@pytest.fixture
-def as_boss(boss) -> Client:
-    return signed_in(boss)
-
-
 def reader(*models: str) -> Client:
     """Sign in one of the staff who may look at the rows of these models only."""
     clerk = UserFactory(is_staff=True)

@@ -30,11 +30,6 @@ HOUR = timedelta(hours=1)
 LAST_HOUR = (NOON - HOUR, NOON)
 
 
-@pytest.fixture
-def boss(db) -> User:
-    return UserFactory(username="boss", role="admin", is_staff=True, is_superuser=True)
-
-
 def sent(sender: User, conversation, *moments: datetime) -> None:
     for moment in moments:
         message, _ = send_message(sender, conversation.pk, message_body="Hello")

@@ -10,17 +10,18 @@ from django.conf import settings
 from tests.support.runner import PytestRunner, pytest_label
 
 HERE = str(Path(__file__))
+FILE, NAME = "tests/project/test_runner.py", "tests.project.test_runner"
 
 
 @pytest.mark.parametrize(
     ("label", "argument"),
     [
         ("tests", "tests"),
-        ("tests/test_runner.py", "tests/test_runner.py"),
-        ("tests/test_runner.py::test_x", "tests/test_runner.py::test_x"),
-        ("tests.test_runner", HERE),
-        ("tests.test_runner.test_x", f"{HERE}::test_x"),
-        ("tests.test_runner.Case.test_x", f"{HERE}::Case::test_x"),
+        (FILE, FILE),
+        (f"{FILE}::test_x", f"{FILE}::test_x"),
+        (NAME, HERE),
+        (f"{NAME}.test_x", f"{HERE}::test_x"),
+        (f"{NAME}.Case.test_x", f"{HERE}::Case::test_x"),
         ("tests.no_such_file", "tests.no_such_file"),
     ],
 )
@@ -47,7 +48,7 @@ def test_options_become_those_of_pytest():
 
 @pytest.mark.parametrize(
     ("label", "status"),
-    [("tests.test_runner.test_options_become_those_of_pytest", 0), ("tests/no.py", 1)],
+    [(f"{NAME}.test_options_become_those_of_pytest", 0), ("tests/no.py", 1)],
 )
 def test_manage_py_test_answers_with_the_status_of_pytest(label, status):
     command = [sys.executable, "manage.py", "test", label, "--parallel", "0"]

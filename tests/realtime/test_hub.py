@@ -21,11 +21,6 @@ from tests.support.hub import Driven, credential_of
 from tests.support.servers import PATIENCE, blocks_of, wait_until
 
 
-@pytest.fixture
-def driven(db) -> Driven:
-    return Driven()
-
-
 def stored(user: User, after: int) -> list[dict]:
     """Return the person's events since, as JSON pages have them."""
     payloads = log.page(user.pk, after, 1000).payloads
