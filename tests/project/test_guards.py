@@ -208,6 +208,50 @@ def test_every_module_says_what_it_is():
     assert silent == []
 
 
+# --- Tests --------------------------------------------------------------------
+
+
+def imported_tests(module: str, source: str) -> list[str]:
+    """Return what a source imports that is a test module, or is from one."""
+    return [
+        target
+        for target in imported(module, source)
+        if any(part.startswith("test_") for part in target.split("."))
+    ]
+
+
+def test_no_module_of_tests_imports_a_test_module():
+    """What two of them need is in tests/support."""
+    found = {}
+    for file in sorted((ROOT / "tests").rglob("*.py")):
+        module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+        if targets := imported_tests(module, file.read_text()):
+            found[module] = targets
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("from tests.api.test_users import SIGN_UP", "tests.api.test_users.SIGN_UP"),
+        ("from tests.api import test_users as users", "tests.api.test_users"),
+        ("import tests.api.test_users", "tests.api.test_users"),
+        ("from . import test_users", "tests.lists.test_users"),
+        ("from .test_users import URL", "tests.lists.test_users.URL"),
+        ("from ..api.test_users import URL", "tests.api.test_users.URL"),
+    ],
+)
+def test_imports_of_test_modules_are_found(source, found):
+    assert imported_tests("tests.lists.test_pages", source) == [found]
+
+
+@pytest.mark.parametrize(
+    "source", ["from tests.support.bodies import SIGN_UP", "import tests.support.admin"]
+)
+def test_imports_of_what_tests_share_are_fine(source):
+    assert imported_tests("tests.lists.test_pages", source) == []
+
+
 # --- The database -------------------------------------------------------------
 
 
