@@ -61,8 +61,9 @@ generators: setup ## Install what docs/clients.md generates with, for its tests 
 	$(SAY) 'Installing the generators of clients into $(GENERATORS)'
 	@$(BIN)/python -m venv --clear $(GENERATORS)/venv
 	@$(GENERATORS)/venv/bin/python -m pip install --quiet --disable-pip-version-check \
-		-r tests/clients/requirements.txt
-	@cp tests/clients/package.json tests/clients/package-lock.json $(GENERATORS)
+		-r tests/support/clients/requirements.txt
+	@cp tests/support/clients/package.json \
+		tests/support/clients/package-lock.json $(GENERATORS)
 	@npm ci --prefix $(GENERATORS) --ignore-scripts --no-audit --no-fund --silent
 
 audit: setup ## Look for known vulnerabilities in the packages, where there is network

@@ -282,7 +282,7 @@ TEMPLATES = [
         },
     }
 ]
-TEST_RUNNER = "tests.runner.PytestRunner"
+TEST_RUNNER = "tests.support.runner.PytestRunner"
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"

@@ -1,0 +1,1 @@
+"""The test suite, by room; what the rooms share is in support."""

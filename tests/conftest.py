@@ -1,6 +1,8 @@
 """The cast and the clients of every test."""
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from django.core.cache import cache
@@ -11,7 +13,13 @@ from chats.lists import searching
 from chats.models import Conversation, EventLog, User
 from chats.realtime import cursors
 from chats.web.throttles import breaker
-from tests.factories import UserFactory, start
+from tests.support.factories import UserFactory, start
+
+# A failed assertion of a helper shows the values that it compared, as one of a test
+# does. pytest has to know before the helper is imported.
+SUPPORT = Path(__file__).with_name("support")
+HELPERS = {f"tests.support.{file.stem}" for file in SUPPORT.glob("[!_]*.py")}
+pytest.register_assert_rewrite(*HELPERS.difference(sys.modules))
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,1 @@
+"""Signing up and in, names, passwords, sessions and tokens."""

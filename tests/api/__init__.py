@@ -1,0 +1,1 @@
+"""The REST API call by call: its answers, errors, permissions and schema."""

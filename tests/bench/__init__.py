@@ -1,0 +1,1 @@
+"""The helpers of the measurements: what they count, load and replay."""

@@ -1,0 +1,1 @@
+"""The web client, and clients that others write or generate."""

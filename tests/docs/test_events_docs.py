@@ -1,0 +1,277 @@
+"""docs/events.md keeps what it says: its payloads are real, its clients work."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from django.conf import settings
+
+from chats.models import Event
+from tests.support import servers
+from tests.support.browser import (
+    PASSWORD,
+    PATIENCE,
+    Restartable,
+    browsing,
+    playwright_and_chromium,
+    serving,
+)
+from tests.support.servers import Follower, blocks_of
+
+PAGE = (Path(settings.BASE_DIR) / "docs" / "events.md").read_text()
+LIVE = {"typing", "presence", "ready", "reset", "ping", "end"}
+ABOVE = "…"  # stands for an object that the page has shown already
+
+
+def fenced(language: str) -> list[str]:
+    fence = rf"^```{language}\n(.*?)^```$"
+    return re.findall(fence, PAGE, re.DOTALL | re.MULTILINE)
+
+
+def clients() -> tuple[str, str]:
+    """Return the browser's client and the one in Python."""
+    (browser,), (python,) = fenced("js"), fenced("python")
+    return browser, python
+
+
+def documented() -> dict[str, dict]:
+    """Return the payload that the page shows of each type."""
+    shown = {}
+    for text in fenced("json"):
+        # One after the other, each over several lines: the next begins in column 0.
+        for event in map(json.loads, re.split(r"\n(?={)", text)):
+            assert shown.setdefault(event["type"], event) is event
+    for block in blocks_of(text.encode() + b"\n" for text in fenced("text")):
+        if block.get("event") in LIVE:
+            shown[block["event"]] = json.loads(block["data"])
+    return shown
+
+
+# --- Payloads -------------------------------------------------------------------
+
+
+def test_page_names_exactly_the_types():
+    types = sorted([*Event.Type.values, *LIVE])
+    assert sorted(re.findall(r"^\* `([a-z.]+)`: ", PAGE, re.MULTILINE)) == types
+    assert sorted(documented()) == types
+
+
+def test_page_and_its_clients_are_short():
+    assert len(PAGE.splitlines()) <= 250
+    assert max(len(client.splitlines()) for client in clients()) <= 30
+
+
+def test_payloads_have_the_documented_keys(tmp_path):
+    with serving(tmp_path) as server:
+        real = everything_that_happens(server)
+    assert {kind: shape(body) for kind, body in real.items()} == {
+        kind: shape(body, real[kind]) for kind, body in documented().items()
+    }
+
+
+def shape(body: Any, real: Any = None) -> Any:
+    """Return the keys at every depth; what the page leaves out is as it really is."""
+    if body == ABOVE:
+        return shape(real)
+    if isinstance(body, dict):
+        reals = real if isinstance(real, dict) else {}
+        return {key: shape(value, reals.get(key)) for key, value in body.items()}
+    if isinstance(body, list):
+        return [shape(body[0], real[0] if real else None)] if body else []
+    return None
+
+
+def everything_that_happens(server: Restartable) -> dict[str, dict]:
+    """Have an event of every type sent to nina; return the payloads by type."""
+    _, omar, pia = server.sign_up("nina", "omar", "pia")
+    tokens = {name: server.token_of(name) for name in ("nina", "omar")}
+    seen: dict[str, dict] = {}
+
+    with follow(server, tokens["nina"]) as stream:
+
+        def do(kind: str, who: str, method: str, path: str, body: Any = None) -> Any:
+            """Call the API, and wait for the event that comes of it."""
+            answer = server.call(method, path, body, tokens[who])
+            seen.setdefault(kind, until(stream, kind))
+            return answer
+
+        seen["ready"] = until(stream, "ready")
+        people = {"participant_ids": [omar], "title": "Picnic"}
+        picnic = do("conversation.created", "nina", "POST", "conversations/", people)
+        there = f"conversations/{picnic['conversation_id']}/"
+        text = {"conversation": picnic["conversation_id"], "message_body": "Noon?"}
+        message = do("message.created", "nina", "POST", "messages/", text)
+        one = f"messages/{message['message_id']}/"
+        do("message.updated", "nina", "PATCH", one, {"message_body": "At noon?"})
+        do("read.updated", "omar", "POST", f"{one}mark_as_read/")
+        do("typing", "omar", "POST", f"{there}typing/")
+        do("message.deleted", "nina", "DELETE", one)
+        do("conversation.updated", "omar", "PATCH", there, {"title": "A picnic"})
+        added = {"user_id": pia}
+        do("participant.added", "nina", "POST", f"{there}add_participant/", added)
+        server.call("GET", "users/me/", token=server.token_of("pia"))  # she is seen
+        seen["presence"] = until(stream, "presence")
+        removed = f"{there}remove_participant/"
+        do("participant.removed", "nina", "POST", removed, {"user_id": pia})
+        do("conversation.deleted", "nina", "DELETE", there)
+    with follow(server, tokens["nina"], last_event_id="1-999999999") as stream:
+        seen["reset"] = until(stream, "reset")
+    with follow(server, tokens["nina"], last_event_id=stream.cursor) as stream:
+        seen["ping"] = until(stream, "ping")
+        server.stop(signal.SIGTERM)
+        seen["end"] = until(stream, "end")
+    return seen
+
+
+@contextmanager
+def follow(server: Restartable, token: str, **headers: str) -> Iterator[Follower]:
+    credentials = {"Authorization": f"Token {token}"}
+    with Follower(servers.Server(server.url), credentials, **headers) as stream:
+        yield stream
+
+
+def until(stream: Follower, kind: str) -> dict:
+    """Read up to the next event of this type and return its data."""
+    while (event := stream.next()) is not None:
+        if event.pop("event") == kind:
+            return event
+    raise AssertionError(f"the stream ended without {kind}")
+
+
+# --- Clients --------------------------------------------------------------------
+
+
+class Talk(NamedTuple):
+    """Omar, who writes to nina."""
+
+    server: Restartable
+    token: str
+    conversation_id: str
+
+    def send(self, *texts: str) -> None:
+        self.server.send(self.token, self.conversation_id, *texts)
+
+
+@contextmanager
+def talking(directory: Path) -> Iterator[Talk]:
+    with serving(directory) as server:
+        nina, _ = server.sign_up("nina", "omar")
+        token = server.token_of("omar")
+        people = {"participant_ids": [nina]}
+        talk = server.call("POST", "conversations/", people, token)
+        yield Talk(server, token, talk["conversation_id"])
+
+
+def test_python_client_survives_a_restart(tmp_path):
+    _, client = clients()
+    with talking(tmp_path) as talk:
+        server = talk.server
+        assert client.count("http://localhost:8000") == 1
+        program = tmp_path / "client.py"
+        program.write_text(client.replace("http://localhost:8000", server.url))
+        with running(program, TOKEN=server.token_of("nina")) as line:
+            assert line() == "ready"
+            talk.send("one", "two")
+            assert [line(), line()] == ["one", "two"]
+            server.stop(signal.SIGKILL)
+            server.start()
+            talk.send("three", "four")
+            assert [line(), line()] == ["three", "four"]
+            server.stop(signal.SIGTERM)
+            server.start()
+            talk.send("five")
+            assert line() == "five"
+
+
+@contextmanager
+def running(program: Path, **environment: str) -> Iterator[Callable[[], str]]:
+    """Run a program; yield what waits for its next line."""
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", program],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    too_late = threading.Timer(PATIENCE, process.kill)
+    with process:
+        too_late.start()
+        try:
+            yield lambda: process.stdout.readline().rstrip("\n")
+        finally:
+            too_late.cancel()
+            process.kill()
+    too_late.join()
+
+
+BODIES = "[...messages.values()].map((message) => message.message_body)"
+
+
+@contextmanager
+def client_in_browser(server: Restartable) -> Iterator[Any]:
+    """Open a page that has the browser's client, with nina signed in."""
+    client, _ = clients()
+    who = {"username": "nina", "password": PASSWORD}
+    with browsing(server.url) as page:
+        page.add_script_tag(content=client)
+        page.evaluate("(who) => call('POST', 'auth/login/', who)", who)
+        yield page
+
+
+def test_browser_client_survives_a_restart(tmp_path):
+    playwright_and_chromium()
+    with talking(tmp_path) as talk, client_in_browser(talk.server) as page:
+        talk.send("before")
+        page.evaluate("follow()")
+        page.wait_for_function("messages.size === 1")
+        talk.send("one", "two")
+        page.wait_for_function("messages.size === 3")
+
+        # Killed, and a proxy answers for it once: EventSource gives up at that.
+        proxy = "**/api/events/**"
+        with page.expect_response(proxy) as refused:
+            page.route(proxy, lambda route: route.fulfill(status=503), times=1)
+            talk.server.stop(signal.SIGKILL)
+        assert refused.value.status == 503
+        talk.server.start()
+        talk.send("three")
+        page.wait_for_function("messages.size === 4")
+
+        assert page.evaluate(BODIES) == ["before", "one", "two", "three"]
+
+
+def test_browser_client_writes_and_loads_anew_after_a_reset(tmp_path):
+    playwright_and_chromium()
+    with talking(tmp_path) as talk, client_in_browser(talk.server) as page:
+        talk.send("before")
+        page.evaluate("cursor = '1-999999999'; follow()")  # of no log there is
+        page.wait_for_function("messages.size === 1")
+
+        answer = {"conversation": talk.conversation_id, "message_body": "mine"}
+        page.evaluate("(answer) => call('POST', 'messages/', answer)", answer)
+        page.wait_for_function("messages.size === 2")
+
+        assert page.evaluate(BODIES) == ["before", "mine"]
+
+
+def test_browser_client_notices_a_server_that_is_frozen(tmp_path):
+    """It still holds the connection, and sends nothing: no error tells the browser."""
+    playwright_and_chromium()
+    with talking(tmp_path) as talk, client_in_browser(talk.server) as page:
+        page.clock.install()
+        page.evaluate("follow()")
+        page.wait_for_function("cursor !== ''")
+        with (
+            talk.server.frozen(),
+            page.expect_request("**/api/events/**"),
+        ):
+            page.clock.fast_forward(41_000)
+        talk.send("after")
+        page.wait_for_function("messages.size === 1")

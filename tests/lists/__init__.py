@@ -1,0 +1,1 @@
+"""Every list: filters, pages, the inbox and searches."""

@@ -1,0 +1,1 @@
+"""The rules of rows, of text and of ids, and connections through a pooler."""

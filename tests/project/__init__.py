@@ -1,0 +1,1 @@
+"""The project as a whole: guards of its sources, settings, checks, packages."""

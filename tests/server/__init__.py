@@ -1,0 +1,1 @@
+"""The shell: fairness, turns, connections, streams, faults and the WSGI bridge."""

@@ -1,0 +1,1 @@
+"""Every change: alone, many at once, and what it leaves behind."""

@@ -1,0 +1,1 @@
+"""What the tests share: none of it is a test, and no test module imports another."""

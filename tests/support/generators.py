@@ -1,0 +1,31 @@
+"""What docs/clients.md generates clients with, and the clients of others."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+ROOT = Path(settings.BASE_DIR)
+CLIENTS = ROOT / "tests/support/clients"
+
+
+def generators() -> Path:
+    """Return their folder; skip the test, or fail it where they are required."""
+    folder = ROOT / os.environ.get("GENERATORS", ".generators")
+    tools = [
+        folder / "node_modules/.bin/openapi-typescript",
+        folder / "node_modules/.bin/redocly",
+        folder / "node_modules/.bin/spectral",
+        folder / "venv/bin/openapi-python-client",
+    ]
+    missing = [str(tool) for tool in tools if not tool.exists()]
+    if not shutil.which("node"):
+        missing.append("node")
+    if not missing:
+        return folder
+    reason = f"needs `make generators`: there is no {', '.join(missing)}"
+    if os.environ.get("REQUIRE_CLIENTS") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)

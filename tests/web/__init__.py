@@ -1,0 +1,1 @@
+"""What every request passes: addresses, throttles, sizes, logs, pages and files."""
