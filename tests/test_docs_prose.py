@@ -1,4 +1,4 @@
-"""The pages can be read anywhere: prose is wrapped, and each heading can be linked to."""
+"""The pages read well anywhere: prose is wrapped, headings can be linked to."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""README.md and the other pages keep what they say: commands run, tables are whole.
+"""README.md and the other pages keep what they say: commands run, links lead somewhere.
 
 The examples by curl run in one bash, against a server with a database of its
 own. What a line prints is compared with the ``#>`` lines that follow it.
@@ -128,10 +128,21 @@ def test_map_names_what_exists():
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
-def test_make_targets_exist():
+@pytest.mark.parametrize(
+    ("page", "needed"),
+    [("README.md", {"run", "test"}), ("docs/contributing.md", {"test", "check"})],
+)
+def test_make_targets_exist(page, needed):
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"(?:^|`)make (\w+)", README, re.MULTILINE))
-    assert {"run", "test"} <= named <= targets
+    text = (ROOT / page).read_text()
+    named = set(re.findall(r"(?:^|`)make (\w+)", text, re.MULTILINE))
+    assert needed <= named <= targets
+
+
+def test_tests_to_change_exist():
+    named = re.findall(r"`(test_\w+\.py)`", (ROOT / "docs/contributing.md").read_text())
+    assert named
+    assert set(named) <= {file.name for file in ROOT.glob("tests/**/test_*.py")}
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/api.md"])

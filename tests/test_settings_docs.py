@@ -27,7 +27,9 @@ ROW = re.compile(r"^\| `([A-Z][A-Z_]+)` \| (.*?) \| (.*) \|$", re.MULTILINE)
 
 def rows(text: str) -> list[tuple[str, str, str]]:
     """Return the rows of a page's tables: name, default, and what it does."""
-    return [(name, default.strip("`"), does) for name, default, does in ROW.findall(text)]
+    return [
+        (name, default.strip("`"), does) for name, default, does in ROW.findall(text)
+    ]
 
 
 def defaults() -> dict[str, str]:
@@ -48,7 +50,9 @@ def test_every_setting_has_one_row():
 def test_defaults_are_those_of_the_code():
     known = defaults()
     assert {"LOG_LEVEL", "EMAIL_URL", "EMAIL_FROM", "ALLOWED_HOSTS"} <= set(known)
-    assert {name: default for name, default, _ in rows(PAGE) if name not in DERIVED} == {
+    assert {
+        name: default for name, default, _ in rows(PAGE) if name not in DERIVED
+    } == {
         name: known.get(name, "none")
         for name in READS.findall(SETTINGS)
         if name not in DERIVED
