@@ -1,7 +1,7 @@
 """All settings: everything from the environment, safe with none set, loud when wrong.
 
 A wrong value ends the start with one line naming the variable. The table of
-variables is in README.md; a test keeps it complete.
+variables is docs/settings.md; a test keeps it complete.
 """
 
 import logging
