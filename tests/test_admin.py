@@ -652,7 +652,7 @@ def test_superuser_has_role_admin_or_the_form_says_so(as_boss, alice):
     as_boss.post(page_of(alice), form | {"role": "admin"})
 
     assert refused.context["adminform"].form.errors == {
-        "__all__": ["A superuser has role admin."]
+        "__all__": ["A superuser must have the role admin."]
     }
     alice.refresh_from_db()
     assert alice.is_superuser
