@@ -15,7 +15,7 @@ from chats.serializers.users import (
 
 @shown_as(examples.PARTICIPANT)
 class ParticipantSerializer(PublicUserSerializer):
-    """A person as participant of a conversation."""
+    """A user as a participant of a conversation."""
 
     joined_at = serializers.DateTimeField(read_only=True)
     joined_seq = serializers.IntegerField(
@@ -43,7 +43,7 @@ class CapabilitiesSerializer(serializers.Serializer):
     send = serializers.BooleanField()
     rename = serializers.BooleanField()
     add = serializers.BooleanField()
-    remove = serializers.BooleanField(help_text="Others; anybody may leave.")
+    remove = serializers.BooleanField(help_text="Remove others; anyone can leave.")
     delete = serializers.BooleanField()
 
 
@@ -54,8 +54,12 @@ class ConversationSerializer(serializers.ModelSerializer):
     owner = serializers.UUIDField(read_only=True, allow_null=True)
     participants = ParticipantSerializer(many=True, read_only=True)
     last_message = MessageSerializer(read_only=True, allow_null=True)
-    last_read_seq = serializers.IntegerField(read_only=True, help_text="Mine.")
-    unread_count = serializers.IntegerField(read_only=True, help_text="Mine.")
+    last_read_seq = serializers.IntegerField(
+        read_only=True, help_text="The caller's read cursor."
+    )
+    unread_count = serializers.IntegerField(
+        read_only=True, help_text="The number of messages the caller has not read."
+    )
     can = CapabilitiesSerializer(read_only=True)
 
     class Meta:

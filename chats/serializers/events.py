@@ -50,7 +50,7 @@ class EventSerializer(serializers.Serializer):
     type = serializers.CharField()
     conversation_id = serializers.UUIDField()
     created_at = serializers.DateTimeField()
-    actor_id = serializers.UUIDField(allow_null=True, help_text="Who did it.")
+    actor_id = serializers.UUIDField(allow_null=True, help_text="The user who did it.")
 
 
 class MessageEventSerializer(EventSerializer):
@@ -67,7 +67,7 @@ class MessageEventSerializer(EventSerializer):
 
 
 class ConversationEventSerializer(EventSerializer):
-    """A conversation was started, renamed or got another owner."""
+    """A conversation was started, renamed or given another owner."""
 
     type = serializers.ChoiceField(
         [Type.CONVERSATION_CREATED.value, Type.CONVERSATION_UPDATED.value]
@@ -76,13 +76,13 @@ class ConversationEventSerializer(EventSerializer):
 
 
 class ConversationDeletedEventSerializer(EventSerializer):
-    """A conversation was deleted, messages too."""
+    """A conversation was deleted, with its messages."""
 
     type = serializers.ChoiceField([Type.CONVERSATION_DELETED.value])
 
 
 class ParticipantAddedEventSerializer(EventSerializer):
-    """Somebody joined."""
+    """A participant joined."""
 
     type = serializers.ChoiceField([Type.PARTICIPANT_ADDED.value])
     participant = ParticipantSerializer()
@@ -90,14 +90,14 @@ class ParticipantAddedEventSerializer(EventSerializer):
 
 
 class ParticipantRemovedEventSerializer(EventSerializer):
-    """Somebody left or was removed; it is the last event that reaches them."""
+    """A participant left or was removed; it is the last event they receive."""
 
     type = serializers.ChoiceField([Type.PARTICIPANT_REMOVED.value])
     participant = PublicUserSerializer()
 
 
 class ReadUpdatedEventSerializer(EventSerializer):
-    """Somebody read on."""
+    """A participant's read cursor moved."""
 
     type = serializers.ChoiceField([Type.READ_UPDATED.value])
     user_id = serializers.UUIDField()
@@ -125,11 +125,11 @@ AnyEvent = PolymorphicProxySerializer(
 
 @shown_as(examples.EVENT_PAGE)
 class EventPageSerializer(serializers.Serializer):
-    """Some events, and the cursor behind them."""
+    """A page of events, and the cursor after them."""
 
     events = serializers.SerializerMethodField()
-    cursor = serializers.CharField(help_text="Pass it as `after` to go on.")
-    more = serializers.BooleanField(help_text="Whether more is waiting already.")
+    cursor = serializers.CharField(help_text="Pass it as `after` to continue.")
+    more = serializers.BooleanField(help_text="Whether more events are available.")
 
     @extend_schema_field(AnyEvent)
     def get_events(self, page: dict) -> list:

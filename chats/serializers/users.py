@@ -22,7 +22,7 @@ PRIVATE_FIELDS = ("email", "phone_number", "created_at", "updated_at")
 
 @shown_as(examples.PUBLIC_USER)
 class PublicUserSerializer(serializers.ModelSerializer):
-    """What everybody signed in may know of a person."""
+    """The public fields of a user, for everyone who is signed in."""
 
     is_online = serializers.BooleanField(read_only=True)
 
@@ -34,7 +34,7 @@ class PublicUserSerializer(serializers.ModelSerializer):
 
 @shown_as(examples.USER)
 class UserSerializer(PublicUserSerializer):
-    """A person; the private fields only for that person and role-admins."""
+    """A user; only that user and admins see the private fields."""
 
     class Meta(PublicUserSerializer.Meta):
         fields = (*PUBLIC_FIELDS, *PRIVATE_FIELDS)

@@ -38,7 +38,7 @@ def start_conversation(
     people = locked_people(ids)
     if missing := sorted(str(pk) for pk in ids - {person.pk for person in people}):
         raise ChatError(
-            f"Unknown or inactive: {', '.join(missing)}.",
+            f"Unknown or inactive users: {', '.join(missing)}.",
             field="participant_ids",
             code="does_not_exist",
         )
@@ -121,7 +121,9 @@ def add_participant(actor: User, conversation_id: UUID, *, user_id: UUID) -> boo
         return False
     if person is None:
         raise ChatError(
-            f"Unknown or inactive: {user_id}.", field="user_id", code="does_not_exist"
+            f"Unknown or inactive user: {user_id}.",
+            field="user_id",
+            code="does_not_exist",
         )
     _require_room(conversation.participant_count + 1, field="user_id")
     _admit(conversation, person, actor)
@@ -159,7 +161,7 @@ def add_as_staff(
     person = next(iter(locked_people([user_id])), None)
     conversation = Conversation.objects.locked_for_staff(conversation.pk)
     if person is None:
-        raise ChatError("This person is inactive.", field="user_id")
+        raise ChatError("This user is inactive.", field="user_id")
     if not conversation.participations.filter(user=person).exists():
         _require_room(conversation.participant_count + 1, field="user_id")
         _record(Action.PARTICIPANT_ADDED, conversation, actor, user_id)

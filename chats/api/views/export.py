@@ -35,7 +35,7 @@ SESSION = ("session_id", "user_agent", "address", "created_at", "last_used_at")
 
 
 class ExportView(APIView):
-    """Everything of the caller's own."""
+    """The caller's data."""
 
     def get_throttles(self) -> list:
         return [*super().get_throttles(), ExportThrottle()]
@@ -53,7 +53,7 @@ class ExportView(APIView):
 
         Lines of JSON: my account, my tokens, my sessions, my conversations, each with
         its participants and messages. The last line has the type `end`; without it the
-        answer broke off.
+        export is incomplete.
         """
         user = request.user
         if request.method == "GET":  # HEAD takes nothing out
