@@ -30,7 +30,7 @@ help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 run: setup ## Start the server, with demo data the first time
-	$(SAY) 'Bringing the database up to date'
+	$(SAY) 'Updating the database'
 	@$(BIN)/python manage.py migrate --verbosity 1
 	$(SAY) 'Demo data'
 	@$(BIN)/python manage.py seed_demo
@@ -39,26 +39,26 @@ run: setup ## Start the server, with demo data the first time
 	@$(OFFER_DEMO) exec $(BIN)/uvicorn messaging_app.asgi:application --port $(PORT) \
 		--timeout-graceful-shutdown 8
 
-demo: setup ## Try it: a server with demo data and somebody who answers (ARGS="--port 8001")
+demo: setup ## Try it: a server with demo data and a bot that answers (ARGS="--port 8001")
 	@exec $(BIN)/python manage.py demo $(ARGS)
 
-test: setup ## Run the test suite (ARGS="-k name" for a part of it)
+test: setup ## Run the test suite (ARGS="-k name" for part of it)
 	$(SAY) 'Running the tests'
 	@$(BIN)/python -m pytest $(ARGS)
 
-bench: setup ## Measure, into docs/performance.md (ARGS="--quick" for an idea of it)
-	$(SAY) 'Measuring, an hour or so (a few minutes with --quick); exit 1: a goal is missed'
+bench: setup ## Write measurements to docs/performance.md (ARGS="--quick" for a rough idea)
+	$(SAY) 'Measuring takes about an hour (a few minutes with --quick); exit 1: a goal is missed'
 	@status=0; for name in $(BENCHES); do \
 		printf '== bench.speed.%s\n' "$$name"; \
 		$(BIN)/python -m "bench.speed.$$name" --write $(ARGS) || status=1; \
 	done; exit $$status
 
-screenshots: setup ## Photograph the web client, into docs/img (needs chromium)
-	$(SAY) 'Photographing the web client with demo data'
+screenshots: setup ## Take screenshots of the web client, into docs/img (needs chromium)
+	$(SAY) 'Taking screenshots of the web client with demo data'
 	@$(BIN)/python -m bench.lab.screenshots
 
-generators: setup ## Install what docs/clients.md generates with, for its tests (needs node)
-	$(SAY) 'Installing the generators of clients into $(GENERATORS)'
+generators: setup ## Install the client generators of docs/clients.md, for tests (needs node)
+	$(SAY) 'Installing the client generators into $(GENERATORS)'
 	@$(BIN)/python -m venv --clear $(GENERATORS)/venv
 	@$(GENERATORS)/venv/bin/python -m pip install --quiet --disable-pip-version-check \
 		-r tests/support/clients/requirements.txt
@@ -66,10 +66,10 @@ generators: setup ## Install what docs/clients.md generates with, for its tests 
 		tests/support/clients/package-lock.json $(GENERATORS)
 	@npm ci --prefix $(GENERATORS) --ignore-scripts --no-audit --no-fund --silent
 
-audit: setup ## Look for known vulnerabilities in the packages, where there is network
-	$(SAY) 'Looking whether the packages fit together'
+audit: setup ## Check the packages for known vulnerabilities (needs the network)
+	$(SAY) 'Checking that the packages fit together'
 	@$(BIN)/python -m pip --disable-pip-version-check check
-	$(SAY) 'Asking for known vulnerabilities of the packages in constraints.txt'
+	$(SAY) 'Checking the packages in constraints.txt for known vulnerabilities'
 	@$(BIN)/python -m venv $(VENV)/audit
 	@$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check \
 		--retries 1 'pip-audit~=2.10' || true
@@ -80,15 +80,15 @@ lint: setup ## Check style and formatting
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-format: setup ## Format the code and mend what can be mended
+format: setup ## Format the code and fix what can be fixed automatically
 	$(SAY) 'Formatting'
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-check: lint ## Style, production settings and missing migrations
+check: lint ## Check style, production settings and missing migrations
 	$(SAY) 'Checking production settings'
 	@$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
-	$(SAY) 'Looking for missing migrations'
+	$(SAY) 'Checking for missing migrations'
 	@$(PRODUCTION) $(BIN)/python manage.py makemigrations --check --dry-run
 
 # The same versions for every Python from 3.11 on and every system, with the hashes of
@@ -97,7 +97,7 @@ check: lint ## Style, production settings and missing migrations
 LOCK = $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-annotate --no-header
 
-lock: setup ## Write constraints.txt from requirements.txt (ARGS="--upgrade" for newer ones)
+lock: setup ## Write constraints.txt from requirements.txt (ARGS="--upgrade" for newer versions)
 	$(SAY) 'Locking the packages of requirements.txt'
 	@$(BIN)/python -m venv $(VENV)/lock
 	@$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check 'uv~=0.13'
@@ -114,7 +114,7 @@ lock: setup ## Write constraints.txt from requirements.txt (ARGS="--upgrade" for
 			$(VENV)/lock/runtime.txt $(VENV)/lock/all.txt; \
 	} > constraints.txt
 
-setup: $(STAMP) ## Make the virtual environment and install the packages
+setup: $(STAMP) ## Create the virtual environment and install the packages
 
 # Made again whenever the list of packages changes; an environment that is whole
 # (its pip answers) is kept and brought up to date.

@@ -95,7 +95,9 @@ def env_url(name: str, default: str, parse, schemes: set[str]) -> dict:
             raise ValueError(value)
         return parse(value)
     except (ValueError, KeyError, environ.ImproperlyConfigured) as error:
-        raise stop(name, f"a URL beginning {', '.join(sorted(schemes))}") from error
+        raise stop(
+            name, f"a URL that begins with {', '.join(sorted(schemes))}"
+        ) from error
 
 
 # --- Core ---------------------------------------------------------------------
@@ -169,7 +171,7 @@ USES_SQLITE = database["ENGINE"] == "django.db.backends.sqlite3"
 DATABASE_DIRECT_URL = env_format(
     "DATABASE_DIRECT_URL",
     formats.postgresql_url,
-    "a URL beginning postgres or postgresql that names a database",
+    "a URL that begins with postgres or postgresql and names a database",
 )
 if not database["NAME"]:
     raise stop("DATABASE_URL", "a URL that names a database")
@@ -177,13 +179,13 @@ check_database = formats.sqlite_database if USES_SQLITE else formats.postgresql_
 try:
     check_database(database)
 except ValueError as error:
-    raise stop("DATABASE_URL", "a URL with ports and options that exist") from error
+    raise stop("DATABASE_URL", "a URL with valid ports and options") from error
 if USES_SQLITE:
     if DATABASE_DIRECT_URL:
         raise stop("DATABASE_DIRECT_URL", "empty when DATABASE_URL is SQLite")
     sqlite_file = Path(database["NAME"]).resolve()
     if sqlite_file.is_dir() or not os.access(sqlite_file.parent, os.W_OK):
-        raise stop("DATABASE_URL", "a file in a directory that can be written")
+        raise stop("DATABASE_URL", "a file in a writable directory")
     database["ENGINE"] = "chats.db.sqlite3"
     database["OPTIONS"] = SQLITE_OPTIONS | database.get("OPTIONS", {})
 else:
@@ -227,7 +229,10 @@ def kept_secret_key(path: Path) -> str:
 SECRET_KEY = os.environ.get("SECRET_KEY", "")
 if not SECRET_KEY:
     if not USES_SQLITE:
-        raise stop("SECRET_KEY", "set when DATABASE_URL names a server: nodes share it")
+        raise stop(
+            "SECRET_KEY",
+            "set when DATABASE_URL names a server, to the same value on every node",
+        )
     SECRET_KEY = kept_secret_key(Path(database["NAME"]).resolve().parent / "secret_key")
 if len(SECRET_KEY) < 32:  # who guesses it can sign links that set passwords
     raise stop("SECRET_KEY", "at least 32 characters long")
@@ -317,8 +322,8 @@ AUDIT_RETENTION_DAYS = env_int("AUDIT_RETENTION_DAYS", 365, minimum=1, maximum=3
 REDIS_URL = env_format(
     "REDIS_URL",
     formats.redis_url,
-    "a URL beginning redis, rediss or unix, with a port, a database number and options "
-    "that exist",
+    "a URL that begins with redis, rediss or unix, with a valid port, database number "
+    "and options",
 )
 if REDIS_URL:
     CACHES = {
@@ -486,17 +491,17 @@ SPECTACULAR_SETTINGS = {
         {"name": "auth", "description": "Signing in: sessions, tokens, passwords."},
         {
             "name": "conversations",
-            "description": "Conversations and who takes part in them.",
+            "description": "Conversations and their participants.",
         },
         {
             "name": "events",
-            "description": "What happened, as pages or as a live stream.",
+            "description": "Events, as pages or as a live stream.",
         },
         {
             "name": "messages",
             "description": "Sending, finding, editing and reading messages.",
         },
-        {"name": "users", "description": "People and their accounts."},
+        {"name": "users", "description": "Users and their accounts."},
     ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],

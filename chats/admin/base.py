@@ -39,7 +39,7 @@ def tell_refusals(view: Callable) -> Callable:
         except ChatError as refusal:
             text = refusal.message
         except (ObjectDoesNotExist, IntegrityError):
-            text = "Somebody else has changed this meanwhile. Look again."
+            text = "Someone else has just changed this. Reload the page and try again."
         self.message_user(request, text, messages.ERROR)
         return HttpResponseRedirect(request.get_full_path())
 
@@ -61,7 +61,9 @@ class GuardedAdmin(admin.ModelAdmin):
         try:
             return super().response_action(request, queryset)
         except UNREADABLE:  # a forged id
-            return self.message_user(request, "No such row.", messages.ERROR)
+            return self.message_user(
+                request, "These rows do not exist.", messages.ERROR
+            )
 
 
 class MayStay:
@@ -146,7 +148,7 @@ class StaffAdmin(GuardedAdmin):
     def response_action(self, request, queryset):
         most = self.get_most_selected(request)
         if self._selects_more(most, request, queryset):
-            text = f"At most {most:,} rows at a time; nothing was done."
+            text = f"Select at most {most:,} rows at a time. Nothing was done."
             return self.message_user(request, text, messages.ERROR)
         return super().response_action(request, queryset)
 

@@ -30,7 +30,7 @@ class AddConversationForm(forms.ModelForm):
         owner = self.fields["owner"]
         owner.required, owner.help_text = True, ""
         owner.queryset = User.objects.active()
-        owner.error_messages["invalid_choice"] = "No such person, or not active."
+        owner.error_messages["invalid_choice"] = "This user is unknown or inactive."
 
     def clean_people(self):
         people = self.cleaned_data["people"]
@@ -54,7 +54,7 @@ class EditConversationForm(MayStay, forms.ModelForm):
         owner = self.cleaned_data["owner"]
         participations = self.instance.participations
         if owner is None and participations.exists():
-            raise ValidationError("A conversation with participants has an owner.")
+            raise ValidationError("A conversation with participants needs an owner.")
         if owner and not participations.filter(user=owner).exists():
             raise ValidationError(
                 "The owner must be a participant: add them first.",

@@ -37,8 +37,8 @@ class ConversationAdmin(ExportsLists, PicksPeople, StaffAdmin):
     list_select_related = ("owner",)
     search_fields = ("title",)
     search_help_text = (
-        "Title, a participant's username or names, looked for in the"
-        f" {MOST_LISTED:,} conversations begun last; or conversation id."
+        "Search by title or by a participant's username or names, among the newest"
+        f" {MOST_LISTED:,} conversations; or by conversation id."
     )
     # conversation_created; those of one person are few.
     window_orders = {"owner": "created_at", "": "created_at"}
@@ -105,7 +105,7 @@ class ConversationAdmin(ExportsLists, PicksPeople, StaffAdmin):
             facts.append(activity)
         return [
             (None, {"fields": ("title", "owner")}),
-            ("Facts", {"fields": facts}),
+            ("Details", {"fields": facts}),
         ]
 
     def get_inlines(self, request, obj):
@@ -146,6 +146,6 @@ class ConversationAdmin(ExportsLists, PicksPeople, StaffAdmin):
 
     def get_deletion_details(self, row):
         return [
-            f"{row.participant_count} participants lose it",
+            f"{row.participant_count} participants lose access",
             f"{row.last_seq} messages are deleted",
         ]

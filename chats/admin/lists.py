@@ -18,10 +18,10 @@ from chats.lists.filters import MAX_SEARCH_LENGTH
 
 PATIENCE = 2_000  # milliseconds that a search may take
 TOOK_LONG = (
-    f"The search was stopped after {PATIENCE // 1000} seconds and shows nothing. Choose"
-    " dates or another filter, so that there is less to look through."
+    f"The search was stopped after {PATIENCE // 1000} seconds, so there are no results."
+    " Choose dates or another filter, so that there is less to search."
 )
-UNSEARCHABLE = f"A search has at most {MAX_SEARCH_LENGTH} characters, and no NUL."
+UNSEARCHABLE = f"A search can have at most {MAX_SEARCH_LENGTH} characters, and no NUL."
 MOST_LISTED = 10_000  # rows a list counts, and through which one can page
 
 

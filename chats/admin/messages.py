@@ -127,8 +127,8 @@ class MessageAdmin(ExportsLists, ReadOnly, StaffAdmin):
     list_select_related = ("conversation", "sender")
     search_fields = ("message_body",)
     search_help_text = (
-        f"Looks through the newest {MOST_LISTED:,} messages of the conversation,"
-        " sender or dates chosen; finds any message by its id."
+        f"Searches the newest {MOST_LISTED:,} messages of the chosen conversation,"
+        " sender or dates; any message can be found by its id."
     )
     date_hierarchy = "sent_at"
     sortable_by = ()
@@ -170,7 +170,7 @@ class MessageAdmin(ExportsLists, ReadOnly, StaffAdmin):
 
     @admin.display(description="Message body")
     def withheld(self, message):
-        return "Withheld: you lack the permission to read what people wrote."
+        return "Hidden: you are not permitted to read what other people wrote."
 
     def get_list_display(self, request):
         kept = self.list_display
@@ -244,4 +244,4 @@ class MessageAdmin(ExportsLists, ReadOnly, StaffAdmin):
         redact_message(obj, actor=request.user)
 
     def get_deletion_details(self, row):
-        return ["The text goes for good; the number and the sender stay."]
+        return ["The text is deleted for good; the number and the sender remain."]

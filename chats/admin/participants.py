@@ -28,8 +28,8 @@ class ParticipantAdmin(ReadOnly, StaffAdmin):
     list_select_related = ("conversation", "user")
     search_fields = ("user__username",)
     search_help_text = (
-        f"Username or names, among the last {MOST_LISTED:,} who joined, or those of"
-        " the conversation or person chosen."
+        f"Search by username or names, among the last {MOST_LISTED:,} who joined, or"
+        " within the chosen conversation or user."
     )
     # The primary key; participant_joined; those of one person are few.
     window_orders = {"conversation": "id", "user": "id", "": "id"}
@@ -90,7 +90,7 @@ class ParticipantFormSet(BaseInlineFormSet):
     def clean(self):
         super().clean()
         if any(form.instance._state.adding for form in self._removed_forms()):
-            raise ValidationError("Somebody to remove doesn't take part any more.")
+            raise ValidationError("A participant to remove has already left.")
         change = len(self.joining) - len(self.leaving)
         if self.instance.participant_count + change > settings.MAX_PARTICIPANTS:
             raise ValidationError(
@@ -136,5 +136,5 @@ class ParticipantInline(PicksPeople, admin.TabularInline):
         field = super().formfield_for_foreignkey(db_field, request, **kwargs)
         if db_field.name == "user":
             field.queryset = User.objects.active()
-            field.error_messages["invalid_choice"] = "No such person, or not active."
+            field.error_messages["invalid_choice"] = "This user is unknown or inactive."
         return field

@@ -55,8 +55,8 @@ class RefersById(admin.ModelAdmin):
 
     search_fields = ("pk",)  # shows the box; ``get_search_results`` has the meaning
     search_help_text = (
-        "A whole username or e-mail address, or an id of any kind. Looks through the"
-        f" newest {MOST_LISTED:,} of what was chosen."
+        "Search by a complete username or e-mail address, or by any id, among the"
+        f" newest {MOST_LISTED:,} of the entries chosen."
     )
 
     def get_changelist(self, request, **kwargs):
@@ -88,7 +88,7 @@ class RefersById(admin.ModelAdmin):
     def actor(self, row):
         return reference(row, "actor_id")
 
-    @admin.display(description="Person")
+    @admin.display(description="User")
     def person(self, row):
         return reference(row, "user_id")
 

@@ -30,7 +30,7 @@ class AccessTokenAdmin(ReadOnly, StaffAdmin):
     list_filter = (("user", LinkedFilter),)
     list_select_related = ("user",)
     search_fields = ("name", "prefix", "user__username")
-    search_help_text = "Name, first characters, username or token id."
+    search_help_text = "Search by name, first characters, username or token id."
     sortable_by = ()
     fields = (
         "user",
@@ -42,7 +42,7 @@ class AccessTokenAdmin(ReadOnly, StaffAdmin):
         "expires_at",
     )
 
-    @admin.display(description="Person")
+    @admin.display(description="User")
     def of_person(self, token):
         return link_to(token.user)
 
@@ -65,7 +65,7 @@ class UserSessionAdmin(ReadOnly, StaffAdmin):
     list_filter = (("user", LinkedFilter),)
     list_select_related = ("user",)
     search_fields = ("user__username",)
-    search_help_text = "Username."
+    search_help_text = "Search by username."
     sortable_by = ()
     fields = (
         "user",
@@ -76,7 +76,7 @@ class UserSessionAdmin(ReadOnly, StaffAdmin):
         "expire_date",
     )
 
-    @admin.display(description="Person")
+    @admin.display(description="User")
     def of_person(self, session):
         return link_to(session.user)
 
@@ -106,16 +106,16 @@ class SignInAttemptsAdmin(ReadOnly, StaffAdmin):
     ordering = ("-window_ends_at", "key")
     search_fields = ("=key",)
     search_help_text = (
-        "A username or e-mail address, an IP address, or both with a space between"
-        " for the counter of the two together; or a key."
+        "Search by username or e-mail address, by IP address, by both separated by a"
+        " space (for the counter of the two together), or by key."
     )
     fields = ("key", "attempts", "window_ends_at")
 
-    @admin.display(description="Counts by")
+    @admin.display(description="Counted by")
     def kind(self, counter):
         """What a search has shown the key to be, or its time: others look alike."""
         if counter.window_ends_at > timezone.now() + WINDOW:
-            return "nothing: a sign-in that is remembered"
+            return "nothing: a remembered sign-in"
         return getattr(counter, "kind", None)
 
     def get_search_results(self, request, queryset, search_term):

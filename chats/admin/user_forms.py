@@ -24,7 +24,7 @@ class EditUserForm(MayStay, UserChangeForm):
 
     class Meta(UserChangeForm.Meta):
         model = User
-        help_texts = {"is_active": "Changed by the actions of the list of users."}
+        help_texts = {"is_active": "Change this with an action in the list of users."}
 
 
 class UserPasswordForm(AdminPasswordChangeForm):

@@ -46,8 +46,8 @@ ELSEWHERE = (
     ("Owned conversations", Conversation, "owner"),
     ("Sessions", UserSession, "user"),
     ("Access tokens", AccessToken, "user"),
-    ("What they did", AuditEntry, "actor_id"),
-    ("What was done to them", AuditEntry, "user_id"),
+    ("Actions by this user", AuditEntry, "actor_id"),
+    ("Actions on this user", AuditEntry, "user_id"),
 )
 POWERS = ("role", "is_staff", "is_superuser", "groups", "user_permissions")
 
@@ -94,8 +94,9 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
     list_filter = ("role", "is_active", "is_staff")
     search_fields = ("username", "first_name", "last_name", "email")
     search_help_text = (
-        "Username, names, e-mail or user id. A part of a name is looked for among the"
-        f" newest {MOST_LISTED:,} people; a whole username or e-mail among all."
+        "Search by username, names, e-mail or user id. A part of a name is searched"
+        f" among the newest {MOST_LISTED:,} users; a complete username or e-mail among"
+        " all."
     )
     window_orders = {"": "created_at"}  # user_created
     date_hierarchy = "created_at"
@@ -115,7 +116,7 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
     fieldsets = (
         (None, {"fields": ("username", "password", "user_id", "elsewhere")}),
         ("Person", {"fields": ("first_name", "last_name", "email", "phone_number")}),
-        ("Powers", {"fields": ("is_active", *POWERS)}),
+        ("Permissions", {"fields": ("is_active", *POWERS)}),
         (
             "Dates",
             {
@@ -156,7 +157,7 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
     def online(self, person):
         return person.is_online
 
-    @admin.display(description="Elsewhere")
+    @admin.display(description="Related pages")
     def elsewhere(self, person):
         """Links to the person's rows; ``get_object`` notes who may see which."""
         links = (
@@ -273,18 +274,18 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
         delete_user(obj, actor=request.user)
 
     def get_deletion_details(self, row):
-        return ["Leaves every conversation; the messages stay, from “Deleted user”."]
+        return ["Leaves every conversation. The messages stay, from “Deleted user”."]
 
-    @admin.action(description="Deactivate selected people", permissions=["change"])
+    @admin.action(description="Deactivate selected users", permissions=["change"])
     @asks_first(
-        "Deactivate these people?",
+        "Deactivate these users?",
         "They are signed out everywhere, their access tokens are revoked, and they"
         " cannot sign in until they are reactivated. They stay in their conversations.",
     )
     def deactivate_selected(self, request, queryset):
         self._switch(request, queryset, deactivate_user, "Deactivated")
 
-    @admin.action(description="Reactivate selected people", permissions=["change"])
+    @admin.action(description="Reactivate selected users", permissions=["change"])
     def reactivate_selected(self, request, queryset):
         self._switch(request, queryset, reactivate_user, "Reactivated")
 
@@ -296,7 +297,7 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
         if changed:
             self.message_user(request, f"{done}: {len(changed)}.", messages.SUCCESS)
         if kept := [str(person) for person in people if person not in changed]:
-            text = f"Not yours to change: {', '.join(kept)}."
+            text = f"You are not allowed to change: {', '.join(kept)}."
             self.message_user(request, text, messages.WARNING)
 
     def _may_switch(self, request, person: User) -> bool:

@@ -107,14 +107,14 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """
     detail = "Not found."
     if is_valid_path(f"{request.path_info}/"):
-        detail = f"Not found. The path ends in a slash: {request.path}/"
+        detail = f"Not found. The path must end with a slash: {request.path}/"
     return error(request, 404, detail, "not_found")
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer who may not do this (handler403)."""
     if isinstance(exception, HTTPSRequired):
-        return error(request, 403, "Use https.", "https_required")
+        return error(request, 403, "HTTPS is required.", "https_required")
     detail = exceptions.PermissionDenied.default_detail
     return error(request, 403, detail, "permission_denied")
 

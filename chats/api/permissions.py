@@ -25,7 +25,7 @@ class CanRegister(BasePermission):
 class CanManageAccount(BasePermission):
     """The person, or a role-admin who may manage the person."""
 
-    message = "Only the person or an admin may do this."
+    message = "Only the account's owner or an admin can do this."
 
     def has_object_permission(self, request: Request, view, obj: User) -> bool:
         return request.user.can_manage(obj)
@@ -34,7 +34,7 @@ class CanManageAccount(BasePermission):
 class IsNotToken(BasePermission):
     """Not with a token: one that leaked could otherwise make itself successors."""
 
-    message = "Use a session, or username and password."
+    message = "Use a session, or a username and password, instead of a token."
 
     def has_permission(self, request: Request, view) -> bool:
         return not isinstance(request.auth, AccessToken)

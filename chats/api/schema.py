@@ -14,51 +14,54 @@ from rest_framework.pagination import BasePagination
 
 
 class Error(serializers.Serializer):
-    """What went wrong, for people and for programs."""
+    """An error: a message for people and a code for programs."""
 
     detail = serializers.CharField(help_text="What went wrong, in a sentence.")
-    code = serializers.CharField(help_text="A stable word for it.")
+    code = serializers.CharField(help_text="A stable code for programs.")
 
 
 class FieldErrors(serializers.Serializer):
-    """The inputs at fault, each with its messages (or `detail` and `code`)."""
+    """Error messages by field (or `detail` and `code`)."""
 
 
 # What each error answer means, and one that is really given. The codes are those of
 # docs/api.md.
 ERRORS = {
     "400": (
-        "Input is missing, malformed or refused: by field, or `parse_error`.",
+        "The input is missing or invalid: errors by field, or `parse_error`.",
         {"message_body": ["This field may not be blank."]},
     ),
     "401": (
-        "Nobody is signed in, or what one signs in with is wrong.",
+        "The caller is not signed in, or the credentials are wrong.",
         {
             "detail": "Authentication credentials were not provided.",
             "code": "not_authenticated",
         },
     ),
     "403": (
-        "You may not do this, or the session's CSRF token is missing.",
+        "The caller may not do this, or the session's CSRF token is missing.",
         {
             "detail": "You do not have permission to perform this action.",
             "code": "permission_denied",
         },
     ),
     "404": (
-        "There is no such thing, as far as you may know.",
+        "Not found: it does not exist, or the caller may not see it.",
         {"detail": "Not found.", "code": "not_found"},
     ),
     "409": (
-        "The thing's state rules it out.",
-        {"detail": "The message is deleted.", "code": "conflict"},
+        "Conflict: the resource's current state does not allow this.",
+        {"detail": "This message has been deleted.", "code": "conflict"},
     ),
     "410": (
-        "The cursor is older than what is kept: load anew.",
-        {"detail": "The cursor is older than what is kept.", "code": "gone"},
+        "The cursor is older than the events kept: reload everything.",
+        {
+            "detail": "This cursor is older than the events kept. Reload everything.",
+            "code": "gone",
+        },
     ),
     "413": (
-        "The body is above 1 MiB.",
+        "The body is larger than 1 MiB.",
         {"detail": "The body is too large.", "code": "too_large"},
     ),
     "415": (
@@ -69,21 +72,21 @@ ERRORS = {
         },
     ),
     "429": (
-        "Too often. `Retry-After` says how many seconds to wait.",
+        "Too many requests. `Retry-After` is the number of seconds to wait.",
         {
             "detail": "Request was throttled. Expected available in 7 seconds.",
             "code": "throttled",
         },
     ),
     "503": (
-        "Nothing was done. `Retry-After` says how many seconds to wait.",
+        "Nothing was done. `Retry-After` is the number of seconds to wait.",
         {
             "detail": "The database is busy or not answering. Try again.",
             "code": "unavailable",
         },
     ),
 }
-SUCCESSES = {"200": "Done.", "201": "Made.", "204": "Done; there is nothing to say."}
+SUCCESSES = {"200": "OK.", "201": "Created.", "204": "No content."}
 UUID_SCHEMA = {"type": "string", "format": "uuid"}
 EXAMPLE_ID = "01a20a3a-8ed4-7b3c-a1f0-6c2d4e8f9a0b"
 

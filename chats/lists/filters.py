@@ -111,7 +111,8 @@ def _without_aliases(data: QueryDict | None, aliases: dict[str, str]) -> Any:
         if not data or alias not in data:
             continue
         if name in data:
-            raise ValidationError({alias: [f"Give either {alias} or {name}."]})
+            text = f"Give either {alias} or {name}, not both."
+            raise ValidationError({alias: [text]})
         data = data.copy()
         data.setlist(name, data.pop(alias))
     return data
@@ -125,7 +126,8 @@ class UserFilter(LeanFilterSet):
     )
     role = filters.ChoiceFilter(choices=User.Role.choices)
     is_online = FlagFilter(
-        method="filter_is_online", help_text="Only who is online (or is not)."
+        method="filter_is_online",
+        help_text="`true`: only users who are online; `false`: only others.",
     )
 
     class Meta:
@@ -148,10 +150,12 @@ class ConversationFilter(LeanFilterSet):
     """Search and filters of one's conversations."""
 
     participant = filters.UUIDFilter(
-        method="filter_participant", help_text="Only those with this person (too)."
+        method="filter_participant",
+        help_text="Only those in which this user takes part too.",
     )
     unread = FlagFilter(
-        method="filter_unread", help_text="Only those with something unread (or not)."
+        method="filter_unread",
+        help_text="`true`: only those with unread messages; `false`: only others.",
     )
     search = SearchFilter(
         method="filter_search",
@@ -188,23 +192,24 @@ class MessageFilter(LeanFilterSet):
     aliases = {"conversation": "conversation_id"}  # its name in bodies
 
     conversation_id = filters.UUIDFilter(
-        help_text="Only this conversation. `conversation` is another name for it."
+        help_text="Only this conversation. `conversation` is an alias."
     )
     sender = filters.UUIDFilter(
-        field_name="sender_id", help_text="Only by this person."
+        field_name="sender_id", help_text="Only messages sent by this user."
     )
     unread = FlagFilter(
-        method="filter_unread", help_text="Only those I have not read (or have)."
+        method="filter_unread",
+        help_text="`true`: only those I have not read; `false`: only others.",
     )
     sent_after = TimeFilter(field_name="sent_at", lookup_expr="gt")
     sent_before = TimeFilter(field_name="sent_at", lookup_expr="lt")
     after_seq = SeqFilter(
-        field_name="seq", lookup_expr="gt", help_text="With `conversation_id`."
+        field_name="seq", lookup_expr="gt", help_text="Requires `conversation_id`."
     )
     before_seq = SeqFilter(
-        field_name="seq", lookup_expr="lt", help_text="With `conversation_id`."
+        field_name="seq", lookup_expr="lt", help_text="Requires `conversation_id`."
     )
-    search = SearchFilter(method="filter_search", help_text="Part of the body.")
+    search = SearchFilter(method="filter_search", help_text="Part of the message body.")
     ordering = filters.ChoiceFilter(
         choices=(("seq", "oldest first"), ("-seq", "newest first")),
         method="filter_ordering",
@@ -224,7 +229,7 @@ class MessageFilter(LeanFilterSet):
                 for name in ("after_seq", "before_seq"):
                     asked = self.cleaned_data.get(name) is not None
                     if asked and not self.data.get("conversation_id", "").strip():
-                        self.add_error(name, "Needs conversation_id.")
+                        self.add_error(name, "Requires conversation_id.")
                 return super().clean()
 
         return RangeForm
@@ -293,7 +298,7 @@ class MessageFilter(LeanFilterSet):
 class OneConversationFilter(MessageFilter):
     """The same for one conversation, which has to be named and the caller's."""
 
-    conversation_id = filters.UUIDFilter(required=True, help_text="Which conversation.")
+    conversation_id = filters.UUIDFilter(required=True, help_text="The conversation.")
 
     def filter_queryset(self, queryset: QuerySet) -> QuerySet:
         taking_part = Participant.objects.filter(

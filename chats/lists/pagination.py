@@ -280,10 +280,14 @@ class KeysetPagination(BasePagination):
             "properties": {
                 "next": link
                 | {
-                    "description": "The following page, if there is one.",
+                    "description": "The next page, if there is one.",
                     "example": f"https://example.org{self.path}?cursor=WzEsMl0",
                 },
-                "previous": link | {"description": "The page before.", "example": None},
+                "previous": link
+                | {
+                    "description": "The previous page, if there is one.",
+                    "example": None,
+                },
                 "results": schema,
             },
         }
@@ -294,14 +298,14 @@ class KeysetPagination(BasePagination):
                 "name": "cursor",
                 "in": "query",
                 "required": False,
-                "description": "Where the page begins, from `next` or `previous`.",
+                "description": "The start of the page, from `next` or `previous`.",
                 "schema": {"type": "string", "minLength": 1},
             },
             {
                 "name": "page_size",
                 "in": "query",
                 "required": False,
-                "description": "How many results at most; fewer where they are long.",
+                "description": "The maximum number of results; fewer if they are long.",
                 "schema": {
                     "type": "integer",
                     "minimum": 1,

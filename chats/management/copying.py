@@ -69,10 +69,10 @@ def _settings_of(url: str) -> dict[str, Any]:
             raise ValueError
         config = environ.Env.db_url_config(url)
     except ValueError as error:
-        raise CopyError("--from must be a URL, as in DATABASE_URL.") from error
+        raise CopyError("--from must be a URL, in the form of DATABASE_URL.") from error
     is_sqlite = config["ENGINE"].endswith("sqlite3")
     if is_sqlite and not Path(config["NAME"]).is_file():
-        raise CopyError(f"There is no file {config['NAME']}.")
+        raise CopyError(f"The file {config['NAME']} does not exist.")
     config["ENGINE"] = "chats.db.sqlite3" if is_sqlite else "chats.db.postgresql"
     both = {DEFAULT_DB_ALIAS: connections.settings[DEFAULT_DB_ALIAS], SOURCE: config}
     return connections.configure_settings(both)[SOURCE]
@@ -144,8 +144,8 @@ def require_copyable() -> int:
         unknown = loader.applied_migrations.keys() - loader.disk_migrations.keys()
         if unknown or executor.migration_plan(loader.graph.leaf_nodes()):
             raise CopyError(
-                f"The {'source' if alias == SOURCE else 'target'}'s schema is not that "
-                "of this release: run `manage.py migrate` on it first."
+                f"The {'source' if alias == SOURCE else 'target'}'s schema is not the "
+                "one of this release: run `manage.py migrate` on it first."
             )
     for model in copied_models():
         if model not in GIVEN and model._base_manager.exists():
@@ -215,8 +215,8 @@ def _require_no_nul(model: Model, batch: Iterable[tuple]) -> None:
         for field, value in zip(_columns(model), row, strict=True):
             if isinstance(value, str) and "\0" in value:
                 raise CopyError(
-                    f"{field.attname} of {model._meta.db_table} {row[0]} has a NUL, "
-                    "which PostgreSQL cannot hold: change it in the source."
+                    f"{field.attname} of {model._meta.db_table} {row[0]} contains a "
+                    "NUL, which PostgreSQL cannot store: change it in the source."
                 )
 
 

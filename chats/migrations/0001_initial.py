@@ -39,7 +39,7 @@ class Migration(migrations.Migration):
                 ('is_staff', models.BooleanField(default=False, help_text='Designates whether the user can log into this admin site.', verbose_name='staff status')),
                 ('is_active', models.BooleanField(default=True, help_text='Designates whether this user should be treated as active. Unselect this instead of deleting accounts.', verbose_name='active')),
                 ('user_id', models.UUIDField(default=chats.db.uuids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('username', models.CharField(error_messages={'unique': 'A user with that username already exists.'}, help_text='Letters, digits and . + - _ only; unique whatever the case (on SQLite, of the letters A to Z).', max_length=150, unique=True, validators=[django.contrib.auth.validators.UnicodeUsernameValidator(), django.core.validators.RegexValidator('@', 'A username may not contain @.', code='at_sign_in_username', inverse_match=True)])),
+                ('username', models.CharField(error_messages={'unique': 'A user with that username already exists.'}, help_text='Letters, digits and . + - _ only. Unique regardless of case (on SQLite, only for the letters A to Z).', max_length=150, unique=True, validators=[django.contrib.auth.validators.UnicodeUsernameValidator(), django.core.validators.RegexValidator('@', 'A username may not contain @.', code='at_sign_in_username', inverse_match=True)])),
                 ('email', models.EmailField(max_length=254)),
                 ('first_name', models.CharField(max_length=150)),
                 ('last_name', models.CharField(max_length=150)),
@@ -64,7 +64,7 @@ class Migration(migrations.Migration):
             name='AccessToken',
             fields=[
                 ('token_id', models.UUIDField(default=chats.db.uuids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(help_text='What or where it is for.', max_length=100)),
+                ('name', models.CharField(help_text='What the token is for.', max_length=100)),
                 ('prefix', models.CharField(editable=False, max_length=8)),
                 ('digest', models.CharField(editable=False, max_length=64, unique=True)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
@@ -84,8 +84,8 @@ class Migration(migrations.Migration):
                 ('participant_count', models.PositiveIntegerField(default=0, editable=False)),
                 ('last_seq', models.PositiveBigIntegerField(default=0, editable=False)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('updated_at', models.DateTimeField(default=django.utils.timezone.now, editable=False, help_text='The last message, rename or change of participants.')),
-                ('owner', models.ForeignKey(blank=True, help_text='Empty only when nobody takes part any more.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='owned_conversations', to=settings.AUTH_USER_MODEL)),
+                ('updated_at', models.DateTimeField(default=django.utils.timezone.now, editable=False, help_text='The time of the last message, rename or change of participants.')),
+                ('owner', models.ForeignKey(blank=True, help_text='Empty only if the conversation has no participants.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='owned_conversations', to=settings.AUTH_USER_MODEL)),
             ],
             options={
                 'ordering': ('-updated_at', '-conversation_id'),
@@ -202,7 +202,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='user',
-            constraint=models.CheckConstraint(condition=models.Q(('is_superuser', False), ('role', 'admin'), _connector='OR'), name='user_superuser_is_role_admin', violation_error_message='A superuser has role admin.'),
+            constraint=models.CheckConstraint(condition=models.Q(('is_superuser', False), ('role', 'admin'), _connector='OR'), name='user_superuser_is_role_admin', violation_error_message='A superuser must have the role admin.'),
         ),
         migrations.AddConstraint(
             model_name='user',

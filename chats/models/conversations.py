@@ -124,7 +124,7 @@ class Conversation(models.Model):
         related_name="owned_conversations",
         null=True,
         blank=True,
-        help_text="Empty only when nobody takes part any more.",
+        help_text="Empty only if the conversation has no participants.",
     )
     participants = models.ManyToManyField(
         User, through="Participant", related_name="conversations"
@@ -146,7 +146,7 @@ class Conversation(models.Model):
     updated_at = models.DateTimeField(
         default=timezone.now,
         editable=False,
-        help_text="The last message, rename or change of participants.",
+        help_text="The time of the last message, rename or change of participants.",
     )
     # Set where there were too many messages to delete at once: the row stays, without
     # participants and so invisible, until they are erased (chats/services/erasing.py).

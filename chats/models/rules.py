@@ -9,8 +9,8 @@ from chats.web.exceptions import NotAllowed
 
 # What the owner alone may do, and what the others are told.
 OWNERS_ONLY = {
-    "remove": "Only the owner removes others.",
-    "delete": "Only its owner deletes a conversation; others leave it.",
+    "remove": "Only the owner can remove other participants.",
+    "delete": "Only the owner can delete a conversation; others can leave it.",
 }
 OWNER_CAN = dict.fromkeys(("send", "rename", "add", "remove", "delete"), True)
 OTHERS_CAN = {act: act not in OWNERS_ONLY for act in OWNER_CAN}

@@ -71,7 +71,7 @@ class AccessToken(models.Model):
     user = models.ForeignKey(
         User, on_delete=models.CASCADE, related_name="access_tokens"
     )
-    name = LineField(max_length=100, help_text="What or where it is for.")
+    name = LineField(max_length=100, help_text="What the token is for.")
     prefix = models.CharField(max_length=PREFIX_LENGTH, editable=False)
     digest = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)

@@ -130,8 +130,8 @@ class User(AbstractUser):
     username = UsernameField(
         max_length=150,
         unique=True,
-        help_text="Letters, digits and . + - _ only; unique whatever the case (on "
-        "SQLite, of the letters A to Z).",
+        help_text="Letters, digits and . + - _ only. Unique regardless of case (on "
+        "SQLite, only for the letters A to Z).",
         validators=[AbstractUser.username_validator, validate_no_at_sign],
         error_messages={"unique": "A user with that username already exists."},
     )
@@ -174,7 +174,7 @@ class User(AbstractUser):
             models.CheckConstraint(
                 condition=Q(is_superuser=False) | Q(role="admin"),
                 name="user_superuser_is_role_admin",
-                violation_error_message="A superuser has role admin.",
+                violation_error_message="A superuser must have the role admin.",
             ),
             models.CheckConstraint(
                 condition=~Q(email="") & ~Q(first_name="") & ~Q(last_name=""),

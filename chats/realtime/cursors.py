@@ -52,7 +52,7 @@ def require_kept(event_id: int, end: int) -> None:
     Known.identity, pruned_through = EventLog.state()
     is_renewed = Known.identity != known
     if is_renewed or event_id < pruned_through or event_id > end:
-        raise Gone("This cursor is older than what is kept. Load anew.")
+        raise Gone("This cursor is older than the events kept. Reload everything.")
 
 
 def _identity() -> str:

@@ -132,12 +132,12 @@ class Hub:
                 self.turn(was_rung=was_rung)
             except (DatabaseError, InterfaceError) as error:
                 metrics.database_unavailable.inc()
-                logger.warning("The event hub waits for the database: %s", error)
+                logger.warning("The event hub is waiting for the database: %s", error)
                 connection.close()
                 self._rung.wait(OUTAGE_PAUSE)
                 self._rung.set()
             except Exception:
-                logger.exception("The event hub starts anew: its streams resume")
+                logger.exception("The event hub restarts: its streams will resume")
                 self._start_anew()
         detach()
         self._listener.stop()

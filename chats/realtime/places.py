@@ -36,7 +36,7 @@ class Places:
                     code="too_many_streams",
                 )
             if not self._has_room(own, self._by_address[address]):
-                raise Full("Too many open streams here.", retry_after=RETRY_AFTER)
+                raise Full("Too many streams on this server.", retry_after=RETRY_AFTER)
             self._by_person[user_id] += 1
             self._by_address[address] += 1
             self.taken += 1

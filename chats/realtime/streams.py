@@ -23,8 +23,8 @@ HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store, no-transform"}
 REASONS = {
     "restart": "The server is restarting.",
     "signed_out": "The session or token has ended.",
-    "slow": "Too many events were waiting to be read.",
-    "unavailable": "The events that were missed cannot be read now.",
+    "slow": "The client reads too slowly: too many events were waiting.",
+    "unavailable": "The missed events cannot be read at the moment.",
 }
 
 

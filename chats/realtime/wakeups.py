@@ -108,7 +108,7 @@ class Listener:
             try:
                 self._listen()
             except (psycopg.Error, DatabaseError, ValueError, IndexError) as error:
-                logger.warning("Listening for events again soon: %s", error)
+                logger.warning("Listening for events failed, retrying: %s", error)
                 self._stopped.wait(RECONNECT_EVERY)
 
     def _listen(self) -> None:

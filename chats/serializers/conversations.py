@@ -23,7 +23,7 @@ class CapabilitiesSerializer(serializers.Serializer):
     send = serializers.BooleanField()
     rename = serializers.BooleanField()
     add = serializers.BooleanField()
-    remove = serializers.BooleanField(help_text="Others; anybody may leave.")
+    remove = serializers.BooleanField(help_text="Remove others; anyone can leave.")
     delete = serializers.BooleanField()
 
 
@@ -65,8 +65,12 @@ class ConversationSerializer(RowSerializer):
     owner = serializers.UUIDField(source="owner_id", read_only=True, allow_null=True)
     participants = ParticipantSerializer(many=True, read_only=True)
     last_message = MessageSerializer(read_only=True, allow_null=True)
-    last_read_seq = serializers.IntegerField(read_only=True, help_text="Mine.")
-    unread_count = serializers.IntegerField(read_only=True, help_text="Mine.")
+    last_read_seq = serializers.IntegerField(
+        read_only=True, help_text="The caller's read cursor."
+    )
+    unread_count = serializers.IntegerField(
+        read_only=True, help_text="The number of messages the caller has not read."
+    )
     can = CapabilitiesSerializer(read_only=True)
 
     class Meta(RowSerializer.Meta):

@@ -19,14 +19,16 @@ class SignInSerializer(serializers.Serializer):
     name = serializers.SerializerMethodField(
         help_text="The token's name, or the session's device: \"Firefox on Linux\"."
     )
-    user_agent = serializers.CharField(help_text="Of the sign-in; empty for a token.")
-    address = serializers.CharField(help_text="Of the last use; empty before it.")
+    user_agent = serializers.CharField(help_text="At sign-in; empty for a token.")
+    address = serializers.CharField(help_text="The IP address of the last use, if any.")
     created_at = serializers.DateTimeField()
     last_used_at = serializers.DateTimeField(
-        allow_null=True, help_text="Written at most once a minute."
+        allow_null=True, help_text="Updated at most once a minute."
     )
     expires_at = serializers.DateTimeField()
-    is_current = serializers.SerializerMethodField(help_text="This call's own.")
+    is_current = serializers.SerializerMethodField(
+        help_text="Whether this call uses it."
+    )
 
     def get_name(self, row: dict) -> str:
         return row["name"] if row["kind"] == "token" else device_of(row["user_agent"])
@@ -53,7 +55,7 @@ class TokenSerializer(serializers.ModelSerializer):
 
 @shown_as(examples.NEW_TOKEN, component_name="NewAccessToken")
 class NewTokenSerializer(TokenSerializer):
-    """An access token with its secret, shown this once."""
+    """An access token with its secret, which is shown only this once."""
 
     token = serializers.CharField(read_only=True)
 

@@ -35,7 +35,7 @@ class EventSerializer(serializers.Serializer):
     type = serializers.CharField()
     conversation_id = serializers.UUIDField()
     created_at = serializers.DateTimeField()
-    actor_id = serializers.UUIDField(allow_null=True, help_text="Who did it.")
+    actor_id = serializers.UUIDField(allow_null=True, help_text="The user who did it.")
 
 
 class MessageEventSerializer(EventSerializer):
@@ -52,7 +52,7 @@ class MessageEventSerializer(EventSerializer):
 
 
 class ConversationEventSerializer(EventSerializer):
-    """A conversation was started, renamed or got another owner."""
+    """A conversation was started, renamed or given another owner."""
 
     type = serializers.ChoiceField(
         [Type.CONVERSATION_CREATED.value, Type.CONVERSATION_UPDATED.value]
@@ -61,13 +61,13 @@ class ConversationEventSerializer(EventSerializer):
 
 
 class ConversationDeletedEventSerializer(EventSerializer):
-    """A conversation was deleted, messages too."""
+    """A conversation was deleted, with its messages."""
 
     type = serializers.ChoiceField([Type.CONVERSATION_DELETED.value])
 
 
 class ParticipantAddedEventSerializer(EventSerializer):
-    """Somebody joined."""
+    """A participant joined."""
 
     type = serializers.ChoiceField([Type.PARTICIPANT_ADDED.value])
     participant = ParticipantSerializer()
@@ -75,14 +75,14 @@ class ParticipantAddedEventSerializer(EventSerializer):
 
 
 class ParticipantRemovedEventSerializer(EventSerializer):
-    """Somebody left or was removed; it is the last event that reaches them."""
+    """A participant left or was removed; it is the last event they receive."""
 
     type = serializers.ChoiceField([Type.PARTICIPANT_REMOVED.value])
     participant = PublicUserSerializer()
 
 
 class ReadUpdatedEventSerializer(EventSerializer):
-    """Somebody read on."""
+    """A participant's read cursor moved."""
 
     type = serializers.ChoiceField([Type.READ_UPDATED.value])
     user_id = serializers.UUIDField()

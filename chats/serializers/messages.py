@@ -46,9 +46,9 @@ class MessageSerializer(RowSerializer):
 
 @shown_as(examples.MARKED, component_name="MarkedConversation")
 class MarkedSerializer(serializers.Serializer):
-    """What marking a conversation as read did."""
+    """The result of marking a conversation as read."""
 
     conversation_id = serializers.UUIDField()
     last_read_seq = serializers.IntegerField()
-    marked = serializers.IntegerField(help_text="How many messages became read.")
+    marked = serializers.IntegerField(help_text="The number of newly read messages.")
     unread_count = serializers.IntegerField()

@@ -16,7 +16,7 @@ from chats.web.sizes import PREVIEW_SIZE
 
 @shown_as(examples.PARTICIPANT)
 class ParticipantSerializer(PublicUserSerializer):
-    """A person as participant of a conversation."""
+    """A user as a participant of a conversation."""
 
     joined_at = serializers.DateTimeField(read_only=True)
     joined_seq = serializers.IntegerField(

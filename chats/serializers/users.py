@@ -11,7 +11,7 @@ from chats.serializers.rows import Row, RowSerializer
 
 @shown_as(examples.PUBLIC_USER)
 class PublicUserSerializer(RowSerializer):
-    """What everybody signed in may know of a person."""
+    """The public fields of a user, for everyone who is signed in."""
 
     is_online = serializers.BooleanField(read_only=True)
 
@@ -47,7 +47,7 @@ class PrivateUserSerializer(PublicUserSerializer):
 
 @shown_as(examples.USER)
 class UserSerializer(PrivateUserSerializer):
-    """A person; the private fields only for that person and role-admins."""
+    """A user; only that user and admins see the private fields."""
 
     def to_representation(self, instance: User) -> Row:
         viewer = self.context["request"].user

@@ -131,7 +131,7 @@ class Connections:
         if not idle:
             return 0
         [(address, _)] = Counter(map(address_of, idle)).most_common(1)
-        logger.warning("No room for more connections: idle ones are cut off.")
+        logger.warning("Too many connections: idle ones are closed.")
         own = [each for each in idle if address_of(each) == address]
         return self._cut_silent(own, max(1, self.most // 20))
 

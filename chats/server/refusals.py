@@ -15,8 +15,8 @@ from chats.web.middleware import NoStoreMiddleware, RequestMiddleware
 
 # By status: the detail and the code.
 REFUSALS = {
-    400: ("The request broke off.", "incomplete"),
-    408: ("The body took too long.", "timeout"),
+    400: ("The request ended before its body was complete.", "incomplete"),
+    408: ("The body took too long to arrive.", "timeout"),
     413: ("The body is too large.", "too_large"),
     429: (
         "Request was throttled. Expected available in {seconds} seconds.",
@@ -24,7 +24,10 @@ REFUSALS = {
     ),
     503: ("Too many calls at once. Try again.", "busy"),
 }
-AMBIGUOUS = ("Content-Length and Transfer-Encoding exclude each other.", "parse_error")
+AMBIGUOUS = (
+    "Content-Length and Transfer-Encoding cannot be used together.",
+    "parse_error",
+)
 PASSING = {429, 503}  # the client may come back
 
 

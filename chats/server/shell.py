@@ -249,7 +249,7 @@ class Shell:
                 stream.end("signed out")
                 return False
             except (Gone, DatabaseError, InterfaceError) as error:
-                logger.info("A stream ends in its backlog: %s", error)
+                logger.info("A stream ended during its backlog: %s", error)
                 return False
             stream.position = piece.position
             with self.calls.shares.hold(name, len(piece.body), stream.cut):

@@ -38,7 +38,7 @@ def start_conversation(
     people = locked_people(ids)
     if missing := sorted(str(pk) for pk in ids - {person.pk for person in people}):
         raise ChatError(
-            f"Unknown or inactive: {', '.join(missing)}.",
+            f"Unknown or inactive users: {', '.join(missing)}.",
             field="participant_ids",
             code="does_not_exist",
         )
@@ -112,7 +112,9 @@ def add_participant(actor: User, conversation_id: UUID, *, user_id: UUID) -> boo
         return False
     if person is None:
         raise ChatError(
-            f"Unknown or inactive: {user_id}.", field="user_id", code="does_not_exist"
+            f"Unknown or inactive user: {user_id}.",
+            field="user_id",
+            code="does_not_exist",
         )
     require_room(conversation.participant_count + 1, field="user_id")
     admit(conversation, person, actor)

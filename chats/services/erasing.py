@@ -66,10 +66,10 @@ def _erase_on() -> None:
     try:
         erased = erase_batch()
     except DatabaseError as error:
-        logger.warning("Erasing goes on in %s seconds: %s", AGAIN_AFTER, error)
+        logger.warning("Erasing continues in %s seconds: %s", AGAIN_AFTER, error)
         _later(AGAIN_AFTER)
     except Exception:  # nobody waits for the result, who would see it
-        logger.exception("What was deleted could not be erased")
+        logger.exception("Deleted conversations could not be erased")
     finally:
         if not erased:
             connection.close()

@@ -102,7 +102,9 @@ def delete_message(actor: User, message_id: UUID) -> None:
     """
     message = _locked_message(actor, message_id)
     if not message.can_be_deleted_by(actor):
-        raise NotAllowed("Only its sender or the conversation's owner deletes it.")
+        raise NotAllowed(
+            "Only the sender or the conversation's owner can delete a message."
+        )
     leave_tombstone(message, actor)
 
 
@@ -159,7 +161,7 @@ def _locked_message(actor: User, message_id: UUID) -> Message:
 def _editable(actor: User, message_id: UUID) -> Message:
     message = _locked_message(actor, message_id)
     if not message.can_be_edited_by(actor):
-        raise NotAllowed("Only its sender edits a message.")
+        raise NotAllowed("Only the sender can edit a message.")
     return message
 
 

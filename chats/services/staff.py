@@ -80,7 +80,7 @@ def add_as_staff(
     person = next(iter(locked_people([user_id])), None)
     conversation = Conversation.objects.locked_for_staff(conversation.pk)
     if person is None:
-        raise ChatError("This person is inactive.", field="user_id")
+        raise ChatError("This user is inactive.", field="user_id")
     if not conversation.participations.filter(user=person).exists():
         require_room(conversation.participant_count + 1, field="user_id")
         record_of(Action.PARTICIPANT_ADDED, conversation, actor, user_id)

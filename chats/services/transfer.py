@@ -71,7 +71,7 @@ def export_conversation(conversation_id: UUID) -> Iterator[Line]:
         yield {"type": "conversation", "format": FORMAT, **conversation}
         break
     else:
-        raise NotFound("There is no such conversation.")
+        raise NotFound("This conversation does not exist.")
     sent = Message.objects.filter(conversation_id=conversation_id).order_by()
     people = User.objects.filter(
         Q(participations__conversation=conversation_id)
@@ -113,7 +113,7 @@ def import_conversation(
         _store(conversation, file, people, last_seq)
     except (IntegrityError, DataError) as error:
         text = str(error).partition("\n")[0]
-        raise ChatError(f"The database refuses the file: {text}.") from error
+        raise ChatError(f"The database rejected the file: {text}.") from error
     record(
         AuditEntry.Action.CONVERSATION_IMPORTED,
         actor=None,
@@ -129,9 +129,9 @@ def _require_absent(conversation_id: UUID) -> None:
     there = Conversation.objects.filter(pk=conversation_id)
     for deleted_at in there.values_list("deleted_at", flat=True):
         if deleted_at is None:
-            raise Conflict(f"Conversation {conversation_id} is there already.")
+            raise Conflict(f"Conversation {conversation_id} already exists.")
         raise Conflict(
-            f"Conversation {conversation_id} has been deleted and is still being"
+            f"Conversation {conversation_id} has been deleted, but not completely"
             " erased: run manage.py prune_deleted first."
         )
 
@@ -151,7 +151,11 @@ class _File:
             line, self._next = self._next, next(self._lines, None)
             count += 1
             if count > MOST_PEOPLE and kind != "message":
-                raise wrong(line, "type", f"at most {MOST_PEOPLE} are {kind}.")
+                raise wrong(
+                    line,
+                    "type",
+                    f"there can be at most {MOST_PEOPLE} lines of type {kind}.",
+                )
             yield line
 
     def ends(self) -> bool:
@@ -161,7 +165,7 @@ class _File:
     def take(self, kind: str) -> list[Line]:
         """Return the lines of a kind, of which there is at least one."""
         if not (lines := list(self.each(kind))):
-            raise ChatError(f"The file lacks a line of type {kind}.")
+            raise ChatError(f"The file has no line of type {kind}.")
         return lines
 
 
@@ -173,7 +177,7 @@ def _people(lines: list[Line], *, create_missing: bool) -> tuple[dict[UUID, User
     missing = [user for pk, user in named.items() if pk not in people]
     if missing and not create_missing:
         ids = ", ".join(str(user.pk) for user in missing[:5])
-        raise ChatError(f"{len(missing)} people are not here: {ids} …")
+        raise ChatError(f"{len(missing)} people do not exist here: {ids} …")
     for user in missing:
         user.username, user.email = SystemName.IMPORTED.of(user.pk)
         user.is_active = False
@@ -194,7 +198,7 @@ def _store(
     for row in standing:
         row.conversation = conversation
         if not 0 <= row.joined_seq <= row.last_read_seq <= last_seq:
-            raise ChatError(f"{row.user_id} has read what is not there.")
+            raise ChatError(f"{row.user_id} has read messages that do not exist.")
         row.has_unread = row.last_read_seq < last_seq
         row.active_hour = hour_of(conversation.updated_at)
     ids = [row.user_id for row in standing]
@@ -205,7 +209,7 @@ def _store(
     Participant.objects.bulk_create(standing, batch_size=CHUNK)
     last = _store_messages(conversation, file, people)
     if (last.seq if last else 0) != last_seq or not file.ends():
-        raise ChatError("The file is not whole.")
+        raise ChatError("The file is incomplete.")
     if last:
         if conversation.updated_at < last.sent_at:
             raise wrong({"line": 1}, "updated_at", "is before the last message.")
@@ -242,7 +246,7 @@ def _store_messages(
             if message.seq != (last.seq if last else 0) + 1:
                 raise wrong(line, "seq", "is out of order.")
             if last and message.sent_at < last.sent_at:
-                raise wrong(line, "sent_at", "is before that of the message before.")
+                raise wrong(line, "sent_at", "is earlier than in the previous message.")
             last = message
         Message.objects.bulk_create(messages)
     return last
@@ -250,7 +254,7 @@ def _store_messages(
 
 def _of(people: dict[UUID, User], user_id: UUID) -> User:
     if user_id not in people:
-        raise ChatError(f"The file lacks the person {user_id}.")
+        raise ChatError(f"The file has no line for the person {user_id}.")
     return people[user_id]
 
 

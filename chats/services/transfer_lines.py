@@ -25,13 +25,13 @@ def wrong(line: Line, name: str, text: str) -> ChatError:
 def parse_line(text: bytes, number: int) -> Line:
     """Return the object that a line of a file holds; raises ChatError."""
     if len(text) > MOST_BYTES:
-        raise ChatError(f"Line {number}: is longer than {MOST_BYTES} bytes.")
+        raise ChatError(f"Line {number} is longer than {MOST_BYTES} bytes.")
     try:
         found = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise ChatError(f"Line {number}: is no JSON.") from error
+        raise ChatError(f"Line {number} is not valid JSON.") from error
     if not isinstance(found, dict):
-        raise ChatError(f"Line {number}: is no object.")
+        raise ChatError(f"Line {number} is not an object.")
     return found
 
 
@@ -48,7 +48,7 @@ def read_value(field: Field, value: Any) -> Any:
         raise ValidationError("is missing.")
     wanted = int if isinstance(field, IntegerField) else (str, UUID, datetime)
     if isinstance(value, bool) or not isinstance(value, wanted):
-        raise ValidationError("is of another type.")
+        raise ValidationError("has the wrong type.")
     if isinstance(value, str):
         _require_text(value)
     value = field.to_python(value)
@@ -61,9 +61,9 @@ def _require_text(value: str) -> None:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise ValidationError("holds half a character.") from error
+        raise ValidationError("contains half a character.") from error
     if "\0" in value:
-        raise ValidationError("holds a NUL character.")
+        raise ValidationError("contains a NUL character.")
 
 
 def _require_past(moment: datetime) -> None:
@@ -73,6 +73,6 @@ def _require_past(moment: datetime) -> None:
     try:
         moment = moment.astimezone(UTC)
     except OverflowError as error:
-        raise ValidationError("is outside the calendar.") from error
+        raise ValidationError("is not a possible date.") from error
     if moment > timezone.now() + AHEAD:
-        raise ValidationError("lies in the future.")
+        raise ValidationError("is in the future.")

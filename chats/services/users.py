@@ -154,7 +154,8 @@ def issue_token(
     if not unchanged.exists():
         raise SignedOut("Sign in again.")
     if user.access_tokens.valid().count() >= settings.MAX_TOKENS_PER_USER:
-        text = f"At most {settings.MAX_TOKENS_PER_USER} tokens. Revoke one first."
+        most = settings.MAX_TOKENS_PER_USER
+        text = f"You can have at most {most} tokens. Revoke one first."
         raise ChatError(text, code="too_many_tokens")
     token, secret = AccessToken.objects.issue(user, name, expires_at)
     _record(Action.TOKEN_CREATED, user, user, str(token))

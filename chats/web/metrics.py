@@ -18,7 +18,7 @@ registry = CollectorRegistry()
 ProcessCollector(registry=registry)
 requests = Histogram(
     "messaging_request_seconds",
-    "Requests answered, and how long that took from their arrival.",
+    "Requests answered, and the time from arrival to answer.",
     ("method", "route", "status"),
     buckets=BUCKETS,
     registry=registry,
@@ -31,7 +31,7 @@ hub_position = Gauge(
 )
 hub_lag = Gauge(
     "messaging_hub_lag_events",
-    "Ids between the last event dispatched and the newest; 0 while nobody listens.",
+    "Ids from the last event dispatched to the newest; 0 while no stream is open.",
     registry=registry,
 )
 events_dispatched = Counter(
@@ -39,7 +39,7 @@ events_dispatched = Counter(
 )
 database_unavailable = Counter(
     "messaging_database_unavailable",
-    "Calls refused, and turns of the hub put off, for want of the database.",
+    "Calls and turns of the hub that failed because the database was unavailable.",
     registry=registry,
 )
 

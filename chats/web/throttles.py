@@ -273,10 +273,10 @@ def ask_cache(call: Callable[[], Any]) -> Any:
         answer = call()
     except RedisError as error:
         if breaker.fail():
-            logger.warning("Throttles are off, the cache is not answering: %s", error)
+            logger.warning("Throttles are off: the cache is not answering: %s", error)
         return None
     if breaker.succeed():
-        logger.warning("Throttles are on again: the cache answers.")
+        logger.warning("Throttles are on again: the cache is answering.")
     return answer
 
 

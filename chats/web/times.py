@@ -10,7 +10,7 @@ RFC_3339 = re.compile(
     r"(?P<fraction>\.[0-9]+)?"
     r"(?P<offset>[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
-INVALID = "Must be a time of RFC 3339, such as 2026-11-23T18:00:00Z."
+INVALID = "Must be an RFC 3339 time, such as 2026-11-23T18:00:00Z."
 
 
 def parse_time(text: str) -> datetime:

@@ -54,14 +54,14 @@ def with_token(person: User) -> APIClient:
 
 LETTER = """Hello,
 
-somebody, probably you, asked to reset the password of the account with this e-mail
-address.
+someone, probably you, has asked to reset the password of the account with this
+e-mail address.
 
-To choose a new one, open
+To choose a new password, open this link:
 
     LINK
 
-If it was not you, do nothing: your password stays as it is.
+If this was not you, ignore this e-mail: your password stays the same.
 """
 
 

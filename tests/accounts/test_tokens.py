@@ -103,7 +103,7 @@ def test_token_by_a_session_that_is_not_fresh_needs_the_password(alice):
         wrong = client.post(TOKENS, {"name": "x", "current_password": "wrong"})
         right = client.post(TOKENS, {"name": "x", "current_password": PASSWORD})
     assert [answer.status_code for answer in (missing, wrong, right)] == [400, 400, 201]
-    assert missing.json() == {"current_password": ["Needed to make a token."]}
+    assert missing.json() == {"current_password": ["Required to create a token."]}
     assert wrong.json() == {"current_password": ["Wrong password."]}
     assert AccessToken.objects.get().user == alice
 
@@ -119,7 +119,7 @@ def test_token_expires_within_a_year_at_the_latest(anonymous, alice, settings):
         answers = [anonymous.post(TOKENS, body) for body in bodies]
     assert [answer.status_code for answer in answers] == [201, 201, 400]
     assert {answer.json()["expires_at"] for answer in answers[:2]} == {stamp(latest)}
-    assert answers[2].json() == {"expires_at": ["At most 30 days ahead."]}
+    assert answers[2].json() == {"expires_at": ["Must be at most 30 days from now."]}
 
 
 def test_token_by_password_is_the_password_owners_in_any_session(bob, alice):
@@ -162,7 +162,7 @@ def test_token_beyond_the_limit_is_refused(anonymous, alice, bob, settings):
     answers = [anonymous.post(TOKENS, BY_PASSWORD) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [201, 201, 400]
     assert answers[2].json() == {
-        "detail": "At most 2 tokens. Revoke one first.",
+        "detail": "You can have at most 2 tokens. Revoke one first.",
         "code": "too_many_tokens",
     }
     AccessToken.objects.get(pk=answers[0].json()["token_id"]).delete()
@@ -175,7 +175,7 @@ def test_token_makes_no_successor(alice, body):
     response = client.post(TOKENS, body)
     assert response.status_code == 403
     assert response.json() == {
-        "detail": "Use a session, or username and password.",
+        "detail": "Use a session, or a username and password, instead of a token.",
         "code": "permission_denied",
     }
     assert AccessToken.objects.count() == 1
@@ -221,11 +221,7 @@ def test_token_with_wrong_credentials_is_401(anonymous, alice, bob, change):
         ),
         (
             {"name": "x", "expires_at": "tomorrow"},
-            {
-                "expires_at": [
-                    "Must be a time of RFC 3339, such as 2026-11-23T18:00:00Z."
-                ]
-            },
+            {"expires_at": ["Must be an RFC 3339 time, such as 2026-11-23T18:00:00Z."]},
         ),
         ({"name": "x", "username": "alice"}, {"password": [REQUIRED]}),
         (

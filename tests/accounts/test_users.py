@@ -43,7 +43,7 @@ from tests.support.factories import PASSWORD, UserFactory, start
 NOBODY = "01900000-0000-7000-8000-000000000000"
 NOT_FOUND = {"detail": "Not found.", "code": "not_found"}
 NOT_YOURS = {
-    "detail": "Only the person or an admin may do this.",
+    "detail": "Only the account's owner or an admin can do this.",
     "code": "permission_denied",
 }
 ANONYMOUS = {
@@ -53,7 +53,7 @@ ANONYMOUS = {
 CHANGES = {"first_name": "A", "last_name": "B", "email": "ab@example.org"}
 PROOF = {"current_password": PASSWORD}  # that the account is the caller's
 UNPROVED = [
-    ({}, {"current_password": ["Needed to delete your account."]}),
+    ({}, {"current_password": ["Required to delete your account."]}),
     ({"current_password": "wrong"}, {"current_password": ["Wrong password."]}),
     ({"current_password": None}, {"current_password": ["This field may not be null."]}),
 ]
@@ -281,7 +281,7 @@ def test_sign_up_as_admin_is_refused_to_all_others(anonymous, as_alice):
     for client in (anonymous, as_alice):
         response = client.post("/api/users/", SIGN_UP | {"role": "admin"})
         assert response.status_code == 400
-        assert response.json() == {"role": ["Only an admin makes another admin."]}
+        assert response.json() == {"role": ["Only an admin can create another admin."]}
     assert User.objects.count() == 1
 
 
@@ -611,7 +611,7 @@ def test_user_patch_accepts_ones_own_username_and_email_again(as_alice, alice):
 @pytest.mark.parametrize(
     ("proof", "errors"),
     [
-        ({}, {"current_password": ["Needed to change your e-mail."]}),
+        ({}, {"current_password": ["Required to change your e-mail."]}),
         ({"current_password": "wrong"}, {"current_password": ["Wrong password."]}),
         (
             {"current_password": None},
@@ -676,7 +676,7 @@ def test_user_role_is_changed_by_role_admins_only(as_alice, as_admin, alice):
     refused = as_alice.patch("/api/users/me/", {"role": "host"})
     assert refused.status_code == 403
     assert refused.json() == {
-        "detail": "Only an admin changes a role.",
+        "detail": "Only an admin can change a role.",
         "code": "permission_denied",
     }
     assert as_alice.patch("/api/users/me/", {"role": "guest"}).status_code == 200
@@ -705,7 +705,7 @@ def test_user_superuser_keeps_the_role_admin(client_of, db):
     superuser = UserFactory(is_superuser=True, role=User.Role.ADMIN)
     response = client_of(superuser).patch("/api/users/me/", {"role": "guest"})
     assert response.status_code == 400
-    assert response.json() == {"role": ["A superuser has role admin."]}
+    assert response.json() == {"role": ["A superuser must have the role admin."]}
 
 
 def test_user_patch_takes_as_many_queries_with_many_people(

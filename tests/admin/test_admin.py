@@ -557,7 +557,7 @@ def test_superuser_has_role_admin_or_the_form_says_so(as_boss, alice):
     as_boss.post(page_of(alice), form | {"role": "admin"})
 
     assert refused.context["adminform"].form.errors == {
-        "__all__": ["A superuser has role admin."]
+        "__all__": ["A superuser must have the role admin."]
     }
     alice.refresh_from_db()
     assert alice.is_superuser
@@ -651,7 +651,7 @@ def test_reactivate_lets_people_in_again_but_not_the_deleted(as_boss, boss, alic
 
     answer = act(as_boss, "reactivate_selected", alice, bob)
 
-    assert told(answer) == ["Reactivated: 1.", f"Not yours to change: {bob}."]
+    assert told(answer) == ["Reactivated: 1.", f"You are not allowed to change: {bob}."]
     assert User.objects.get(pk=alice.pk).is_active
     assert not User.objects.get(pk=bob.pk).is_active
 
@@ -660,7 +660,7 @@ def test_nobody_locks_themselves_out(as_boss, boss):
     answer = act(as_boss, "deactivate_selected", boss, post="yes")
     bulk = act(as_boss, "delete_selected", boss, post="yes")
 
-    assert told(answer) == ["Not yours to change: boss."]
+    assert told(answer) == ["You are not allowed to change: boss."]
     assert bulk.status_code == 403
     assert as_boss.post(page_of(boss, "delete"), {"post": "yes"}).status_code == 403
     assert User.objects.get(pk=boss.pk).is_active
@@ -728,7 +728,7 @@ def test_clerk_cannot_touch_accounts_with_powers(powers, as_clerk):
     assert as_clerk.post(password, {"password1": "x"}).status_code == 403
     assert as_clerk.post(page_of(other, "delete"), {"post": "yes"}).status_code == 403
     assert act(as_clerk, "delete_selected", other, post="yes").status_code == 403
-    told_off = [f"Not yours to change: {other}."]
+    told_off = [f"You are not allowed to change: {other}."]
     assert told(act(as_clerk, "deactivate_selected", other, post="yes")) == told_off
     assert told(act(as_clerk, "reactivate_selected", other)) == told_off
     before = other.updated_at
@@ -959,7 +959,7 @@ def test_participant_not_added_when_inactive_unknown_or_there_already(
         answer = as_boss.post(page_of(conversation), form)
         errors[person.username] = inline_errors(answer)
 
-    invalid = [("user", ["No such person, or not active."])]
+    invalid = [("user", ["This user is unknown or inactive."])]
     assert errors == {
         gone.username: invalid,
         "unknown": invalid,
@@ -1116,7 +1116,7 @@ def test_conversation_delete_page_says_what_goes(as_boss, conversation, alice):
 
     page = as_boss.get(page_of(conversation, "delete")).content.decode()
 
-    assert "2 participants lose it" in page
+    assert "2 participants lose access" in page
     assert "1 messages are deleted" in page
 
 
@@ -1196,7 +1196,7 @@ def test_admin_action_on_too_many_rows_changes_nothing(
 
     answer = act(as_boss, "delete_selected", *rows, post="yes", select_across="1")
 
-    assert told(answer) == ["At most 1 rows at a time; nothing was done."]
+    assert told(answer) == ["Select at most 1 rows at a time. Nothing was done."]
     assert not Message.objects.exclude(deleted_at=None).exists()
 
 

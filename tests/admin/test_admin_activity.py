@@ -143,7 +143,8 @@ def test_chart_scales_its_bars_and_tells_of_what_is_missing():
     ]
     assert chart.lines == [("0.0", "1,000"), ("60.0", "500")]
     assert chart.description == (
-        "1,000 in all; most, 1,000, in Monday. Older ones are still being counted."
+        "1,000 in total; the most, 1,000, in Monday. "
+        "Older ones are still being counted."
     )
 
 
@@ -166,9 +167,9 @@ def test_front_page_tells_what_goes_on(boss, alice, bob, conversation):
     metrics.open_streams.set(0)
 
     assert shown["facts"] == [
-        ("People here now", "2", "last minute"),
-        ("People in a day", "3", "last 24 hours"),
-        ("Open streams", "7", "of this process"),
+        ("People online", "2", "last minute"),
+        ("Active people", "3", "last 24 hours"),
+        ("Open streams", "7", "in this process"),
         (
             "Oldest event kept",
             f"{now.day} {now:%b %Y}",
@@ -194,8 +195,8 @@ def test_front_page_without_anything_says_so(boss):
     boss.save()
 
     assert facts(boss) == {
-        "People here now": "0",
-        "People in a day": "0",
+        "People online": "0",
+        "Active people": "0",
         "Open streams": "0",
         "Oldest event kept": "none",
         "Failed sign-ins": "0",
@@ -207,7 +208,7 @@ def test_people_are_counted_up_to_a_bound(most, told, boss, alice, monkeypatch):
     monkeypatch.setattr(activity, "MOST_COUNTED", most)
     User.objects.update(last_seen_at=timezone.now())
 
-    assert facts(boss)["People in a day"] == told
+    assert facts(boss)["Active people"] == told
 
 
 def test_charts_have_24_hours_and_30_days_of_which_some_are_labelled(boss, alice):
@@ -284,7 +285,7 @@ def test_front_page_draws_with_texts_for_those_who_do_not_see(boss, conversation
     assert page.count("<summary>As a table</summary>") == 2
 
 
-HERE = ["People here now", "People in a day"]
+HERE = ["People online", "Active people"]
 
 
 @pytest.mark.parametrize(

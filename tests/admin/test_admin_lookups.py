@@ -42,7 +42,7 @@ def test_deactivation_asks_first_and_names_the_people(as_boss, alice, bob):
 
     page = act(as_boss, "deactivate_selected", alice, bob).content.decode()
 
-    assert "Deactivate these people?" in page
+    assert "Deactivate these users?" in page
     assert ("<li>alice</li>" in page, "<li>bob</li>" in page) == (True, True)
     assert User.objects.filter(is_active=False).count() == 0
     assert AccessToken.objects.count() == 1
@@ -295,7 +295,7 @@ def test_sign_in_that_is_remembered_is_no_counter(as_boss):
 
     page = as_boss.get(list_of("signinattempts")).content.decode()
 
-    assert page.count("nothing: a sign-in that is remembered") == 1
+    assert page.count("nothing: a remembered sign-in") == 1
     assert SignInAttempts.objects.filter(
         window_ends_at__lte=timezone.now() + WINDOW
     ).exists()

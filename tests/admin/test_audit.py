@@ -81,7 +81,7 @@ def test_staff_without_the_permission_see_no_body_anywhere(as_clerk, message):
 
     assert {page.status_code for page in pages} == {200}
     assert [SECRET in page.content.decode() for page in pages] == [False] * len(pages)
-    assert "Withheld" in pages[2].content.decode()
+    assert "Hidden: you are not permitted" in pages[2].content.decode()
     assert deeds() == []
 
 

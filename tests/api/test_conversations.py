@@ -167,7 +167,7 @@ def test_start_with_people_unknown_or_inactive_names_them(as_alice, bob):
 
     assert response.status_code == 400
     assert response.json() == {
-        "participant_ids": [f"Unknown or inactive: {', '.join(missing)}."]
+        "participant_ids": [f"Unknown or inactive users: {', '.join(missing)}."]
     }
     assert Conversation.objects.count() == 0
 
@@ -584,7 +584,7 @@ def test_delete_by_another_participant_is_forbidden(as_bob, bob, conversation):
 
     assert response.status_code == 403
     assert response.json() == {
-        "detail": "Only its owner deletes a conversation; others leave it.",
+        "detail": "Only the owner can delete a conversation; others can leave it.",
         "code": "permission_denied",
     }
     assert everything() == before

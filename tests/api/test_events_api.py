@@ -261,7 +261,7 @@ def test_cursor_ahead_of_the_log_is_410(ahead, as_alice, conversation):
 
     assert response.status_code == 410
     assert response.json() == {
-        "detail": "This cursor is older than what is kept. Load anew.",
+        "detail": "This cursor is older than the events kept. Reload everything.",
         "code": "gone",
     }
 

@@ -615,7 +615,7 @@ def test_edit_by_another_participant_is_forbidden(method, as_alice, message):
 
     assert response.status_code == 403
     assert response.json() == {
-        "detail": "Only its sender edits a message.",
+        "detail": "Only the sender can edit a message.",
         "code": "permission_denied",
     }
     assert everything() == before
@@ -700,7 +700,7 @@ def test_delete_by_another_participant_is_forbidden(as_bob, alice, conversation)
 
     assert response.status_code == 403
     assert response.json() == {
-        "detail": "Only its sender or the conversation's owner deletes it.",
+        "detail": "Only the sender or the conversation's owner can delete a message.",
         "code": "permission_denied",
     }
     assert everything() == before

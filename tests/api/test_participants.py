@@ -174,7 +174,7 @@ def test_add_of_one_who_cannot_take_part_names_the_field(kind, as_bob, conversat
     response = add(as_bob, conversation, user_id)
 
     assert response.status_code == 400
-    assert response.json() == {"user_id": [f"Unknown or inactive: {user_id}."]}
+    assert response.json() == {"user_id": [f"Unknown or inactive user: {user_id}."]}
     assert everything() == before
 
 
@@ -353,7 +353,7 @@ def test_remove_of_others_by_no_owner_is_forbidden(whom, as_bob, alice, mallory,
 
     assert response.status_code == 403
     assert response.json() == {
-        "detail": "Only the owner removes others.",
+        "detail": "Only the owner can remove other participants.",
         "code": "permission_denied",
     }
     assert everything() == before

@@ -700,14 +700,14 @@ def test_what_is_refused_names_its_field(stage):
     with talking(stage) as (nina, omar, _there):
         page = stage.person("nobody").page
         page.goto(nina.url)
-        page.get_by_role("link", name="Make an account").click()
+        page.get_by_role("link", name="Create account").click()
         form = page.locator("#sign-up")
         for name in ("First name", "Last name"):
             form.get_by_label(name).fill("Pia")
         form.get_by_label("Username").fill("pia@home")
         form.get_by_label("E-mail").fill("pia@example")
         form.get_by_label("Password").fill(PASSWORD)
-        form.get_by_role("button", name="Make account").click()
+        form.get_by_role("button", name="Create account").click()
         lines, names = faults_of(form)
         assert names == ["username", "email"]
         assert [line.split(": ")[0] for line in lines] == ["Username", "E-mail"]
@@ -721,7 +721,7 @@ def test_what_is_refused_names_its_field(stage):
         dialog.get_by_label("Title").evaluate(FREE)
         dialog.get_by_label("Title").fill(LONG_TITLE)
         dialog.get_by_role("button", name="Start").click()
-        expected = [f"Title, if you like: {TOO_LONG}"], ["title"]
+        expected = [f"Title (optional): {TOO_LONG}"], ["title"]
         assert faults_of(dialog) == expected
         nina.page.keyboard.press("Escape")
         nina.page.get_by_role("button", name="New conversation").click()
@@ -784,13 +784,13 @@ def test_page_of_somebody_who_signs_in_twice_at_once_is_the_sessions(stage):
         page.route("**/auth/login/", lambda route: held.append(route), times=1)
         with page.expect_request("**/auth/login/"):
             form.get_by_role("button", name="Sign in").click()
-        page.get_by_role("link", name="Make an account").click()
+        page.get_by_role("link", name="Create account").click()
         form = page.locator("#sign-up")
         for label in ("First name", "Last name", "Username"):
             form.get_by_label(label).fill(visitor.name)
         form.get_by_label("E-mail").fill(f"{visitor.name}@example.org")
         form.get_by_label("Password").fill(PASSWORD)
-        form.get_by_role("button", name="Make account").click()
+        form.get_by_role("button", name="Create account").click()
         page.get_by_text("No conversations yet.").wait_for()
 
         held[0].continue_()
@@ -830,7 +830,7 @@ def test_newcomer_signs_up_and_starts_a_conversation_by_keyboard_alone(stage):
                 press("Tab")
             raise AssertionError(f"Tab does not lead to {name}")
 
-        tab_to("Make an account")
+        tab_to("Create account")
         press("Enter")
         tab_to("First name")
         for text in ("Pia", "Example", pia.name, f"{pia.name}@example.org", "short"):

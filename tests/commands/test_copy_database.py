@@ -173,7 +173,7 @@ def test_copy_may_go_back(source, tmp_path):
     manage(back, "copy_database", "--verbosity", "0", "--from", database_url())
     with connected(f"sqlite:///{back}"):
         assert rows_of(SOURCE) == rows_of("default")
-    assert "nothing is wrong" in manage(back, "doctor", "--verbosity", "0")
+    assert "no problems" in manage(back, "doctor", "--verbosity", "0")
 
 
 # --- No copy --------------------------------------------------------------------
@@ -192,7 +192,7 @@ def test_source_of_another_release_is_refused(source, statement):
     with pytest.raises(CommandError) as refused:
         copy(source)
     assert str(refused.value) == (
-        "Nothing was copied. The source's schema is not that of this release: run "
+        "Nothing was copied. The source's schema is not the one of this release: run "
         "`manage.py migrate` on it first."
     )
     assert_untouched()
@@ -207,11 +207,17 @@ def test_target_with_rows_is_refused(source, alice):
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("sqlite:////nowhere/db.sqlite3", "There is no file /nowhere/db.sqlite3."),
-        ("mysql://here/chats", "--from must be a URL, as in DATABASE_URL."),
-        ("postgres://here:port/chats", "--from must be a URL, as in DATABASE_URL."),
-        ("nonsense", "--from must be a URL, as in DATABASE_URL."),
-        ("sqlite://:memory:", "There is no file :memory:."),
+        (
+            "sqlite:////nowhere/db.sqlite3",
+            "The file /nowhere/db.sqlite3 does not exist.",
+        ),
+        ("mysql://here/chats", "--from must be a URL, in the form of DATABASE_URL."),
+        (
+            "postgres://here:port/chats",
+            "--from must be a URL, in the form of DATABASE_URL.",
+        ),
+        ("nonsense", "--from must be a URL, in the form of DATABASE_URL."),
+        ("sqlite://:memory:", "The file :memory: does not exist."),
     ],
 )
 def test_source_that_is_none_is_refused(url, reason):
@@ -238,7 +244,7 @@ def test_copy_that_fails_leaves_nothing(source):
     [
         (
             "UPDATE chats_user SET first_name = 'a' || char(0) WHERE username = 'bob'",
-            "has a NUL, which PostgreSQL cannot hold",
+            "contains a NUL, which PostgreSQL cannot store",
         ),
         (
             "UPDATE chats_user SET first_name = hex(zeroblob(200))"

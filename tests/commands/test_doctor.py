@@ -99,7 +99,7 @@ def lived_in(alice, bob, mallory, conversation, half_erased) -> Conversation:
 def test_doctor_finds_nothing_wrong_in_a_sound_database(lived_in, batch):
     found, printed = examine(batch=batch)
 
-    assert (found, printed[-20:]) == (set(), ": nothing is wrong.\n")
+    assert (found, printed[-20:]) == (set(), ": no problems.\n")
 
 
 def test_doctor_finds_nothing_wrong_in_an_empty_database(db):

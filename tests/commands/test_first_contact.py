@@ -53,7 +53,7 @@ def test_demo_answers_over_the_api_and_ends_with_ctrl_c():
 def test_demo_does_not_take_a_port_that_is_taken():
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        with pytest.raises(CommandError, match=f"Port {port} cannot be had"):
+        with pytest.raises(CommandError, match=f"Port {port} is unavailable"):
             call_command("demo", port=port)
 
 

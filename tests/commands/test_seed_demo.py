@@ -30,7 +30,7 @@ def test_seed_demo_makes_people_of_every_role_and_prints_how_to_sign_in(capsys):
     roles = User.objects.values_list("role").annotate(Count("pk")).order_by("role")
     assert list(roles) == [("admin", 2), ("guest", 6), ("host", 4)]
     assert User.objects.get(is_superuser=True).username == "admin"
-    assert lines[0] == f"Sign in as any of these, password {PASSWORD}"
+    assert lines[0] == f"Sign in as any of these users, with the password {PASSWORD}"
     printed = {line.split()[0] for line in lines[2:]}
     assert printed == set(User.objects.values_list("username", flat=True))
 
@@ -91,15 +91,15 @@ def test_seed_demo_again_does_nothing_and_says_how_to_sign_in(capsys):
 
     assert Event.objects.count() == events
     assert lines == [
-        "There are people already: nothing to do. The demo's can sign in: alice, bob "
-        f"or admin, password {PASSWORD}"
+        "There are already users: nothing to do. You can sign in as alice, bob or "
+        f"admin, with the password {PASSWORD}"
     ]
 
 
 def test_seed_demo_beside_other_people_does_nothing(capsys):
     UserFactory(username="alice")
 
-    assert seed(capsys) == ["There are people already: nothing to do."]
+    assert seed(capsys) == ["There are already users: nothing to do."]
     assert User.objects.count() == 1
 
 

@@ -191,9 +191,9 @@ def test_messages_filter_reads_unread_for_the_reader(as_alice, as_bob, world):
 
 
 NO_UUID = ["Enter a valid UUID."]
-NO_TIME = ["Must be a time of RFC 3339, such as 2026-11-23T18:00:00Z."]
+NO_TIME = ["Must be an RFC 3339 time, such as 2026-11-23T18:00:00Z."]
 NO_SEQ = ["Enter a whole number."]
-NEEDS_CONVERSATION = ["Needs conversation_id."]
+NEEDS_CONVERSATION = ["Requires conversation_id."]
 NUL = ["Null characters are not allowed."]
 TOO_LONG = ["Ensure this value has at most 200 characters (it has 201)."]
 

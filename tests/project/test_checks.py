@@ -85,8 +85,8 @@ def test_synchronous_commit_off_warns():
     [warning] = checks.check_durability(None, ["default"])
     assert (warning.id, warning.msg) == (
         "chats.W003",
-        "PostgreSQL has synchronous_commit off: messages that were acknowledged can be "
-        "lost when the machine fails.",
+        "PostgreSQL has synchronous_commit off: acknowledged messages can be lost if "
+        "the machine fails.",
     )
 
 
@@ -219,7 +219,7 @@ def test_sessions_without_limits_warn():
     [warning] = database_checks.check_limits(None, ["default"])
     assert (warning.id, warning.msg.split(":")[0]) == (
         "chats.W009",
-        "Sessions of the database have no lock_timeout",
+        "Database sessions have no lock_timeout",
     )
 
 

@@ -68,14 +68,14 @@ def loaded(directory: Path, *names: str, **variables: str) -> list:
 RATE = "a rate such as 10/s, 600/min, 100/hour, 5/day, or empty"
 ORIGINS = "origins such as https://app.example, comma-separated"
 HOSTS = "host names such as chat.example, without scheme or port, comma-separated"
-DATABASES = "a URL beginning postgres, postgresql, sqlite"
+DATABASES = "a URL that begins with postgres, postgresql, sqlite"
 UNNAMED = "a URL that names a database"
-UNWRITABLE = "a file in a directory that can be written"
-OPTIONS = "a URL with ports and options that exist"
-DIRECT = "a URL beginning postgres or postgresql that names a database"
+UNWRITABLE = "a file in a writable directory"
+OPTIONS = "a URL with valid ports and options"
+DIRECT = "a URL that begins with postgres or postgresql and names a database"
 CACHES = (
-    "a URL beginning redis, rediss or unix, with a port, a database number and options "
-    "that exist"
+    "a URL that begins with redis, rediss or unix, with a valid port, database number "
+    "and options"
 )
 LINK = "a URL with {uid} and {token}, once each, and no other braces"
 TOKEN = "at least 16 ASCII characters, without spaces"
@@ -232,8 +232,8 @@ WRONG = [
     (
         "EMAIL_URL",
         "pigeon://user:hunter2@mail.example",
-        "a URL beginning consolemail, dummymail, filemail, memorymail, smtp, smtp+ssl, "
-        "smtp+tls, smtps",
+        "a URL that begins with consolemail, dummymail, filemail, memorymail, smtp, "
+        "smtp+ssl, smtp+tls, smtps",
     ),
     ("EMAIL_URL", "smtp://", MAIL),
     ("EMAIL_URL", "filemail://", MAIL),
@@ -267,7 +267,8 @@ def test_secret_key_is_required_with_a_database_server(tmp_path):
     done = run(tmp_path, "-c", LOAD, DATABASE_URL=SERVER)
     assert done.returncode == 1
     assert done.stderr == (
-        "SECRET_KEY must be set when DATABASE_URL names a server: nodes share it.\n"
+        "SECRET_KEY must be set when DATABASE_URL names a server, to the same value "
+        "on every node.\n"
     )
 
 

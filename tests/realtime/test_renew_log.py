@@ -16,7 +16,7 @@ def renew(capsys) -> str:
     cursors.Known.identity = ""
     first, _, identity = capsys.readouterr().out.strip().partition("The log is now ")
     assert first == ""
-    return identity.removesuffix(": older cursors are void.")
+    return identity.removesuffix(": older cursors are invalid.")
 
 
 def cursor_of(client) -> str:

@@ -55,7 +55,7 @@ def test_ambiguous_head_is_400_and_the_last_of_its_connection(server, path):
     assert lines == ["HTTP/1.1 400 Bad Request"]
     assert b"connection: close" in told
     assert json.loads(told.partition(b"\r\n\r\n")[2]) == {
-        "detail": "Content-Length and Transfer-Encoding exclude each other.",
+        "detail": "Content-Length and Transfer-Encoding cannot be used together.",
         "code": "parse_error",
     }
 

@@ -182,7 +182,7 @@ def test_redirects_and_hints_are_below_the_root(ask):
     there = ask("GET", "/admin/").headers["Location"]
     assert there == f"{ROOT}/admin/login/?next={ROOT}/admin/"
     hint = ask("POST", "/api/users").json()["detail"]
-    assert hint == f"Not found. The path ends in a slash: {ROOT}/api/users/"
+    assert hint == f"Not found. The path must end with a slash: {ROOT}/api/users/"
 
 
 def test_schema_names_the_root_as_the_server(ask):

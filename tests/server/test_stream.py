@@ -498,7 +498,7 @@ def test_streams_of_a_process_are_limited(server, settings, alice, bob, mallory)
 
     assert refused.status_code == 200
     assert end_of(refused) == {
-        "detail": "Too many open streams here.",
+        "detail": "Too many streams on this server.",
         "code": "full",
     }
     assert page.status_code == 200
@@ -862,7 +862,7 @@ def test_body_that_takes_too_long_is_408(server, monkeypatch):
 
     assert status == 408
     assert json.loads(body) == {
-        "detail": "The body took too long.",
+        "detail": "The body took too long to arrive.",
         "code": "timeout",
     }
 

@@ -247,7 +247,7 @@ def test_conversation_comes_back_as_it_was(alice, lived_in, tmp_path):
 
     assert database() == before
     assert said == (
-        f"Conversation {lived_in.pk}: 5 messages, 2 participants; 0 people created.\n"
+        f"Conversation {lived_in.pk}: 5 messages, 2 participants; 0 users created.\n"
     )
     call_command("doctor", verbosity=0, stdout=StringIO())
     assert Event.objects.last().type == "conversation.created"
@@ -307,7 +307,7 @@ def test_import_of_what_is_there_changes_nothing(lived_in, tmp_path):
     file = taken_out(lived_in, tmp_path)
     before = database()
 
-    with pytest.raises(CommandError, match="is there already"):
+    with pytest.raises(CommandError, match="already exists"):
         put_back(file)
 
     assert database() == before
@@ -329,7 +329,7 @@ def test_missing_people_are_created_only_if_asked_for(lived_in, tmp_path):
     file = elsewhere(taken_out(lived_in, tmp_path))
     before = database()
 
-    with pytest.raises(CommandError, match="2 people are not here"):
+    with pytest.raises(CommandError, match="2 people do not exist here"):
         put_back(file)
     assert database() == before
     put_back(file, create_missing=True)

@@ -232,5 +232,5 @@ def test_wrong_rows_are_mended(batch, alice, bob, monkeypatch, capsys):
 
     for mended in (3, 0):
         call_command("repair_participants", verbosity=0)
-        assert capsys.readouterr().out == f"{mended} rows mended.\n"
+        assert capsys.readouterr().out == f"{mended} rows corrected.\n"
         assert list(rows.values_list("active_hour", "has_unread")) == wanted

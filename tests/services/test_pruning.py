@@ -219,7 +219,7 @@ def test_reader_before_the_beginning_is_told_to_load_anew(
 
     assert answer.status_code == 410
     assert answer.json() == {
-        "detail": "This cursor is older than what is kept. Load anew.",
+        "detail": "This cursor is older than the events kept. Reload everything.",
         "code": "gone",
     }
 

@@ -54,29 +54,34 @@ def written(lines: list[dict]) -> bytes:
     ("place", "field", "value", "said"),
     [
         (0, "conversation_id", None, "is missing."),
-        (0, "conversation_id", 5, "is of another type."),
+        (0, "conversation_id", 5, "has the wrong type."),
         (0, "conversation_id", "x", "“x” is not a valid UUID."),
-        (0, "title", {"a": 1}, "is of another type."),
-        (0, "title", "a\0b", "holds a NUL character."),
-        (0, "title", "\ud800", "holds half a character."),
-        (0, "last_seq", True, "is of another type."),
-        (0, "last_seq", 3.0, "is of another type."),
+        (0, "title", {"a": 1}, "has the wrong type."),
+        (0, "title", "a\0b", "contains a NUL character."),
+        (0, "title", "\ud800", "contains half a character."),
+        (0, "last_seq", True, "has the wrong type."),
+        (0, "last_seq", 3.0, "has the wrong type."),
         (0, "last_seq", 10**20, "Ensure this value is less than or equal to"),
         (0, "last_seq", -1, "Ensure this value is greater than or equal to 0."),
-        (0, "created_at", "9999-12-31T23:59:59-23:59", "is outside the calendar."),
-        (0, "created_at", "0001-01-01T00:00:00+23:59", "is outside the calendar."),
+        (0, "created_at", "9999-12-31T23:59:59-23:59", "is not a possible date."),
+        (0, "created_at", "0001-01-01T00:00:00+23:59", "is not a possible date."),
         (0, "created_at", "2026-01-01T00:00:00", "has no time zone."),
-        (0, "updated_at", LAST_MOMENT, "lies in the future."),
+        (0, "updated_at", LAST_MOMENT, "is in the future."),
         (0, "updated_at", "2020-01-01T00:00:00Z", "is before the last message."),
         (1, "user_id", "x", "“x” is not a valid UUID."),
-        (3, "joined_at", LAST_MOMENT, "lies in the future."),
-        (3, "last_read_seq", "1", "is of another type."),
+        (3, "joined_at", LAST_MOMENT, "is in the future."),
+        (3, "last_read_seq", "1", "has the wrong type."),
         (5, "seq", 2, "is out of order."),
-        (6, "sent_at", "2020-01-01T00:00:00Z", "is before that of the message before."),
-        (6, "edited_at", LAST_MOMENT, "lies in the future."),
-        (6, "message_body", ["x"], "is of another type."),
-        (7, "client_id", 5, "is of another type."),
-        (7, "sent_at", LAST_MOMENT, "lies in the future."),
+        (
+            6,
+            "sent_at",
+            "2020-01-01T00:00:00Z",
+            "is earlier than in the previous message.",
+        ),
+        (6, "edited_at", LAST_MOMENT, "is in the future."),
+        (6, "message_body", ["x"], "has the wrong type."),
+        (7, "client_id", 5, "has the wrong type."),
+        (7, "sent_at", LAST_MOMENT, "is in the future."),
     ],
 )
 def test_import_names_line_and_field_at_fault(
@@ -93,17 +98,20 @@ def test_import_names_line_and_field_at_fault(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"", "The file lacks a line of type conversation."),
-        (b"{", "Line 1: is no JSON."),
-        (b"\xff", "Line 1: is no JSON."),
-        (b"[" * 200_000, "Line 1: is no JSON."),
-        (b'{"a":' * 50_000, "Line 1: is no JSON."),
-        (b'{"type": "conversation", "last_seq": Infinity}', "Line 1: is no JSON."),
-        (b'{"type": "conversation", "last_seq": NaN}', "Line 1: is no JSON."),
-        (b'{"last_seq": ' + b"9" * 5000 + b"}", "Line 1: is no JSON."),
-        (b"[]", "Line 1: is no object."),
-        (b"x" * (MOST_BYTES + 1), f"Line 1: is longer than {MOST_BYTES} bytes."),
-        (b'{"type": ["conversation"]}', "The file lacks a line of type conversation."),
+        (b"", "The file has no line of type conversation."),
+        (b"{", "Line 1 is not valid JSON."),
+        (b"\xff", "Line 1 is not valid JSON."),
+        (b"[" * 200_000, "Line 1 is not valid JSON."),
+        (b'{"a":' * 50_000, "Line 1 is not valid JSON."),
+        (
+            b'{"type": "conversation", "last_seq": Infinity}',
+            "Line 1 is not valid JSON.",
+        ),
+        (b'{"type": "conversation", "last_seq": NaN}', "Line 1 is not valid JSON."),
+        (b'{"last_seq": ' + b"9" * 5000 + b"}", "Line 1 is not valid JSON."),
+        (b"[]", "Line 1 is not an object."),
+        (b"x" * (MOST_BYTES + 1), f"Line 1 is longer than {MOST_BYTES} bytes."),
+        (b'{"type": ["conversation"]}', "The file has no line of type conversation."),
     ],
     ids=lambda value: str(value[:30]),
 )
@@ -116,14 +124,14 @@ def test_import_refuses_whatever_number_overflows(lines, tmp_path):
 
     told = refusal(tmp_path / "wrong.ndjson", text)
 
-    assert told == "Line 7, seq: is of another type."
+    assert told == "Line 7, seq: has the wrong type."
 
 
 @pytest.mark.parametrize("more", [{"type": "end"}, {"type": "message"}, {}])
 def test_import_refuses_lines_after_the_end(more, lines, tmp_path):
     told = refusal(tmp_path / "wrong.ndjson", written([*lines, more]))
 
-    assert told == "The file is not whole."
+    assert told == "The file is incomplete."
 
 
 def test_import_refuses_more_people_than_it_holds(lines, tmp_path, monkeypatch):

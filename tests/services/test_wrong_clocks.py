@@ -76,7 +76,7 @@ def test_front_page_counts_nobody_seen_in_the_future(ahead):
     client.force_login(boss)
     facts = client.get("/admin/").context["activity"]["facts"]
     numbers = {fact.name: fact.number for fact in facts}
-    assert numbers["People here now"] == numbers["People in a day"] == "1"
+    assert numbers["People online"] == numbers["Active people"] == "1"
 
 
 def test_use_in_the_future_is_noted_anew(alice):

@@ -31,7 +31,7 @@ def assert_helps(response, status: int, title: str, word: str) -> None:
     assert re.findall("<h1>(.*)</h1>", page) == [title]
     assert f"<title>{title}</title>" in page
     assert word in page
-    assert f"Error {status}. Whoever runs" in page
+    assert f"Error {status}. The administrator" in page
     assert response.headers["X-Request-ID"] in page
     assert "private" not in page
     assert re.findall(r"""(?:src|href)=["'](.*?)["']""", page) == ["/"]
@@ -42,9 +42,9 @@ def assert_helps(response, status: int, title: str, word: str) -> None:
 @pytest.mark.parametrize(
     ("url", "status", "title", "word"),
     [
-        ("/nothing/", 404, "There is nothing here", "address"),
-        ("/fail/denied/", 403, "This is not for you", "sign in as somebody else"),
-        ("/fail/broken/", 500, "Something went wrong here", "Try again in a while"),
+        ("/nothing/", 404, "Page not found", "address"),
+        ("/fail/denied/", 403, "Access denied", "Sign in with another account"),
+        ("/fail/broken/", 500, "Something went wrong", "Try again later"),
     ],
 )
 def test_errors_outside_the_api_help_a_person(db, url, status, title, word):
@@ -54,12 +54,12 @@ def test_errors_outside_the_api_help_a_person(db, url, status, title, word):
 
 def test_foreign_host_is_told_what_to_allow(client):
     response = client.get("/", HTTP_HOST="foreign.example")
-    assert_helps(response, 400, "That request was not understood", "ALLOWED_HOSTS")
+    assert_helps(response, 400, "The request was not understood", "ALLOWED_HOSTS")
 
 
 def test_form_without_its_csrf_token_says_what_to_do(db):
     response = Client(enforce_csrf_checks=True).post("/api-auth/login/")
-    assert_helps(response, 403, "Please send that again", "load that page anew")
+    assert_helps(response, 403, "Please send the form again", "reload the page")
 
 
 @pytest.mark.urls("tests.web.test_error_pages")
@@ -78,5 +78,5 @@ def test_browser_applies_the_pages_style(tmp_path):
     with serving(tmp_path) as server, browsing(server.url) as page:
         page.goto(f"{server.url}/nothing/")
         margin = "getComputedStyle(document.body).marginTop"
-        assert page.locator("h1").text_content() == "There is nothing here"
+        assert page.locator("h1").text_content() == "Page not found"
         assert page.evaluate(margin) != "8px"  # the browser's own

@@ -19,7 +19,7 @@ WRITES = ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 def where_to(path: str) -> dict[str, str]:
-    detail = f"Not found. The path ends in a slash: {path}"
+    detail = f"Not found. The path must end with a slash: {path}"
     return {"detail": detail, "code": "not_found"}
 
 
@@ -100,7 +100,7 @@ def test_read_over_plain_http_is_redirected(client, db):
 def test_write_over_plain_http_is_refused(db, method):
     response = APIClient().generic(method, "/api/messages/")
     assert response.status_code == 403
-    assert response.json() == {"detail": "Use https.", "code": "https_required"}
+    assert response.json() == {"detail": "HTTPS is required.", "code": "https_required"}
     assert response.headers["Cache-Control"] == "no-store"
 
 

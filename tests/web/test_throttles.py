@@ -339,7 +339,7 @@ def test_throttles_are_on_again_once_the_cache_answers(
     assert statuses(lambda: as_alice.get(ME), 3) == [200] * 3
     outage_clock.now = 5.0
     assert statuses(lambda: as_alice.get(ME), 3) == [200, 429, 429]
-    assert caplog.messages == ["Throttles are on again: the cache answers."]
+    assert caplog.messages == ["Throttles are on again: the cache is answering."]
 
 
 def test_wrong_passwords_are_limited_while_redis_hangs(

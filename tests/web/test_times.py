@@ -9,7 +9,7 @@ from chats.models import AccessToken
 from chats.web.times import parse_time
 from tests.support.factories import PASSWORD
 
-NO_TIME = ["Must be a time of RFC 3339, such as 2026-11-23T18:00:00Z."]
+NO_TIME = ["Must be an RFC 3339 time, such as 2026-11-23T18:00:00Z."]
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 NEARLY = NOON.replace(hour=11, minute=59, second=59, microsecond=999_999)
 

@@ -43,7 +43,7 @@ class Chart:
     def description(self) -> str:
         total = sum(value.number for value in self.values)
         most = max(self.values, key=lambda value: value.number)
-        text = f"{total:,} in all; most, {most.number:,}, in {most.name}."
+        text = f"{total:,} in total; the most, {most.number:,}, in {most.name}."
         return text if self.is_whole else f"{text} {self.rest}"
 
     @property

@@ -67,6 +67,6 @@ def _draw(
     chart = LAST_HOURS.chart(
         newest,
         lambda start: (counts[start], start >= whole_since),
-        rest=f"Only the last {MOST_COUNTED:,} count.",
+        rest=f"Only the last {MOST_COUNTED:,} are counted.",
     )
     return render_to_string("admin/chats/chart_field.html", {"chart": chart})

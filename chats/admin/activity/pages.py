@@ -53,11 +53,11 @@ def activity_for(staff: User) -> dict[str, Any]:
 
 def _facts(sees: dict[str, bool], now: datetime) -> Iterator[Fact]:
     if sees["user"]:
-        yield Fact("People here now", _seen_within(ONLINE_FOR), "last minute")
-        yield Fact("People in a day", _seen_within(DAY), "last 24 hours")
+        yield Fact("People online", _seen_within(ONLINE_FOR), "last minute")
+        yield Fact("Active people", _seen_within(DAY), "last 24 hours")
     if sees["event"]:
         streams = metrics.open_streams.collect()[0].samples[0].value
-        yield Fact("Open streams", f"{streams:,.0f}", "of this process")
+        yield Fact("Open streams", f"{streams:,.0f}", "in this process")
         yield _oldest_event()
     if sees["signinattempts"]:
         yield _failed_sign_ins(now)

@@ -74,13 +74,13 @@ class PasswordChangeSerializer(serializers.Serializer):
 
 
 class PasswordResetSerializer(serializers.Serializer):
-    """Whose password was forgotten."""
+    """The account whose password was forgotten."""
 
     email = EmailField()
 
 
 class PasswordResetConfirmSerializer(serializers.Serializer):
-    """What the e-mail carried, and the new password."""
+    """The values from the reset e-mail, and the new password."""
 
     uid = serializers.CharField(max_length=100)
     token = serializers.CharField(max_length=100)
@@ -108,9 +108,9 @@ def user_of(uid: str) -> User | None:
 
 @shown_as(examples.ISSUE_TOKEN, component_name="IssueAccessToken")
 class IssueTokenSerializer(LinesSerializer):
-    """A token to make: by session, or by username (or e-mail) and password.
+    """A token to create, with a session or with a username (or e-mail) and password.
 
-    A session gives `current_password`, unless it has signed in within the last 15
+    A session must send `current_password`, unless it signed in within the last 15
     minutes.
     """
 
@@ -118,12 +118,12 @@ class IssueTokenSerializer(LinesSerializer):
     email = serializers.CharField(required=False, max_length=254)
     password = PasswordField(required=False)
     current_password = CurrentPasswordField(
-        help_text="By session; not needed within 15 minutes of its sign-in."
+        help_text="Required with a session, except within 15 minutes of signing in."
     )
     expires_at = TimeField(
         required=False,
         allow_null=True,
-        help_text="In `TOKEN_MAX_DAYS` days, if not given; no later.",
+        help_text="At most `TOKEN_MAX_DAYS` days from now, which is also the default.",
     )
 
     class Meta:
@@ -153,6 +153,6 @@ class IssueTokenSerializer(LinesSerializer):
             raise serializers.ValidationError("Must be in the future.")
         if value is not None and value > now + timedelta(days=settings.TOKEN_MAX_DAYS):
             raise serializers.ValidationError(
-                f"At most {settings.TOKEN_MAX_DAYS} days ahead."
+                f"Must be at most {settings.TOKEN_MAX_DAYS} days from now."
             )
         return value

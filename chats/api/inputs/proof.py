@@ -24,10 +24,10 @@ class CurrentPasswordField(serializers.CharField):
 
 @shown_as(examples.PROOF, component_name="CurrentPassword")
 class ProofSerializer(serializers.Serializer):
-    """The password, unless the session has signed in within the last 15 minutes."""
+    """The password, unless the session signed in within the last 15 minutes."""
 
     current_password = CurrentPasswordField(
-        help_text="Not needed within 15 minutes of the session's sign-in."
+        help_text="Not required within 15 minutes of signing in."
     )
 
 
@@ -45,7 +45,7 @@ def require_proof(
             request.user, password, client_network(request), field="current_password"
         )
     elif always or request.auth is not None or not request.session.is_fresh:
-        message = f"Needed to {purpose}."
+        message = f"Required to {purpose}."
         raise serializers.ValidationError(
             {"current_password": [message]}, code="required"
         )

@@ -39,7 +39,7 @@ def require_free(field: str, value: str, *, owner: User | None = None) -> str:
 
 @shown_as(examples.SIGN_UP)
 class SignUpSerializer(LinesSerializer):
-    """A new account. The role admin is for role-admins to give."""
+    """A new account. Only an admin can give the role admin."""
 
     # Uniqueness is without regard to case, checked below.
     username = UsernameField(
@@ -73,7 +73,7 @@ class SignUpSerializer(LinesSerializer):
         caller = self.context["request"].user
         may_give = caller.is_authenticated and caller.is_role_admin
         if value == User.Role.ADMIN and not may_give:
-            raise serializers.ValidationError("Only an admin makes another admin.")
+            raise serializers.ValidationError("Only an admin can create another admin.")
         return value
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -88,18 +88,18 @@ class SignUpSerializer(LinesSerializer):
 
 
 class AccountSerializer(LinesSerializer):
-    """Changes to an account: names, e-mail, phone; the role by a role-admin.
+    """Changes to an account: names, e-mail, phone number and, by an admin, the role.
 
-    `username` and `password` may not change here. Sending them is an error
-    rather than ignored, unless the username is the one it was. One's own e-mail
-    changes with `current_password` only: who sets it can have the password reset.
+    `username` and `password` cannot be changed here: to send `password`, or another
+    `username`, is an error. Changing one's own e-mail requires `current_password`,
+    because the password can be reset through the e-mail.
     """
 
     username = UsernameField(required=False)
     email = NewEmailField()
     password = serializers.CharField(required=False, write_only=True)
     current_password = CurrentPasswordField(
-        help_text="Needed to change one's own e-mail."
+        help_text="Required to change one's own e-mail."
     )
 
     class Meta:
@@ -121,7 +121,7 @@ class AccountSerializer(LinesSerializer):
         return value
 
     def validate_password(self, value: str) -> str:
-        raise serializers.ValidationError("Use /api/auth/password/change/.")
+        raise serializers.ValidationError("Use /api/auth/password/change/ instead.")
 
     def validate_email(self, value: str) -> str:
         return require_free("email", value, owner=self.instance)
@@ -130,9 +130,9 @@ class AccountSerializer(LinesSerializer):
         if value == self.instance.role:
             return value
         if not self.context["request"].user.is_role_admin:
-            raise exceptions.PermissionDenied("Only an admin changes a role.")
+            raise exceptions.PermissionDenied("Only an admin can change a role.")
         if self.instance.is_superuser:
-            raise serializers.ValidationError("A superuser has role admin.")
+            raise serializers.ValidationError("A superuser must have the role admin.")
         return value
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

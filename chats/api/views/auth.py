@@ -73,8 +73,8 @@ class LoginView(GenericAPIView):
     def post(self, request: Request) -> Response:
         """Sign in with username or e-mail.
 
-        Sets the session cookie and `csrftoken`, whose value the session's later
-        writes send as `X-CSRFToken`.
+        Sets the session cookie and the cookie `csrftoken`. Later writes with this
+        session must send the value of `csrftoken` as `X-CSRFToken`.
         """
         require_same_origin(request)
         serializer = self.get_serializer(data=request.data)
@@ -100,14 +100,14 @@ class LogoutView(APIView):
 
 
 class PasswordChangeView(GenericAPIView):
-    """Change one's password."""
+    """Change the caller's password."""
 
     hashes_passwords = True
     serializer_class = PasswordChangeSerializer
 
     @extend_schema(responses={204: None})
     def post(self, request: Request) -> Response:
-        """Change my password: all other sessions and all tokens end."""
+        """Change my password and end all my other sessions and all my tokens."""
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         user, fields = request.user, serializer.validated_data
@@ -124,7 +124,7 @@ class PasswordChangeView(GenericAPIView):
 
 
 class PasswordResetView(GenericAPIView):
-    """Ask for a letter to set a forgotten password."""
+    """Request an e-mail to reset a forgotten password."""
 
     serializer_class = PasswordResetSerializer
     authentication_classes = ()
@@ -132,7 +132,7 @@ class PasswordResetView(GenericAPIView):
 
     @extend_schema(responses={204: None})
     def post(self, request: Request) -> Response:
-        """Send a reset letter, if there is such a person; 204 in any case."""
+        """Send a reset e-mail if the account exists; the answer is always 204."""
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         email = serializer.validated_data["email"]
@@ -145,7 +145,7 @@ class PasswordResetView(GenericAPIView):
 
 
 class PasswordResetConfirmView(GenericAPIView):
-    """Set a forgotten password."""
+    """Reset a forgotten password."""
 
     hashes_passwords = True
     serializer_class = PasswordResetConfirmSerializer
@@ -154,7 +154,7 @@ class PasswordResetConfirmView(GenericAPIView):
 
     @extend_schema(responses={204: None})
     def post(self, request: Request) -> Response:
-        """Set a new password with what the letter carried: every session ends."""
+        """Set a new password with the token from the e-mail; every session ends."""
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         fields = serializer.validated_data
@@ -167,7 +167,7 @@ class PasswordResetConfirmView(GenericAPIView):
 class TokenViewSet(
     mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet
 ):
-    """One's access tokens."""
+    """The caller's access tokens."""
 
     hashes_passwords = True
     queryset = AccessToken.objects.all()
@@ -189,7 +189,7 @@ class TokenViewSet(
 
     @extend_schema(request=IssueTokenSerializer, responses={201: NewTokenSerializer})
     def create(self, request: Request) -> Response:
-        """Make a token; the secret is shown this once."""
+        """Create a token; its secret is shown only this once."""
         if request.user.is_anonymous and not has_password(request.data):
             raise exceptions.NotAuthenticated
         serializer = IssueTokenSerializer(data=request.data)
@@ -214,5 +214,5 @@ class TokenViewSet(
             identifier = fields["identifier"]
             return person_by_password(request, identifier, fields["password"])
         proof = fields.get("current_password")
-        require_proof(request, proof, purpose="make a token")
+        require_proof(request, proof, purpose="create a token")
         return request.user

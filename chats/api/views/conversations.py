@@ -74,8 +74,8 @@ class ConversationViewSet(ChatsViewSet):
     def create(self, request: Request) -> Response:
         """Start a conversation, which I own.
 
-        With a `client_id` a retry is safe: the same one again answers 200 and the
-        first conversation.
+        With a `client_id` a retry is safe: the same value again returns the first
+        conversation, with 200.
         """
         fields = self.validated(StartConversationSerializer)
         with self._strangers_counted(fields["participant_ids"]):
@@ -94,7 +94,7 @@ class ConversationViewSet(ChatsViewSet):
         return self._rename(UUID(conversation_id), is_partial=True)
 
     def destroy(self, request: Request, conversation_id: str) -> Response:
-        """Delete a conversation of mine for everyone, messages too."""
+        """Delete a conversation that I own, with its messages, for everyone."""
         conversations.delete_conversation(request.user, UUID(conversation_id))
         return Response(status=204)
 
@@ -103,7 +103,7 @@ class ConversationViewSet(ChatsViewSet):
     )
     @action(detail=True, methods=["post"])
     def add_participant(self, request: Request, conversation_id: str) -> Response:
-        """Add a person; again is harmless."""
+        """Add a participant; adding the same user again changes nothing."""
         key = UUID(conversation_id)
         user_id = self._person_named(key, "add")
         with self._strangers_counted([user_id]):
@@ -116,7 +116,7 @@ class ConversationViewSet(ChatsViewSet):
     )
     @action(detail=True, methods=["post"])
     def remove_participant(self, request: Request, conversation_id: str) -> Response:
-        """Leave (204), or remove somebody as the owner (200)."""
+        """Leave (204) or, as the owner, remove another participant (200)."""
         key = UUID(conversation_id)
         user_id = self._person_named(key)
         conversations.remove_participant(request.user, key, user_id=user_id)
@@ -127,14 +127,14 @@ class ConversationViewSet(ChatsViewSet):
     @extend_schema(request=None, responses={204: None})
     @action(detail=True, methods=["post"])
     def typing(self, request: Request, conversation_id: str) -> Response:
-        """Tell the others that I am typing."""
+        """Tell the other participants that I am typing."""
         announce_typing(request.user, UUID(conversation_id))
         return Response(status=204)
 
     @extend_schema(responses=ParticipantSerializer(many=True), filters=False)
     @action(detail=True, filterset_class=None)
     def participants(self, request: Request, conversation_id: str) -> Response:
-        """List the participants, the longest-standing first."""
+        """List the participants in the order in which they joined."""
         self.get_object()
         # Asked again by the page's own query: a removal may have come between.
         seen = Participant.objects.visible_to(request.user)

@@ -32,10 +32,10 @@ from chats.web.parameters import check_parameters
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 STREAM_DESCRIPTION = (
-    "Server-Sent Events: `event:` is the type, `data:` a line of JSON, `id:` the "
-    "cursor. Every 15 seconds there is an event `ping` with the data `{}`. An event "
-    "`end` is the last one; its `code` tells why. What is 429 or 503 for a page is an "
-    "`end` here, whose `retry:` says when to come back."
+    "Server-Sent Events: `event:` is the type, `data:` one line of JSON, `id:` the "
+    "cursor. Every 15 seconds there is a `ping` event with the data `{}`. The last "
+    "event is `end`; its `code` is the reason. Where a page would be 429 or 503, the "
+    "stream sends `end`, and its `retry:` is the time to wait before reconnecting."
 )
 # Of these the first that is there counts.
 CURSORS = ("lastEventId", "after")
@@ -44,11 +44,11 @@ PARAMETERS = (*CURSORS, "limit")
 
 @shown_as(examples.EVENT_PAGE)
 class EventPageSerializer(serializers.Serializer):
-    """Some events, and the cursor behind them."""
+    """A page of events, and the cursor after them."""
 
     events = serializers.SerializerMethodField()
-    cursor = serializers.CharField(help_text="Pass it as `after` to go on.")
-    more = serializers.BooleanField(help_text="Whether more is waiting already.")
+    cursor = serializers.CharField(help_text="Pass it as `after` to continue.")
+    more = serializers.BooleanField(help_text="Whether more events are available.")
 
     @extend_schema_field(AnyEvent)
     def get_events(self, page: dict) -> list:
@@ -56,14 +56,16 @@ class EventPageSerializer(serializers.Serializer):
 
 
 class EventsView(APIView):
-    """What happened in my conversations, in commit order."""
+    """Events in the caller's conversations, in the order in which they happened."""
 
     renderer_classes = (JSONRenderer, BrowsableAPIRenderer, EventStreamRenderer)
 
     @extend_schema(
         operation_id="events_list",
         parameters=[
-            OpenApiParameter("after", str, description="A cursor: what came after it."),
+            OpenApiParameter(
+                "after", str, description="A cursor: only events after it."
+            ),
             OpenApiParameter(
                 "lastEventId", str, description="A cursor; overrides `after`."
             ),
@@ -74,7 +76,7 @@ class EventsView(APIView):
                 "limit",
                 {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}
                 | {"default": DEFAULT_LIMIT},
-                description="How many events at most.",
+                description="The maximum number of events.",
             ),
         ],
         responses={
@@ -89,8 +91,8 @@ class EventsView(APIView):
     def get(self, request: Request) -> Response | HttpResponse:
         """Get events, or follow them.
 
-        Without a cursor: no events, and the present cursor. With
-        `Accept: text/event-stream` the answer stays open and goes on live.
+        Without a cursor: no events, only the current cursor. With
+        `Accept: text/event-stream` the response stays open and new events follow live.
         """
         check_parameters(request, PARAMETERS)
         after = position_of(request)

@@ -49,7 +49,7 @@ class ExportedConversationSerializer(ConversationSerializer):
 
 
 class ExportView(APIView):
-    """Everything of the caller's own."""
+    """The caller's data."""
 
     is_slow = True
 
@@ -69,7 +69,7 @@ class ExportView(APIView):
 
         Lines of JSON: my account, my tokens, my sessions, my conversations, each with
         its participants and messages. The last line has the type `end`; without it the
-        answer broke off.
+        export is incomplete.
         """
         user = request.user
         if request.method == "GET":  # HEAD takes nothing out

@@ -44,7 +44,7 @@ class MessageViewSet(ChatsViewSet):
         return [*throttles, SendThrottle()] if self.action == "create" else throttles
 
     def list(self, request: Request) -> Response:
-        """List my messages, newest first."""
+        """List the messages of my conversations, newest first."""
         reader_id = request.user.pk
         pages = message_pages(reader_id, request.query_params)
         if pages is None or self.action == "by_conversation":  # 404 to outsiders
@@ -63,8 +63,8 @@ class MessageViewSet(ChatsViewSet):
     def create(self, request: Request) -> Response:
         """Send a message.
 
-        With a `client_id` a retry is safe: the same one again answers 200 and the
-        first message.
+        With a `client_id` a retry is safe: the same value again returns the first
+        message, with 200.
         """
         fields = self.validated(SendSerializer)
         message, is_new = messages.send_message(
@@ -79,14 +79,14 @@ class MessageViewSet(ChatsViewSet):
         request=MessageEditSerializer, responses={200: MessageSerializer, 409: Error}
     )
     def update(self, request: Request, message_id: str) -> Response:
-        """Edit a message of mine."""
+        """Edit one of my messages."""
         return self._edit(request, message_id)
 
     @extend_schema(
         request=MessageEditSerializer, responses={200: MessageSerializer, 409: Error}
     )
     def partial_update(self, request: Request, message_id: str) -> Response:
-        """Edit a message of mine."""
+        """Edit one of my messages."""
         return self._edit(request, message_id, is_partial=True)
 
     def destroy(self, request: Request, message_id: str) -> Response:
@@ -97,7 +97,7 @@ class MessageViewSet(ChatsViewSet):
     @extend_schema(request=None, responses=MessageSerializer)
     @action(detail=True, methods=["post"])
     def mark_as_read(self, request: Request, message_id: str) -> Response:
-        """Move my read cursor up to this message, never back."""
+        """Move my read cursor forward to this message, never back."""
         return self._answer(messages.mark_as_read(request.user, UUID(message_id)))
 
     @extend_schema(
@@ -107,7 +107,7 @@ class MessageViewSet(ChatsViewSet):
     )
     @mark_as_read.mapping.patch
     def patch_as_read(self, request: Request, message_id: str) -> Response:
-        """Move my read cursor up to this message, never back."""
+        """Move my read cursor forward to this message, never back."""
         return self.mark_as_read(request, message_id)
 
     @extend_schema(request=MarkConversationSerializer, responses=MarkedSerializer)

@@ -26,7 +26,7 @@ def current_id(request: Request) -> UUID | None:
 
 
 class SessionViewSet(viewsets.GenericViewSet):
-    """One's sessions and access tokens."""
+    """The caller's sessions and access tokens."""
 
     queryset = UserSession.objects.all()
     serializer_class = SignInSerializer
@@ -42,14 +42,14 @@ class SessionViewSet(viewsets.GenericViewSet):
 
     @extend_schema(responses=SignInSerializer(many=True))
     def list(self, request: Request) -> Response:
-        """List what I am signed in with, the newest first."""
+        """List my sessions and tokens, newest first."""
         page = self.paginate_queryset(SignIns.of(request.user))
         rows = self.get_serializer(page, many=True).data
         return self.get_paginated_response(rows)
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, session_id: str) -> Response:
-        """End a session or revoke a token of mine; its streams end."""
+        """End one of my sessions or revoke one of my tokens; its streams end too."""
         ending = UUID(session_id)
         is_own_session = request.auth is None and ending == current_id(request)
         end_sign_in(request.user, ending, actor=request.user)
@@ -60,6 +60,6 @@ class SessionViewSet(viewsets.GenericViewSet):
     @extend_schema(request=None, responses={204: None})
     @action(detail=False, methods=["post"])
     def revoke_others(self, request: Request) -> Response:
-        """End all my sessions and tokens but the one this call comes with."""
+        """End all my sessions and tokens except the one this call uses."""
         end_others(request.user, current=current_id(request))
         return Response(status=204)

@@ -30,7 +30,7 @@ CHANGED = {200: UserSerializer, 409: Error}  # an account; one that has been del
 
 
 class UserViewSet(ChatsViewSet):
-    """People."""
+    """User accounts."""
 
     hashes_passwords = True
     queryset = User.objects.all()
@@ -61,11 +61,11 @@ class UserViewSet(ChatsViewSet):
         return [*throttles, SignUpThrottle()] if self.action == "create" else throttles
 
     def list(self, request: Request) -> Response:
-        """List active people."""
+        """List active users."""
         return super().list(request)
 
     def retrieve(self, request: Request, user_id: str) -> Response:
-        """Get a person."""
+        """Get a user."""
         return super().retrieve(request)
 
     @extend_schema(request=SignUpSerializer, responses={201: UserSerializer})
@@ -91,10 +91,10 @@ class UserViewSet(ChatsViewSet):
 
     @extend_schema(request=ProofSerializer, responses={204: None})
     def destroy(self, request: Request, user_id: str) -> Response:
-        """Delete an account: leave every conversation, anonymise the person.
+        """Delete an account: leave every conversation and anonymise the user.
 
-        One's own takes `current_password`, unless the session has signed in within the
-        last 15 minutes. Role-admins delete others' without.
+        To delete one's own account requires `current_password`, unless the session
+        signed in within the last 15 minutes. Admins delete other accounts without it.
         """
         user = self.get_object()
         if user == request.user:
@@ -125,9 +125,9 @@ class UserViewSet(ChatsViewSet):
     @extend_schema(request=ProofSerializer, responses={204: None})
     @me.mapping.delete
     def delete_me(self, request: Request) -> Response:
-        """Delete my account: leave every conversation, anonymise the person.
+        """Delete my account: leave every conversation and anonymise the user.
 
-        Takes `current_password`, unless the session has signed in within the last 15
+        Requires `current_password`, unless the session signed in within the last 15
         minutes.
         """
         return self._mine(self.destroy)

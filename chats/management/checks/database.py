@@ -69,7 +69,7 @@ def _row(alias: str, sql: str, *params: object) -> tuple:
 LETTERS = ("ÀÉЯΩ", "àéяω", "àéяω", "ÀÉЯΩ")
 MOVE = (
     "Create a database with `createdb --template template0 --encoding UTF8 --locale "
-    "C.UTF-8` and move there with pg_dump and pg_restore."
+    "C.UTF-8` and move the data there with pg_dump and pg_restore."
 )
 
 
@@ -84,17 +84,17 @@ def check_encoding(alias: str) -> Iterator[CheckMessage]:
     )
     if encoding != "UTF8":
         yield checks.Error(
-            f"The database's encoding is {encoding}: calls with text that it cannot "
-            "hold fail.",
+            f"The database's encoding is {encoding}: calls fail if their text cannot "
+            "be stored in it.",
             hint=MOVE,
             id="chats.E001",
         )
         return
     [folds] = _row(alias, "SELECT (lower(%s), upper(%s)) = (%s, %s)", *LETTERS)
     if not folds:
-        problem = "case is folded for A to Z only, in searches and names"
+        problem = "searches and names ignore case only for the letters A to Z"
     elif locale in {"C", "POSIX"}:
-        problem = "the indexes of searches know words of A to Z and digits only"
+        problem = "the search indexes work only for words of A to Z and digits"
     else:
         return
     yield checks.Warning(
@@ -115,7 +115,7 @@ def check_pooler(alias: str) -> Iterator[CheckMessage]:
     if not settings.DATABASE_DIRECT_URL and shares_sessions(alias):
         yield checks.Warning(
             "DATABASE_URL leads to a pooler in transaction mode: prepared statements "
-            "fail there, and nothing is heard of other processes' events.",
+            "fail there, and events of other processes do not arrive.",
             hint="Set DATABASE_DIRECT_URL to the address of the server itself.",
             id="chats.W007",
         )
@@ -155,8 +155,8 @@ def check_direct_address(alias: str) -> Iterator[CheckMessage]:
     if found != _row(alias, which):
         yield checks.Warning(
             "DATABASE_DIRECT_URL does not lead to the database of DATABASE_URL: events "
-            "of other processes come up to a second late.",
-            hint="Name the same server and database, past the pooler.",
+            "of other processes arrive up to a second late.",
+            hint="Set it to the same database, on the server itself, not the pooler.",
             id="chats.W008",
         )
 
@@ -172,8 +172,8 @@ def check_limits(alias: str) -> Iterator[CheckMessage]:
         [value] = _row(alias, "SELECT current_setting(%s)", name)
         if value == "0":
             yield checks.Warning(
-                f"Sessions of the database have no {name}: one call that hangs makes "
-                "others wait for as long.",
+                f"Database sessions have no {name}: while one call hangs, other calls "
+                "wait for it.",
                 hint=f"ALTER ROLE … SET {name} = '{usual}', and restart the pooler.",
                 id="chats.W009",
             )
@@ -189,7 +189,7 @@ def check_file_mode(alias: str) -> Iterator[CheckMessage]:
     file = Path(connections[alias].settings_dict["NAME"])
     if file.is_file() and stat.S_IMODE(file.stat().st_mode) & stat.S_IRWXO:
         yield checks.Warning(
-            f"Every account of this machine can open {file}, and read all messages.",
+            f"Every account on this machine can open {file} and read all messages.",
             hint=f"chmod 600 {file}*",
             id="chats.W010",
         )
@@ -214,7 +214,7 @@ def check_demo_accounts(alias: str) -> Iterator[CheckMessage]:
     ]
     if opened:
         yield checks.Warning(
-            f"The demo's password, which everybody knows, opens {', '.join(opened)}.",
+            f"These accounts have the public demo password: {', '.join(opened)}.",
             hint="Deactivate or delete these accounts, or change their passwords.",
             id="chats.W011",
         )

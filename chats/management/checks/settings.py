@@ -28,8 +28,8 @@ def check_shared_cache(app_configs, **kwargs) -> list[CheckMessage]:
         return []
     return [
         checks.Warning(
-            "Several processes serve without a shared cache: each counts throttles "
-            "for itself, so callers get a multiple of the rates.",
+            "Several processes run without a shared cache: each counts throttles "
+            "separately, so callers get a multiple of the rates.",
             hint="Set REDIS_URL, or divide the THROTTLE_ rates.",
             id="chats.W001",
         )
@@ -56,9 +56,9 @@ def check_sqlite_version(app_configs, **kwargs) -> list[CheckMessage]:
 
 # What each setting of PostgreSQL's guards when the machine fails.
 DURABILITY = {
-    "fsync": "messages that were acknowledged can be lost, and the database corrupted",
-    "full_page_writes": "a page that was half written corrupts the database",
-    "synchronous_commit": "messages that were acknowledged can be lost",
+    "fsync": "acknowledged messages can be lost and the database corrupted",
+    "full_page_writes": "a half-written page can corrupt the database",
+    "synchronous_commit": "acknowledged messages can be lost",
 }
 
 
@@ -88,7 +88,7 @@ def _switched_off(alias: str) -> list[str]:
 
 def _not_durable(name: str) -> CheckMessage:
     return checks.Warning(
-        f"PostgreSQL has {name} off: {DURABILITY[name]} when the machine fails.",
+        f"PostgreSQL has {name} off: {DURABILITY[name]} if the machine fails.",
         hint=f"Set {name} = on in postgresql.conf.",
         id="chats.W003",
     )
@@ -112,9 +112,9 @@ def check_search_index(app_configs, databases=None, **kwargs) -> list[CheckMessa
             missing = [name for name in names if not has_index.__wrapped__(name)]
     return [
         checks.Warning(
-            f"No index {name}, or none that is whole: what is rare is searched for "
-            "page by page.",
-            hint="docs/search.md says how it is made.",
+            f"The index {name} is missing or incomplete: searches for rare words are "
+            "slow.",
+            hint="docs/search.md explains how to create it.",
             id="chats.W005",
         )
         for name in missing
@@ -133,8 +133,8 @@ def check_email(app_configs, **kwargs) -> list[CheckMessage]:
         return []
     return [
         checks.Warning(
-            "Letters are printed to the log, with links that set passwords: whoever "
-            "reads the log can take an account over.",
+            "E-mails are printed to the log, with links that reset passwords: anyone "
+            "who reads the log can take over an account.",
             hint="Set EMAIL_URL, such as smtp+tls://user:password@host:587.",
             id="chats.W004",
         )

@@ -18,20 +18,22 @@ class Command(changepassword.Command):
     """In place of Django's, which would leave access tokens valid and no record."""
 
     help = (
-        "Set a person's password. Their sessions and access tokens end, and the change "
-        "is recorded in the audit."
+        "Set a user's password. Their sessions and access tokens end, and the change "
+        "is recorded in the audit log."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "username", nargs="?", help="Username or e-mail; your own user by default."
+            "username",
+            nargs="?",
+            help="Username or e-mail (default: the name of your system account).",
         )
 
     def handle(self, *args, username: str | None, **options) -> str:
         name = username or getpass.getuser()
         user = User.objects.named(name).filter(deleted_at=None).first()
         if user is None:
-            raise CommandError(f"There is no user {name!r}.")
+            raise CommandError(f"The user {name!r} does not exist.")
         self.stdout.write(f"Changing the password of {user.username!r}.")
         try:
             change_password(user, self._ask(user), actor=None)

@@ -11,9 +11,9 @@ class Command(BaseCommand):
     help = (
         "Copy all rows of another database into the one of DATABASE_URL, which must be "
         "migrated and empty: from SQLite to PostgreSQL, or back. Stop the services "
-        "first. All rows are copied and compared, or none; the source is only read. "
-        "People stay signed in, and the event log gets a new identity: every client "
-        "loads anew, once."
+        "first. Either all rows are copied and compared, or none; the source is only "
+        "read. Users stay signed in. The event log gets a new identity, so every "
+        "client reloads everything once."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -21,7 +21,7 @@ class Command(BaseCommand):
             "--from",
             dest="source",
             required=True,
-            help="the database to copy, as in DATABASE_URL: sqlite:////path",
+            help="the database to copy, in the form of DATABASE_URL: sqlite:////path",
         )
 
     def handle(self, *args, source: str, **options) -> None:

@@ -10,16 +10,16 @@ class Command(createsuperuser.Command):
     """Django's, which asks for each field before it creates anybody."""
 
     help = (
-        "Create a superuser, with the role admin. Asks for what is missing; with "
+        "Create a superuser, with the role admin. Asks for missing values; with "
         "--noinput the password is read from DJANGO_SUPERUSER_PASSWORD. The new "
-        "account is recorded in the audit."
+        "account is recorded in the audit log."
     )
 
     def handle(self, *args, **options) -> None:
         try:
             super().handle(*args, **options)
         except IntegrityError as error:
-            text = "This username or e-mail address is taken; nobody was created."
+            text = "This username or e-mail address is taken; no user was created."
             raise CommandError(text) from error
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error

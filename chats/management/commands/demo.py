@@ -23,16 +23,16 @@ Open two windows:
    1. {url}  as Alice ("Try it as Alice")
    2. {url}  as Bob, in a private window, so that both stay signed in
 Write in "Lake cabin": the other window shows it, and Erin, a small program, answers.
-The others have the password {password}; admin is for {url}admin/.
-Ctrl-C ends it all, and nothing is kept.
+All other accounts have the password {password}; sign in to {url}admin/ as admin.
+Press Ctrl-C to stop; nothing is kept.
 """
 
 
 class Command(BaseCommand):
     help = (
-        "Show the whole thing: start a server on a spare port, with demo data in a "
-        "database that is thrown away at the end, and a person who answers. Says which "
-        "windows to open as whom. Ctrl-C ends it."
+        "Start a demo: a server on a free port, with demo data in a temporary "
+        "database, and a bot that answers. Prints which windows to open, and as whom. "
+        "Press Ctrl-C to stop it."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -41,7 +41,7 @@ class Command(BaseCommand):
             type=PORT,
             metavar="PORT",
             default=0,
-            help="listen there, at most 65535 (default: a spare port)",
+            help="the port to listen on, at most 65535 (default: a free port)",
         )
 
     def handle(self, *args, port: int, **options) -> None:
@@ -64,7 +64,7 @@ def free_port(port: int) -> int:
         with socket.create_server(("127.0.0.1", port)) as listening:
             return listening.getsockname()[1]
     except OSError as error:
-        raise CommandError(f"Port {port} cannot be had: {error.strerror}.") from error
+        raise CommandError(f"Port {port} is unavailable: {error.strerror}.") from error
 
 
 @contextmanager
@@ -100,5 +100,5 @@ def answering(url: str, deadline: float) -> Bot:
             return Bot(url.rstrip("/"), "erin", PASSWORD)
         except URLError as error:
             if time.monotonic() > deadline:
-                raise CommandError(f"The server does not answer: {error}") from error
+                raise CommandError(f"The server is not answering: {error}") from error
             time.sleep(0.1)

@@ -12,23 +12,23 @@ from chats.management.doctor.runner import CHECKS, examine, size_of
 
 class Command(BaseCommand):
     help = (
-        "Recompute from the rows what must be true of them (messages numbered without "
-        "a gap, counts, cursors and owners right, the event log whole and in order, "
-        "nothing left of deleted people) and print what is not, one line each. Exits "
-        "with 1 if anything is wrong. It only reads, a range at a time, each from one "
-        "snapshot: safe on a live system, and what changes meanwhile is no false alarm."
+        "Check the database for contradictions (messages numbered without a gap; "
+        "correct counts, cursors and owners; a complete event log in order; nothing "
+        "left of deleted users) and print one line for each problem. Exits with 1 if "
+        "there is any. It only reads, each range of rows from one snapshot: it is safe "
+        "on a live system, and changes in the meantime cause no false alarms."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--list", action="store_true", help="print what is checked, and stop"
+            "--list", action="store_true", help="print the list of checks and exit"
         )
         parser.add_argument(
             "--show",
             type=COUNT,
             metavar="LINES",
             default=20,
-            help="lines printed of each kind of problem, at most 1000000 (default: "
+            help="lines to print for each kind of problem, at most 1000000 (default: "
             "%(default)s)",
         )
         parser.add_argument(
@@ -36,7 +36,7 @@ class Command(BaseCommand):
             type=BATCH,
             metavar="ROWS",
             default=2000,
-            help="conversations or people read in one snapshot, from 1 to 100000 "
+            help="conversations or users to read in one snapshot, from 1 to 100000 "
             "(default: %(default)s)",
         )
 
@@ -67,7 +67,7 @@ class Command(BaseCommand):
 
     def conclude(self, rows: int) -> None:
         if not self.found:
-            self.stdout.write(f"{len(CHECKS)} checks, {rows} rows: nothing is wrong.")
+            self.stdout.write(f"{len(CHECKS)} checks, {rows} rows: no problems.")
             return
         for name, count in self.found.items():
             if count > self.show:

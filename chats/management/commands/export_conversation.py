@@ -23,14 +23,16 @@ class Command(BaseCommand):
     help = (
         "Write a conversation as lines of JSON, for import_conversation to restore: "
         "title, participants and their read cursors, messages with their numbers, ids "
-        "and times. Of people, ids and names only. One consistent state, however long "
-        "it takes; nobody waits for it."
+        "and times. Of users, only ids and names are written. The export is one "
+        "consistent state, however long it takes, and blocks nobody."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("conversation_id", type=UUID, help="which conversation")
+        parser.add_argument("conversation_id", type=UUID, help="the conversation's id")
         parser.add_argument(
-            "--output", type=Path, help="the file; it must not exist (default: stdout)"
+            "--output",
+            type=Path,
+            help="the file, which must not exist yet (default: stdout)",
         )
 
     def handle(self, *args, conversation_id: UUID, output: Path | None, **options):
@@ -62,7 +64,7 @@ def writing_to(file: Path) -> Iterator[Callable[[bytes], object]]:
     Raises FileExistsError where there is one already.
     """
     if file.exists():
-        raise FileExistsError(f"{file} exists already.")
+        raise FileExistsError(f"{file} already exists.")
     draft = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
     try:
         with draft.open("xb") as opened:

@@ -13,18 +13,18 @@ from chats.web.exceptions import ChatError
 
 class Command(BaseCommand):
     help = (
-        "Restore a conversation from a file of export_conversation, as it was: all of "
-        "it or, when anything is wrong, nothing. Refused when it is there already. "
-        "People are found by their ids. Those who follow events see it created. On "
+        "Restore a conversation from a file of export_conversation: all of it or, if "
+        "anything is wrong, nothing. Refused if the conversation already exists. "
+        "Users are matched by their ids. Clients that follow events see it created. On "
         "SQLite other writers wait until it is done."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", type=Path, help="what export_conversation wrote")
+        parser.add_argument("file", type=Path, help="a file of export_conversation")
         parser.add_argument(
             "--create-missing",
             action="store_true",
-            help="create people who are not here, by their names, unable to sign in",
+            help="create users who do not exist here; they cannot sign in",
         )
 
     def handle(self, *args, file: Path, create_missing: bool, **options):
@@ -38,7 +38,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         self.stdout.write(
             f"Conversation {conversation.pk}: {conversation.last_seq} messages, "
-            f"{conversation.participant_count} participants; {created} people created."
+            f"{conversation.participant_count} participants; {created} users created."
         )
 
 

@@ -25,8 +25,8 @@ class Command(BaseCommand):
             type=DAYS,
             metavar="DAYS",
             default=settings.AUDIT_RETENTION_DAYS,
-            help="keep this many days, from 1 to 3650 (default: AUDIT_RETENTION_DAYS, "
-            "now %(default)s)",
+            help="how many days to keep, from 1 to 3650 (default: "
+            "AUDIT_RETENTION_DAYS, now %(default)s)",
         )
 
     def handle(self, *args, days: int, **options) -> None:

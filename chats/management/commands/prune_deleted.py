@@ -9,10 +9,10 @@ from chats.services.pacing import in_turns
 
 class Command(BaseCommand):
     help = (
-        "Erase what is left of deleted conversations. A server does so by itself after "
-        "each deletion; this is for what it had not finished when it stopped. Works in "
-        "small transactions, so it is safe on a live system and may be interrupted; "
-        "run it daily, for example from cron."
+        "Erase what is left of deleted conversations. A server does this itself after "
+        "each deletion; this command erases what a server had not finished when it "
+        "stopped. Works in small transactions, so it is safe on a live system and may "
+        "be interrupted; run it daily, for example from cron."
     )
 
     def handle(self, *args, **options) -> None:

@@ -15,9 +15,9 @@ from chats.services.pruning import prunable_through, prune_batch
 class Command(BaseCommand):
     help = (
         "Delete events older than EVENT_RETENTION_DAYS from the log. Messages are not "
-        "touched. Clients whose cursor is older than what is kept are told to load "
-        "anew. Works in small transactions, so it is safe on a live system and may be "
-        "interrupted; run it daily, for example from cron."
+        "touched. Clients whose cursor is older than the events that are kept must "
+        "reload everything. Works in small transactions, so it is safe on a live "
+        "system and may be interrupted; run it daily, for example from cron."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -26,15 +26,15 @@ class Command(BaseCommand):
             type=DAYS,
             metavar="DAYS",
             default=settings.EVENT_RETENTION_DAYS,
-            help="keep this many days, from 1 to 3650 (default: EVENT_RETENTION_DAYS, "
-            "now %(default)s)",
+            help="how many days to keep, from 1 to 3650 (default: "
+            "EVENT_RETENTION_DAYS, now %(default)s)",
         )
         parser.add_argument(
             "--batch",
             type=BATCH,
             metavar="EVENTS",
             default=1000,
-            help="events deleted in one transaction, from 1 to 100000 (default: "
+            help="events to delete in one transaction, from 1 to 100000 (default: "
             "%(default)s)",
         )
 

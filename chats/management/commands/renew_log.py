@@ -9,10 +9,10 @@ class Command(BaseCommand):
     help = (
         "Give the event log a new identity. Run it after restoring a backup, while the "
         "services are stopped: clients have seen events that are gone, and would miss "
-        "those that get the same numbers. Every client whose cursor is from before is "
-        "told to load anew, once. Deletes nothing."
+        "new events with the same numbers. Every client with an older cursor must "
+        "reload everything once. Deletes nothing."
     )
 
     def handle(self, *args, **options) -> None:
         identity = EventLog.renew()
-        self.stdout.write(f"The log is now {identity}: older cursors are void.")
+        self.stdout.write(f"The log is now {identity}: older cursors are invalid.")

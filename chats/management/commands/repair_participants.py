@@ -11,11 +11,11 @@ BATCH = 500  # conversations that are locked together
 
 class Command(BaseCommand):
     help = (
-        "Compare each participant's row with its conversation (its hour of activity, "
-        "whether something is unread) and mend what differs: after an upgrade during "
-        "which an older release went on serving, or after rows were stored by hand. "
-        "Works in small transactions, so it is safe on a live system; again is "
-        "harmless."
+        "Compare each participant's row with its conversation (the hour of activity, "
+        "whether something is unread) and correct differences: after an upgrade during "
+        "which an older release kept running, or after rows were written by hand. "
+        "Works in small transactions, so it is safe on a live system, and may be "
+        "repeated."
     )
 
     def handle(self, *args, **options) -> None:
@@ -28,4 +28,4 @@ class Command(BaseCommand):
                 if after is None:
                     break
                 bar.update(BATCH)
-        self.stdout.write(f"{mended} rows mended.")
+        self.stdout.write(f"{mended} rows corrected.")

@@ -17,8 +17,8 @@ from chats.management.demo.welcome import welcome
 
 class Command(RunserverCommand):
     help = (
-        "Start the server for development: reloads when code changes, and event "
-        "streams are live. For production use uvicorn messaging_app.asgi:application."
+        "Start the development server, which reloads when the code changes and has "
+        "live event streams. In production use uvicorn messaging_app.asgi:application."
     )
 
     def handle(self, *args, **options) -> None:

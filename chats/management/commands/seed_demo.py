@@ -128,9 +128,9 @@ def create_conversations(people: dict[str, User]) -> None:
 
 class Command(BaseCommand):
     help = (
-        "Fill an empty installation with demo data: twelve people who can sign in, "
-        "eight conversations and some 300 messages. Does nothing where there are "
-        "people already. All of it is stored, or, when interrupted, none."
+        "Fill an empty installation with demo data: twelve users who can sign in, "
+        "eight conversations and some 300 messages. Does nothing if there are already "
+        "users. If it is interrupted, nothing is stored."
     )
 
     def add_arguments(self, parser):
@@ -138,12 +138,12 @@ class Command(BaseCommand):
             "--password",
             type=text,
             default=PASSWORD,
-            help="The password of all demo people (default: %(default)s).",
+            help="The password of all demo users (default: %(default)s).",
         )
         parser.add_argument(
             "--yes",
             action="store_true",
-            help="Do it on a database server with DEBUG off, too: anybody who knows "
+            help="Do it even on a database server with DEBUG off: anyone who knows "
             "the password above can then sign in there, as a superuser.",
         )
 
@@ -165,7 +165,7 @@ class Command(BaseCommand):
         for person in people:
             role = "superuser" if person.is_superuser else person.role
             rows.append(f"  {person.username:10}{person.get_full_name():20}{role}")
-        heading = f"Sign in as any of these, password {password}"
+        heading = f"Sign in as any of these users, with the password {password}"
         return "\n".join([self.style.SUCCESS(heading), *rows])
 
 
@@ -183,8 +183,8 @@ def nothing_to_do(password: str) -> str:
     alice = User.objects.filter(username="alice").first()
     hint = ""
     if alice and alice.check_password(password):
-        hint = f" The demo's can sign in: alice, bob or admin, password {password}"
-    return f"There are people already: nothing to do.{hint}"
+        hint = f" You can sign in as alice, bob or admin, with the password {password}"
+    return f"There are already users: nothing to do.{hint}"
 
 
 def require_good_password(password: str) -> None:
@@ -198,6 +198,6 @@ def require_harmless_place(*, yes: bool) -> None:
     if yes or settings.DEBUG or connection.vendor == "sqlite":
         return
     raise CommandError(
-        "This is a database server, with DEBUG off. Demo people have a known password; "
-        "pass --yes if they may be there, or run `manage.py createsuperuser` instead."
+        "This is a database server, with DEBUG off. Demo users have a public password: "
+        "pass --yes to create them anyway, or run `manage.py createsuperuser` instead."
     )

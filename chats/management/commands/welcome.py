@@ -8,14 +8,14 @@ from chats.management.demo.welcome import welcome
 
 class Command(BaseCommand):
     help = (
-        "Say where a server's pages are, and which database and cache the settings "
-        "choose. Asks neither of them; make run prints it at the start."
+        "Print the addresses of a server's pages, and which database and cache the "
+        "settings choose, without connecting to them. make run prints it at the start."
     )
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "url", type=web_address, help="where it listens: http://localhost:8000"
+            "url", type=web_address, help="the server's address: http://localhost:8000"
         )
 
     def handle(self, *args, url: str, **options) -> None:

@@ -8,7 +8,7 @@ from django.db import connection
 
 def welcome(url: str) -> str:
     """Return the lines for a server that listens at ``url``; they tell no secret."""
-    client = "" if settings.WEB_CLIENT else " (off: leads to the API's pages)"
+    client = "" if settings.WEB_CLIENT else " (off: redirects to the API's pages)"
     offer = "  try it as Alice or Bob" if settings.DEMO_PASSWORD else ""
     lines = {
         "Messages": f"{url}/{client}{offer}",

@@ -53,7 +53,7 @@ CONVERSATIONS = (
     Check(
         "sent_at",
         "Times rise with seq.",
-        "conversation {0}: seq {1} was sent no later than the one before it",
+        "conversation {0}: seq {1} was not sent later than the one before it",
         f"""
         SELECT conversation_id, seq FROM (
             SELECT conversation_id, seq, sent_at, LAG(sent_at) OVER (
@@ -78,7 +78,7 @@ CONVERSATIONS = (
     ),
     Check(
         "last_read_seq",
-        "Read cursors are from joined_seq to last_seq, joined_seq from 0 on.",
+        "Read cursors are from joined_seq to last_seq; joined_seq is at least 0.",
         "conversation {0}: {1} joined at seq {2} and has read up to {3} of {4}",
         f"""
         SELECT c.conversation_id, p.user_id, p.joined_seq, p.last_read_seq, c.last_seq
@@ -92,7 +92,7 @@ CONVERSATIONS = (
     Check(
         "participant_count",
         "participant_count is the number of participants.",
-        "conversation {0}: participant_count {1}, but {2} take part",
+        "conversation {0}: participant_count {1}, but {2} participants",
         f"""
         SELECT c.conversation_id, c.participant_count, COALESCE(p.amount, 0)
         FROM chats_conversation c LEFT JOIN (
@@ -104,8 +104,8 @@ CONVERSATIONS = (
     ),
     Check(
         "owner",
-        "The owner takes part; nobody owns what nobody takes part in.",
-        "conversation {0}: owner {1} does not take part, or there is none",
+        "The owner is a participant; only empty conversations have no owner.",
+        "conversation {0}: owner {1} is not a participant, or is missing",
         f"""
         SELECT c.conversation_id, c.owner_id FROM chats_conversation c
         LEFT JOIN chats_participant p
@@ -118,8 +118,8 @@ CONVERSATIONS = (
     ),
     Check(
         "conversation_absent",
-        "Messages and participants are in a conversation.",
-        "conversation {0} is not there, but rows of {1} are",
+        "Messages and participants belong to an existing conversation.",
+        "conversation {0} does not exist, but has rows in {1}",
         f"""
         SELECT conversation_id, 'chats_message' FROM chats_message WHERE {within()}
         EXCEPT SELECT conversation_id, 'chats_message'
@@ -132,9 +132,9 @@ CONVERSATIONS = (
     ),
     Check(
         "deleted_conversation",
-        "Of a deleted conversation only its last messages are left, and nobody in it.",
-        "conversation {0} is deleted, but {1} take part, or its {2} messages up to seq "
-        "{3} are not the last of {4}",
+        "Deleted conversations have no participants, and at most their last messages.",
+        "conversation {0} is deleted, but has {1} participants, or its {2} messages "
+        "up to seq {3} are not the last of {4}",
         f"""
         SELECT c.conversation_id, COALESCE(p.amount, 0), COALESCE(m.amount, 0),
             COALESCE(m.top, 0), c.last_seq
@@ -154,7 +154,7 @@ CONVERSATIONS = (
     ),
     Check(
         "has_unread",
-        "has_unread tells whether the cursor is before last_seq.",
+        "has_unread is true if and only if the cursor is before last_seq.",
         "conversation {0}: has_unread of {1} is wrong",
         f"""
         SELECT p.conversation_id, p.user_id FROM chats_participant p
@@ -189,7 +189,7 @@ NOT_IMPORTED = """NOT EXISTS (
 EVENTS = (
     Check(
         "event_missing",
-        "Every message since the log begins has its message.created.",
+        "Every message since the start of the log has a message.created.",
         "conversation {0}: no message.created for seq {1}, message {2}",
         f"""
         SELECT m.conversation_id, m.seq, m.message_id FROM chats_message m
@@ -203,7 +203,7 @@ EVENTS = (
     ),
     Check(
         "event_order",
-        "The log has a conversation's messages once, in the order of seq.",
+        "The log has each message of a conversation once, in the order of seq.",
         "conversation {0}: event {1} creates seq {2} after seq {3}",
         f"""
         SELECT conversation_id, event_id, seq, earlier FROM (
@@ -229,8 +229,8 @@ EVENTS = (
     ),
     Check(
         "event_of_nothing",
-        "Events are of conversations that are there or whose deletion is told.",
-        "conversation {0} is not there, but events are, and no conversation.deleted",
+        "Events belong to conversations that exist or have a deletion event.",
+        "conversation {0} does not exist, but has events and no conversation.deleted",
         f"""
         SELECT conversation_id FROM chats_event WHERE {within()}
         EXCEPT SELECT conversation_id FROM chats_conversation
@@ -241,8 +241,8 @@ EVENTS = (
     ),
     Check(
         "event_of_no_message",
-        "Events of a conversation that is there are of messages that are there.",
-        "conversation {0}: event {1} is of message {2}, which is not there",
+        "Events of existing conversations belong to existing messages.",
+        "conversation {0}: event {1} is of message {2}, which does not exist",
         f"""
         SELECT e.conversation_id, e.event_id, e.message_id FROM chats_event e
         JOIN chats_conversation c ON c.conversation_id = e.conversation_id
@@ -300,7 +300,7 @@ SUSPECTS = f"""
 SPANS = (
     Check(
         "first_event_id",
-        "Participations begin with the event by which one joined.",
+        "Participations begin with the event of joining.",
         "conversation {0}: participation of {1} begins with event {2}, which is "
         "not their joining",
         f"""

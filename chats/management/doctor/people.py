@@ -5,8 +5,8 @@ from chats.management.doctor.invariants import Check, Scope, within
 PEOPLE = (
     Check(
         "person_absent",
-        "Rows that name a person name one who is there.",
-        "person {0} is not there, but rows of {1} are",
+        "Rows that refer to a user refer to an existing one.",
+        "user {0} does not exist, but has rows in {1}",
         "\nUNION ALL\n".join(
             f"""SELECT t.{key}, '{table}' FROM (
                 SELECT DISTINCT {key} FROM {table} WHERE {within("", key)}
@@ -25,8 +25,8 @@ PEOPLE = (
     ),
     Check(
         "deleted_takes_part",
-        "Deleted people take part in nothing and own nothing.",
-        "deleted person {0} takes part in conversation {1}, or owns it",
+        "Deleted users neither own conversations nor take part in them.",
+        "deleted user {0} takes part in conversation {1}, or owns it",
         f"""
         SELECT u.user_id, p.conversation_id FROM chats_user u
         JOIN chats_participant p ON p.user_id = u.user_id
@@ -40,8 +40,8 @@ PEOPLE = (
     ),
     Check(
         "deleted_signs_in",
-        "Deleted people cannot sign in, their sessions are over, they have no powers.",
-        "deleted person {0} is active, has powers, or sessions that were not ended",
+        "Deleted users cannot sign in, and have no sessions and no permissions.",
+        "deleted user {0} is active, has permissions, or has open sessions",
         f"""
         SELECT u.user_id FROM chats_user u
         WHERE {within("u", "user_id")} AND u.deleted_at IS NOT NULL AND (
@@ -57,8 +57,8 @@ PEOPLE = (
     ),
     Check(
         "deleted_named",
-        "Nothing personal is kept of deleted people.",
-        "deleted person {0} still has a name, an e-mail or a phone number",
+        "No personal data of deleted users is kept.",
+        "deleted user {0} still has a name, an e-mail or a phone number",
         f"""
         SELECT user_id FROM chats_user
         WHERE {within("", "user_id")} AND deleted_at IS NOT NULL AND (
@@ -70,8 +70,8 @@ PEOPLE = (
     ),
     Check(
         "inactive_token",
-        "Suspended and deleted people have no access tokens.",
-        "person {0} is inactive, but has access token {1}",
+        "Inactive and deleted users have no access tokens.",
+        "user {0} is inactive, but has access token {1}",
         f"""
         SELECT u.user_id, t.token_id FROM chats_user u
         JOIN chats_accesstoken t ON t.user_id = u.user_id
@@ -94,14 +94,14 @@ PEOPLE = (
 LOG = (
     Check(
         "log_pruned",
-        "No event is left from before where the log was pruned.",
-        "event {0} is left, though the log was pruned through it",
+        "No event is left that should have been pruned.",
+        "event {0} is left, although the log was pruned up to it",
         "SELECT event_id FROM chats_event WHERE event_id <= %(pruned)s",
         Scope.LOG,
     ),
     Check(
         "log_ids",
-        "The next event's id is past all ids there were.",
+        "The next event's id is greater than all earlier ids.",
         "the next event would have an id up to {0}, but there were ids up to {1}",
         {
             vendor: f"""

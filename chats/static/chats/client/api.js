@@ -12,7 +12,7 @@ const TEMPORARY = [0, 401, 429, 502, 503, 504];
 class ApiError extends Error {
   constructor(status, body, retryAfter) {
     const { detail, code, non_field_errors: [text] = [], ...fields } = body ?? {};
-    const unexplained = status ? `The server answered ${status}.` : "The server cannot be reached.";
+    const unexplained = status ? `The server returned the error ${status}.` : "The server cannot be reached.";
     super(detail ?? text ?? Object.values(fields).flat()[0] ?? unexplained);
     Object.assign(this, { status, fields, retryAfter, isTemporary: TEMPORARY.includes(status) });
   }

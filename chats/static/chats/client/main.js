@@ -126,7 +126,7 @@ notices.addEventListener("message", ({ detail: { conversation, message } }) => {
 });
 
 const PATIENCE = 2_500; // milliseconds without a stream before it is worth a word
-const AWAY = "No connection. What you write is sent as soon as there is one.";
+const AWAY = "No connection. Messages are sent when you are back online.";
 let telling;
 /** The stream is there, or is not: said at each attempt to get it back. */
 function status(isLive) {
@@ -154,7 +154,7 @@ function choosePeople(heading, verb, without, act) {
   onSearch(choice.elements.search, (text, isWanted) => search("users/", text, isWanted), ({ results, next }) => {
     const kept = chosen();
     const people = results.filter(({ user_id }) => !without.has(user_id));
-    set(choice, { ".hint": people.length ? "" : next ? "Nobody found so far." : "Nobody found." });
+    set(choice, { ".hint": people.length ? "" : next ? "No one found yet." : "No one found." });
     const more = people.filter(({ user_id }) => !kept.includes(user_id)).map(choiceOf);
     show(choice.querySelector(".people"), [...kept.map((id) => item(id, "choice", {})), ...more]);
   });

@@ -184,7 +184,7 @@ async function fillRoom(isLed = false) {
   const { wanted: id, target } = state;
   let messages = await fetchConversation(id);
   if (state.wanted !== id) return; // another was opened meanwhile
-  if (!messages) return notify("closed", "There is no such conversation.");
+  if (!messages) return notify("closed", "This conversation does not exist.");
   const { seq, ...place } = destination(state.conversations.get(id), target);
   if (messages[0]?.seq > 1 && seq < messages[0].seq + 10) {
     messages = await fetchMessages(id, { after_seq: Math.max(0, seq - PAGE / 2), ordering: "seq" });

@@ -165,7 +165,7 @@ export function drawList() {
   show($("hits"), hits.map(hit));
   $("more").hidden = Boolean(found) || !state.nextConversations;
   let nothing = state.isLoaded ? "No conversations yet." : "Loading…";
-  if (found) nothing = `Nothing found for “${found.text}”${found.isAll ? "." : " so far: there is too much to look through."}`;
+  if (found) nothing = `Nothing found for “${found.text}”${found.isAll ? "." : " yet: there is too much to search."}`;
   set($("conversations"), { "#nothing": conversations.length || hits.length ? "" : nothing });
 }
 
@@ -445,7 +445,7 @@ menu.onkeydown = (event) => {
 };
 
 function remove({ message_id, seq }) {
-  ask("Delete this message for everybody?", "Delete", () => {
+  ask("Delete this message for everyone?", "Delete", () => {
     elementOf(seq)?.focus({ preventScroll: true }); // the button, where one is, will go
     return call("DELETE", `messages/${message_id}/`);
   });
