@@ -300,7 +300,7 @@ AUTHENTICATION_BACKENDS = ["chats.api.authentication.UsernameOrEmailBackend"]
 LOGIN_URL = "rest_framework:login"
 LOGIN_REDIRECT_URL = "api-root"
 PASSWORD_HASHERS = [
-    "chats.services.hashers.PatientArgon2Hasher",
+    "chats.services.hashers.LowPriorityArgon2Hasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 AUTH_PASSWORD_VALIDATORS = [

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import connection, models
 from django.utils import timezone
 
-from chats.db.doorbell import PROCESS_ID
+from chats.db.wakeups import PROCESS_ID
 from chats.db.prepared import Param, Prepared, PreparedSQL, insert
 
 LOG_LOCK = 0x6C6F67  # "log": the key of PostgreSQL's advisory lock

@@ -60,7 +60,7 @@ class UserSessionQuerySet(models.QuerySet):
         """Those that have not run out."""
         return self.filter(expire_date__gt=timezone.now())
 
-    def end_beyond(self, most: int, *, newest: "UserSession") -> None:
+    def keep_most_recent(self, most: int, *, newest: "UserSession") -> None:
         """End the person's sessions but so many, those unused for longest first.
 
         Never the newest, whatever the clocks of other nodes say.

@@ -21,15 +21,15 @@ from django.db import (
 )
 from django.db.models import BigIntegerField, QuerySet
 
-from chats.db import doorbell
+from chats.db import wakeups
 from chats.db.prepared import Param, Prepared
 from chats.models import Event, Participant, PastParticipant
 from chats.realtime import presence
-from chats.realtime.endings import Endings
+from chats.realtime.departures import Departures
 from chats.realtime.kinds import Type, only_reader_of
-from chats.realtime.people import Audience, Person, Span, Subscription, spans_of
+from chats.realtime.audience import Audience, Listener, Span, Subscription, spans_of
 from chats.realtime.rendering import event_frame, frame, render
-from chats.realtime.wakeups import Listener, OtherWriters
+from chats.realtime.other_processes import NotificationListener, OtherWriters
 from chats.web import metrics
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ Post = Callable[[list[tuple[Subscription, bytes]]], None]
 End = Callable[[list[Subscription], str], None]
 
 
-class Recent(NamedTuple):
+class RecentEvent(NamedTuple):
     """An event lately dispatched.
 
     The frame is empty when there was nothing to render, and None when it was not
@@ -68,74 +68,74 @@ class Hub:
 
     def __init__(self, post: Post, end: End, *, clock=time.monotonic):
         self._post, self._end, self._clock = post, end, clock
-        self._rung = threading.Event()
+        self._notified = threading.Event()
         self._stopped = False
-        self._comings: deque[tuple[Subscription, bool]] = deque()  # and goings
+        self._joins_and_leaves: deque[tuple[Subscription, bool]] = deque()  # and goings
         self._joiners: dict[Subscription, None] = {}  # in the order they came
-        self._whispers: deque[tuple[UUID, UUID]] = deque()
+        self._typing: deque[tuple[UUID, UUID]] = deque()
         self.audience = Audience()
         self.position: int | None = None  # the last event dispatched; None when idle
         self._newer = Prepared(_newer)
         # Events read and not dispatched yet, each with those it reaches.
-        self._reached: list[tuple[Event, list[Person]]] = []
-        self._recent: deque[Recent] = deque()
+        self._undispatched: list[tuple[Event, list[Listener]]] = []
+        self._recent: deque[RecentEvent] = deque()
         self._recent_size = 0  # bytes
         self._recent_after = 0  # all events after this one are in _recent
         self._active_until = 0.0
         self._due: dict[str, float] = {}
         self._others = OtherWriters()
-        self._listener = Listener(self)
+        self._listener = NotificationListener(self)
         self._watch = presence.Watch()
 
     # --- From any thread ------------------------------------------------------
 
-    def ring(self) -> None:
+    def notify_new_events(self) -> None:
         """Have the log looked at now."""
-        self._rung.set()
+        self._notified.set()
 
-    def whisper(self, conversation_id: UUID, user_id: UUID) -> None:
+    def notify_typing(self, conversation_id: UUID, user_id: UUID) -> None:
         """Have it passed on that somebody types."""
-        self._whispers.append((conversation_id, user_id))
-        self._rung.set()
+        self._typing.append((conversation_id, user_id))
+        self._notified.set()
 
     def join(self, stream: Subscription) -> None:
         """Have every event past ``stream.position`` pushed to the stream, in order.
 
         If the hub cannot tell what came between, the stream ends as "behind".
         """
-        self._comings.append((stream, True))
-        self._rung.set()
+        self._joins_and_leaves.append((stream, True))
+        self._notified.set()
 
     def leave(self, stream: Subscription) -> None:
         """Have the stream forgotten, for good."""
-        self._comings.append((stream, False))
-        self._rung.set()
+        self._joins_and_leaves.append((stream, False))
+        self._notified.set()
 
     def stop(self) -> None:
         """Have the thread end."""
         self._stopped = True
-        self._rung.set()
+        self._notified.set()
 
     # --- The thread -----------------------------------------------------------
 
     def run(self) -> None:
         """Take turns until stopped; an outage of the database is waited out."""
-        detach = doorbell.attach(self)
+        detach = wakeups.attach(self)
         self._listener.start()
         while not self._stopped:
-            self._rung.wait(self._patience())
-            was_rung = self._rung.is_set()
-            self._rung.clear()
+            self._notified.wait(self._patience())
+            was_notified = self._notified.is_set()
+            self._notified.clear()
             if self.position is None:  # it may have slept for long
                 close_old_connections()
             try:
-                self.turn(was_rung=was_rung)
+                self.turn(was_notified=was_notified)
             except (DatabaseError, InterfaceError) as error:
                 metrics.database_unavailable.inc()
                 logger.warning("The event hub is waiting for the database: %s", error)
                 connection.close()
-                self._rung.wait(OUTAGE_PAUSE)
-                self._rung.set()
+                self._notified.wait(OUTAGE_PAUSE)
+                self._notified.set()
             except Exception:
                 logger.exception("The event hub restarts: its streams will resume")
                 self._start_anew()
@@ -143,24 +143,24 @@ class Hub:
         self._listener.stop()
         connection.close()
 
-    def turn(self, *, was_rung: bool = True) -> None:
+    def turn(self, *, was_notified: bool = True) -> None:
         """Do what is waiting: new events first, so that all else is up to date."""
-        self._note_comings()
+        self._note_joins_and_leaves()
         if self._joiners:
             self._active_until = self._clock() + IDLE_AFTER
         if not self._is_active():
             self.position = None
             metrics.hub_position.set(0)
-            self._whispers.clear()
+            self._typing.clear()
             return
         if self.position is None:
             self._wake_up()
-        if self._is_due("log", TIMER) or was_rung or self._others.have_written():
+        if self._is_due("log", TIMER) or was_notified or self._others.have_written():
             self._read_log()
             for conversation_id, user_id in self._others.typing():
-                self._whispers.append((conversation_id, user_id))
+                self._typing.append((conversation_id, user_id))
         self._admit_joiners()
-        self._pass_whispers()
+        self._pass_typing_on()
         if self._is_due("credentials", CREDENTIALS_EVERY):
             self._end(presence.signed_out(self.audience.streams()), "signed out")
         if self._is_due("presence", presence.EVERY):
@@ -187,7 +187,7 @@ class Hub:
         self.position = self._recent_after = Event.objects.last_id()
         self._recent.clear()
         self._recent_size = 0
-        self._reached = []
+        self._undispatched = []
         metrics.hub_position.set(self.position)
 
     def _start_anew(self) -> None:
@@ -196,10 +196,10 @@ class Hub:
         self.audience = Audience()
         self.position = None
 
-    def _note_comings(self) -> None:
+    def _note_joins_and_leaves(self) -> None:
         """Take note of who joins and who leaves; some have done both by now."""
-        while self._comings:
-            stream, is_joining = self._comings.popleft()
+        while self._joins_and_leaves:
+            stream, is_joining = self._joins_and_leaves.popleft()
             if is_joining:
                 self._joiners[stream] = None
             else:
@@ -210,10 +210,10 @@ class Hub:
 
     def _read_log(self) -> None:
         while True:
-            if not self._reached:
+            if not self._undispatched:
                 newer = self._newer.rows(position=self.position)
                 self._follow([Event(**row) for row in newer])
-            count = len(self._reached)
+            count = len(self._undispatched)
             if count:
                 self._dispatch()
             if count < BATCH:
@@ -228,32 +228,32 @@ class Hub:
         newcomers = self._newcomers(events)
         for event in events:
             self._open_spans(event, newcomers)
-            people = self.audience.listeners(event.conversation_id, event.pk)
+            people = self.audience.recipients(event.conversation_id, event.pk)
             if only_reader := only_reader_of(event):
                 people = [each for each in people if each.user_id == only_reader]
-            self._reached.append((event, people))
+            self._undispatched.append((event, people))
             self._close_spans(event)
 
     def _dispatch(self) -> None:
         """Render the events that reach somebody, and hand them over."""
-        wanted = [event for event, people in self._reached if people]
+        wanted = [event for event, people in self._undispatched if people]
         rendered = zip(wanted, render(wanted), strict=True)
-        endings = Endings(wanted)
+        departures = Departures(wanted)
         datas = {
             event.pk: event_frame(payload) if payload else b""
             for event, payload in rendered
         }
         frames: list[tuple[Subscription, bytes]] = []
-        for event, people in self._reached:
+        for event, people in self._undispatched:
             data = datas.get(event.pk)
             self._remember(event, data)
             for person in people:
-                is_hidden = endings.hide(event, person.user_id)
+                is_hidden = departures.is_hidden_from(event, person.user_id)
                 frames += _frames_for(person, event.pk, b"" if is_hidden else data)
-        self.position = self._reached[-1][0].pk
+        self.position = self._undispatched[-1][0].pk
         metrics.hub_position.set(self.position)
-        metrics.events_dispatched.inc(len(self._reached))
-        self._reached = []
+        metrics.events_dispatched.inc(len(self._undispatched))
+        self._undispatched = []
         if frames:
             self._post(frames)
 
@@ -299,7 +299,7 @@ class Hub:
 
     def _remember(self, event: Event, data: bytes | None) -> None:
         self._recent.append(
-            Recent(event.pk, event.conversation_id, only_reader_of(event), data)
+            RecentEvent(event.pk, event.conversation_id, only_reader_of(event), data)
         )
         self._recent_size += len(data or b"")
         while len(self._recent) > RECENT or self._recent_size > RECENT_BYTES:
@@ -319,7 +319,7 @@ class Hub:
             del self._joiners[stream]
 
     def _admit(self, stream: Subscription, spans: list[Span]) -> None:
-        missed = self._missed(stream, spans)
+        missed = self._frames_missed_by(stream, spans)
         if missed is None:
             self._end([stream], "behind")
             return
@@ -328,7 +328,7 @@ class Hub:
         if missed:
             self._post([(stream, missed)])
 
-    def _missed(self, stream: Subscription, spans: list[Span]) -> bytes | None:
+    def _frames_missed_by(self, stream: Subscription, spans: list[Span]) -> bytes | None:
         """Return the frames between the stream's position and the hub's.
 
         None if they are not all in memory, or if the person has left somewhere
@@ -353,13 +353,13 @@ class Hub:
 
     # --- What is not stored ---------------------------------------------------
 
-    def _pass_whispers(self) -> None:
+    def _pass_typing_on(self) -> None:
         frames: list[tuple[Subscription, bytes]] = []
-        while self._whispers:
-            conversation_id, user_id = self._whispers.popleft()
+        while self._typing:
+            conversation_id, user_id = self._typing.popleft()
             words = {"conversation_id": conversation_id, "user_id": user_id}
             data = frame("typing", words)
-            for person in self.audience.present(conversation_id):
+            for person in self.audience.participants_listening(conversation_id):
                 if person.user_id != user_id:
                     frames += [(stream, data) for stream in person.streams]
         if frames:
@@ -378,7 +378,7 @@ def _newer() -> QuerySet[Event]:
 
 
 def _frames_for(
-    person: Person, event_id: int, data: bytes
+    person: Listener, event_id: int, data: bytes
 ) -> list[tuple[Subscription, bytes]]:
     """Return the frame for each of the person's streams that has not had it."""
     frames = []
@@ -390,7 +390,7 @@ def _frames_for(
     return frames
 
 
-def _is_within(spans: list[Span], event: Recent) -> bool:
+def _is_within(spans: list[Span], event: RecentEvent) -> bool:
     return any(
         conversation_id == event.conversation_id and first <= event.event_id
         for conversation_id, first, last in spans

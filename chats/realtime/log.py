@@ -19,7 +19,7 @@ from django.db.models.functions import Greatest
 
 from chats.models import Event, Participant, PastParticipant
 from chats.realtime import cursors
-from chats.realtime.endings import Endings
+from chats.realtime.departures import Departures
 from chats.realtime.kinds import private_types
 from chats.realtime.rendering import Payload, render
 from chats.web.encoding import to_json
@@ -48,7 +48,7 @@ def visible_to(user_id: UUID, after: int) -> QuerySet[Event]:
     """Return the events past ``after`` that reach this person, in order.
 
     Those of a conversation from the one by which they joined to the one by which
-    they left, both included, without others' private ones; what ``Endings`` hides is
+    they left, both included, without others' private ones; what ``Departures`` hides is
     still among them.
     """
     present = Participant.objects.filter(
@@ -153,10 +153,10 @@ def _rendered(events: list[Event], user_id: UUID) -> tuple[list[Payload], int]:
     payloads, count, size = [], 0, 0
     for start in range(0, len(events), RENDERED):
         some = events[start : start + RENDERED]
-        rendered, endings = render(some), Endings(some, user_id=user_id)
+        rendered, departures = render(some), Departures(some, user_id=user_id)
         for event, payload in zip(some, rendered, strict=True):
             count += 1
-            if not payload or endings.hide(event, user_id):
+            if not payload or departures.is_hidden_from(event, user_id):
                 continue
             payloads.append(payload)
             size += len(to_json(payload))

@@ -14,7 +14,7 @@ from django.utils import timezone
 from chats.db.clocks import SKEW
 from chats.models import Participant, User
 from chats.models.credentials import chunks, valid
-from chats.realtime.people import Audience, Subscription
+from chats.realtime.audience import Audience, Subscription
 from chats.realtime.rendering import frame
 
 EVERY = 3.0  # seconds between looks at who came and went
@@ -61,7 +61,7 @@ def _sharing(changed: Iterable[UUID], audience: Audience) -> Iterator[tuple]:
         for user_id, conversation_id in places.values_list(
             "user_id", "conversation_id"
         ):
-            people = audience.present(conversation_id)
+            people = audience.participants_listening(conversation_id)
             sharing.setdefault(user_id, set()).update(people)
         for user_id, people in sharing.items():
             yield user_id, {p for p in people if p.user_id != user_id}

@@ -29,7 +29,7 @@ REASONS = {
 
 
 @dataclass(frozen=True)
-class Piece:
+class BacklogChunk:
     """Some of a stream: its bytes, where it ends, and whether more is waiting."""
 
     body: bytes
@@ -37,7 +37,7 @@ class Piece:
     has_more: bool = False
 
 
-def opening(user_id: UUID, after: int | None) -> Piece:
+def opening(user_id: UUID, after: int | None) -> BacklogChunk:
     """Return the first piece: the backlog, or where the log ends now.
 
     ``ready`` begins a stream opened without a cursor, ``reset`` one whose cursor
@@ -51,7 +51,7 @@ def opening(user_id: UUID, after: int | None) -> Piece:
         return _beginning("reset")
 
 
-def backlog(user_id: UUID, after: int) -> Piece:
+def backlog(user_id: UUID, after: int) -> BacklogChunk:
     """Return the next piece of what came after a position; raises Gone."""
     return _piece(user_id, after, PAGE)
 
@@ -62,7 +62,7 @@ def ending(code: str, retry: int, detail: str = "") -> bytes:
     return _with_retry(retry, frame("end", words))
 
 
-def _piece(user_id: UUID, after: int, limit: int) -> Piece:
+def _piece(user_id: UUID, after: int, limit: int) -> BacklogChunk:
     page = log.page(user_id, after, limit)
     frames = [event_frame(payload) for payload in page.payloads]
     cursor = cursors.encode(page.position)
@@ -73,14 +73,14 @@ def _piece(user_id: UUID, after: int, limit: int) -> Piece:
     # With more waiting a client that must poll comes back at once.
     retry = 0 if page.has_more else RETRY
     body = _with_retry(retry, b"".join(frames) or PING)
-    return Piece(body, page.position, page.has_more)
+    return BacklogChunk(body, page.position, page.has_more)
 
 
-def _beginning(event_type: str) -> Piece:
+def _beginning(event_type: str) -> BacklogChunk:
     position = Event.objects.last_id()
     cursor = cursors.encode(position)
     body = frame(event_type, {"cursor": cursor}, cursor)
-    return Piece(_with_retry(RETRY, body), position)
+    return BacklogChunk(_with_retry(RETRY, body), position)
 
 
 def _with_retry(milliseconds: int, frames: bytes) -> bytes:

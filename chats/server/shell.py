@@ -23,10 +23,10 @@ from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from chats.models.credentials import Credential
 from chats.realtime.hub import Hub
-from chats.realtime.people import Subscription
-from chats.realtime.places import Places
+from chats.realtime.audience import Subscription
+from chats.realtime.limits import StreamLimits
 from chats.realtime.presence import signed_out
-from chats.realtime.streams import PING, Piece, backlog, ending
+from chats.realtime.streams import PING, BacklogChunk, backlog, ending
 from chats.server.bridge import (
     Application,
     Receive,
@@ -69,35 +69,35 @@ def tune_interpreter() -> None:
     gc.set_threshold(*GC_THRESHOLD)
 
 
-class Offer:
+class StreamHandoff:
     """The shell's offer to hold a request's answer open, taken up by the view."""
 
-    accepted: tuple[Piece, Credential] | None = None
+    accepted: tuple[BacklogChunk, Credential] | None = None
     request_id = ""  # of the request that opened the stream
 
-    def __init__(self, places: Places):
-        self._places = places
+    def __init__(self, limits: StreamLimits):
+        self._limits = limits
         # One at most; whoever pops it gives it back.
         self._reserved: list[tuple[UUID, str]] = []
         self._is_over = False
 
     def reserve(self, user_id: UUID, address: str) -> None:
-        """Take a place before anything is read for it; raises as ``Places.take``."""
-        self._places.take(user_id, address)
+        """Take a place before anything is read for it; raises as ``StreamLimits.take``."""
+        self._limits.acquire(user_id, address)
         self._reserved.append((user_id, address))
         if self._is_over:  # the client went away meanwhile
             self.release()
 
-    def accept(self, start: Piece, credential: Credential) -> None:
+    def accept(self, start: BacklogChunk, credential: Credential) -> None:
         # Without its body: up to 500 events, which would stay as long as the stream.
-        rest = Piece(b"", start.position, start.has_more)
+        rest = BacklogChunk(b"", start.position, start.has_more)
         self.accepted = (rest, credential)
 
     def release(self) -> None:
         """Give the place back, whatever has become of the request."""
         self._is_over = True
         with contextlib.suppress(IndexError):
-            self._places.give_back(*self._reserved.pop())
+            self._limits.release(*self._reserved.pop())
 
 
 class Stream(Subscription):
@@ -164,7 +164,7 @@ class Shell:
         self.connections = Connections()
         watch_uvicorn()
         self.streams: set[Stream] = set()
-        self.places = Places()
+        self.limits = StreamLimits()
         self.hub: Hub | None = None
         self.beating: asyncio.Task | None = None
         self.hears_signals = False
@@ -185,7 +185,7 @@ class Shell:
         self.listen_for_signals()
         path = self.calls.routes.path_of(scope)
         scope = scope | {"client": peer_of(scope, send), "path": path}
-        offer = Offer(self.places)
+        offer = StreamHandoff(self.limits)
         try:
             await self.calls.answer(scope, receive, send, offer)
             if offer.accepted is not None:
@@ -197,7 +197,7 @@ class Shell:
 
     async def hold(
         self,
-        piece: Piece,
+        piece: BacklogChunk,
         credential: Credential,
         receive: Receive,
         send: Send,
@@ -223,7 +223,7 @@ class Shell:
             why = stream.ended or "broken"
             log_stream_end(stream.user_id, request_id, why, perf_counter() - began)
 
-    async def feed(self, stream: Stream, piece: Piece, send: Send) -> None:
+    async def feed(self, stream: Stream, piece: BacklogChunk, send: Send) -> None:
         """Send until the stream ends; one that fell behind reads the log again."""
         while not stream.is_over:
             stream.ended = ""
@@ -232,13 +232,13 @@ class Shell:
             self.the_hub().join(stream)
             while frames := await stream.next():
                 await self.pass_on(stream, frames, send)
-            piece = Piece(b"", stream.position, has_more=True)
+            piece = BacklogChunk(b"", stream.position, has_more=True)
         if stream.ended != "gone":
             code = stream.ended.replace(" ", "_") or "unavailable"
             retry = random.randint(*RETRY_SPREAD)  # noqa: S311
             await send(body_message(ending(code, retry)))
 
-    async def catch_up(self, stream: Stream, piece: Piece, send: Send) -> bool:
+    async def catch_up(self, stream: Stream, piece: BacklogChunk, send: Send) -> bool:
         """Send what the log still has for the stream; False if that cannot be."""
         name = str(stream.user_id)
         run = partial(self.calls.pools["slow"].run, (name,))
@@ -329,7 +329,7 @@ class Shell:
                 await asyncio.sleep(0)
 
 
-def next_piece(stream: Stream) -> Piece:
+def next_piece(stream: Stream) -> BacklogChunk:
     """Return the next piece of a stream's backlog; raises Gone, or SignedOut.
 
     In a thread of the pool but in no request: what a request does about its

@@ -2,7 +2,7 @@
 
 from django.db import transaction
 
-from chats.db import doorbell
+from chats.db import wakeups
 from chats.models import Event
 
 
@@ -10,4 +10,4 @@ def announce(*events: Event) -> None:
     """Append events to the log; they gain their ids. Call it last before the commit:
     it takes the log's lock, for which every other writer then waits."""
     Event.objects.append(*events)
-    transaction.on_commit(doorbell.ring)
+    transaction.on_commit(wakeups.notify_new_events)

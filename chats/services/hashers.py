@@ -19,7 +19,7 @@ def _step_back() -> None:
 _thread = ThreadPoolExecutor(1, "hashing", initializer=_step_back)
 
 
-class PatientArgon2Hasher(Argon2PasswordHasher):
+class LowPriorityArgon2Hasher(Argon2PasswordHasher):
     """Django's Argon2, on one lane, in a thread that steps back for all others.
 
     Argon2 runs without the interpreter's lock but wants a processor for a tenth of

@@ -70,7 +70,7 @@ class SessionStore(db.SessionStore):
         signed_in = self.row.user_id
         if signed_in and str(signed_in) != str(before):
             most = settings.MAX_SESSIONS_PER_USER
-            UserSession.objects.end_beyond(most, newest=self.row)
+            UserSession.objects.keep_most_recent(most, newest=self.row)
 
     def create_model_instance(self, data: dict[str, Any]) -> UserSession:
         """Return the row to save: the one loaded, or a new one for a new key."""

@@ -25,7 +25,7 @@ COLUMNS = (
 )
 
 
-class SignIns:
+class ActiveSignIns:
     """A person's valid sessions and tokens as one list, by one query a page.
 
     Has what pagination asks of a queryset. A union cannot be filtered, so both
@@ -38,7 +38,7 @@ class SignIns:
         self._halves = (sessions, tokens)
 
     @classmethod
-    def of(cls, user: User) -> "SignIns":
+    def of(cls, user: User) -> "ActiveSignIns":
         sessions = UserSession.objects.visible_to(user).valid()
         tokens = AccessToken.objects.visible_to(user).valid()
         tokens = tokens.annotate(session_id=F("token_id"))
@@ -49,11 +49,11 @@ class SignIns:
     def query(self) -> Any:
         return self._halves[0].query
 
-    def filter(self, condition: Q) -> "SignIns":
-        return SignIns(*(half.filter(condition) for half in self._halves))
+    def filter(self, condition: Q) -> "ActiveSignIns":
+        return ActiveSignIns(*(half.filter(condition) for half in self._halves))
 
-    def reverse(self) -> "SignIns":
-        return SignIns(*(half.reverse() for half in self._halves))
+    def reverse(self) -> "ActiveSignIns":
+        return ActiveSignIns(*(half.reverse() for half in self._halves))
 
     def __getitem__(self, bounds: slice) -> QuerySet:
         sessions, tokens = self._halves

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from chats.db import doorbell
+from chats.db import wakeups
 from chats.models import Participant, TypingSignal, User
 from chats.models.events import TYPING_CHANNEL
 from chats.web.exceptions import NotFound
@@ -18,10 +18,10 @@ def announce_typing(actor: User, conversation_id: UUID) -> None:
     taking_part = Participant.objects.filter(user=actor)
     if not taking_part.filter(conversation_id=conversation_id).exists():
         raise NotFound
-    doorbell.whisper(conversation_id, actor.pk)
+    wakeups.notify_typing(conversation_id, actor.pk)
     if connection.vendor == "postgresql":
-        words = f"{doorbell.PROCESS_ID} {conversation_id} {actor.pk}"
+        words = f"{wakeups.PROCESS_ID} {conversation_id} {actor.pk}"
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_notify(%s, %s)", [TYPING_CHANNEL, words])
     else:
-        TypingSignal.objects.send(doorbell.PROCESS_ID, conversation_id, actor.pk)
+        TypingSignal.objects.send(wakeups.PROCESS_ID, conversation_id, actor.pk)

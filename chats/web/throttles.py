@@ -131,13 +131,13 @@ class SignUpThrottle(RateThrottle):
     scope = "signup"
 
 
-class StartThrottle(RateThrottle):
+class StartConversationThrottle(RateThrottle):
     """Conversations started."""
 
     scope = "conversations"
 
 
-class StrangerThrottle(RateThrottle):
+class AuthFailureThrottle(RateThrottle):
     """Calls by nobody or with a wrong token: by address, whoever they say they are."""
 
     scope = "anon"
@@ -152,7 +152,7 @@ def refuse_stranger(request: Request) -> None:
     if getattr(request._request, "quota", None) is not None:
         return
     request.user = AnonymousUser()
-    throttle = StrangerThrottle()
+    throttle = AuthFailureThrottle()
     if not throttle.allow_request(request, None):
         raise Throttled(throttle.wait())
 

@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from chats.models import Conversation, User
-from chats.realtime import hub, places
+from chats.realtime import hub, limits
 from chats.server import shell as shell_module
 from chats.server.shell import end_all
 from chats.services import messages
@@ -57,7 +57,7 @@ def server(transactional_db, monkeypatch) -> Iterator[Server]:
     monkeypatch.setattr(hub, "TIMER", 3600)
     monkeypatch.setattr(shell_module, "HEARTBEAT_EVERY", 0.5)
     monkeypatch.setattr(shell_module, "RETRY_SPREAD", (500, 501))
-    monkeypatch.setattr(places, "RETRY_AFTER", 2)
+    monkeypatch.setattr(limits, "RETRY_AFTER", 2)
     with serving_in_thread() as server:
         yield server
 

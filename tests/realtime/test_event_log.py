@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from chats.db import doorbell
+from chats.db import wakeups
 from chats.models import Conversation, Event, Message, User
 from chats.realtime import log
 from chats.services import conversations, messages, staff, typing, users
@@ -188,17 +188,17 @@ class Bell:
     def __init__(self):
         self.heard: list[int] = []
 
-    def ring(self) -> None:
+    def notify_new_events(self) -> None:
         self.heard.append(Event.objects.last_id())
 
-    def whisper(self, conversation_id: UUID, user_id: UUID) -> None:
+    def notify_typing(self, conversation_id: UUID, user_id: UUID) -> None:
         pass
 
 
 @pytest.fixture
 def bell() -> Iterator[Bell]:
     bell = Bell()
-    detach = doorbell.attach(bell)
+    detach = wakeups.attach(bell)
     yield bell
     detach()
 

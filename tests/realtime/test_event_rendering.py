@@ -5,7 +5,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from chats.models import Conversation, Event, Message, Participant, User
-from chats.realtime.endings import Endings
+from chats.realtime.departures import Departures
 from chats.realtime.rendering import event_frame, frame, render
 from chats.serializers.conversations import ConversationSerializer
 from chats.serializers.messages import MessageSerializer
@@ -257,10 +257,10 @@ def test_render_takes_five_queries_for_any_number_of_events(count, alice):
 def hidden_from(person: User) -> list[str]:
     """Return the types of the events that are hidden from the person now."""
     events = list(Event.objects.order_by("event_id"))
-    endings = Endings(events, user_id=person.pk)
-    for_all = Endings(events)
-    hidden = [event for event in events if endings.hide(event, person.pk)]
-    assert hidden == [event for event in events if for_all.hide(event, person.pk)]
+    departures = Departures(events, user_id=person.pk)
+    for_all = Departures(events)
+    hidden = [event for event in events if departures.is_hidden_from(event, person.pk)]
+    assert hidden == [event for event in events if for_all.is_hidden_from(event, person.pk)]
     return [event.type for event in hidden]
 
 
@@ -319,7 +319,7 @@ def test_endings_take_one_query_while_nobody_left(
     events = list(Event.objects.all())
 
     with django_assert_num_queries(1):
-        Endings(events)
+        Departures(events)
 
 
 # --- Frames --------------------------------------------------------------------

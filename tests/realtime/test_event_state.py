@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 from rest_framework.test import APIClient
 
 from chats.models import Conversation, Message, User
-from chats.realtime.people import Subscription
+from chats.realtime.audience import Subscription
 from chats.realtime.streams import backlog
 from chats.services import conversations, messages, staff, users
 from chats.web.exceptions import ChatError

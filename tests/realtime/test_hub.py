@@ -9,12 +9,12 @@ from contextlib import contextmanager
 import pytest
 from django.db import OperationalError, connection
 
-from chats.db import doorbell
+from chats.db import wakeups
 from chats.models import AccessToken, Event, User
 from chats.realtime import hub as hub_module
-from chats.realtime import log, wakeups
+from chats.realtime import log, other_processes
 from chats.realtime.hub import CREDENTIALS_EVERY, IDLE_AFTER, TIMER, Hub
-from chats.realtime.people import Subscription
+from chats.realtime.audience import Subscription
 from chats.services import conversations, messages, users
 from tests.support.factories import send, start
 from tests.support.hub import Driven, credential_of
@@ -157,12 +157,12 @@ def test_log_is_looked_at_by_the_timer_if_nothing_rings(
     driven, alice, bob, conversation
 ):
     [stream] = driven.joined(bob)
-    driven.turn(was_rung=False)
+    driven.turn(was_notified=False)
     send(alice, conversation)
 
-    driven.turn(TIMER / 2, was_rung=False)
+    driven.turn(TIMER / 2, was_notified=False)
     early = driven.kinds(stream)
-    driven.turn(TIMER / 2, was_rung=False)
+    driven.turn(TIMER / 2, was_notified=False)
 
     assert (early, driven.kinds(stream)) == ([], ["message.created"])
 
@@ -170,13 +170,13 @@ def test_log_is_looked_at_by_the_timer_if_nothing_rings(
 def test_log_is_looked_at_when_it_rings(driven, alice, bob, conversation):
     """The bell reaches a hub that runs; here the flag is all there is to see."""
     driven.joined(bob)
-    driven.hub._rung.clear()
-    detach = doorbell.attach(driven.hub)
+    driven.hub._notified.clear()
+    detach = wakeups.attach(driven.hub)
 
-    doorbell.ring()
+    wakeups.notify_new_events()
     detach()
 
-    assert driven.hub._rung.is_set()
+    assert driven.hub._notified.is_set()
 
 
 # --- Who takes part, batch by batch --------------------------------------------
@@ -205,13 +205,13 @@ def test_newcomer_admitted_before_the_batch_gets_nothing_from_before_their_joini
 ):
     """Their participation is known to the database before the hub gets to it."""
     driven.joined(alice)
-    driven.turn(was_rung=False)
+    driven.turn(was_notified=False)
     stream = driven.join(mallory)
     send(alice, conversation, "Before")
     conversations.add_participant(alice, conversation.pk, user_id=mallory.pk)
     send(alice, conversation, "After")
 
-    driven.turn(was_rung=False)
+    driven.turn(was_notified=False)
     assert driven.hub.audience.people.keys() == {alice.pk, mallory.pk}
     driven.turn()
 
@@ -376,7 +376,7 @@ def test_deleted_conversation_reaches_its_people_and_is_forgotten(
 
     assert driven.kinds(for_bob) == ["conversation.deleted"]
     assert driven.kinds(for_mallory) == []
-    assert driven.hub.audience.present(conversation.pk) == set()
+    assert driven.hub.audience.participants_listening(conversation.pk) == set()
     assert driven.hub.audience.people[bob.pk].spans == {}
 
 
@@ -427,11 +427,11 @@ def test_joiner_ahead_of_a_hub_that_does_not_read_gets_no_event_twice(
     driven, alice, bob, conversation
 ):
     driven.joined(alice)
-    driven.turn(was_rung=False)
+    driven.turn(was_notified=False)
     send(alice, conversation, "In the backlog")
     ahead = driven.join(bob)
 
-    driven.turn(was_rung=False)
+    driven.turn(was_notified=False)
     driven.turn()
 
     assert driven.take(ahead) == []
@@ -563,7 +563,7 @@ def test_person_is_forgotten_with_their_last_stream(driven, bob, conversation):
     driven.turn()
 
     assert driven.hub.audience.people == {}
-    assert driven.hub.audience.present(conversation.pk) == set()
+    assert driven.hub.audience.participants_listening(conversation.pk) == set()
 
 
 def test_stream_that_joined_and_left_before_a_turn_is_not_kept(
@@ -644,7 +644,7 @@ def test_hub_wakes_at_the_end_of_the_log(driven, alice, bob, conversation):
 
 
 def test_hub_forgets_what_was_typed_while_idle(driven, alice, bob, conversation):
-    driven.hub.whisper(conversation.pk, alice.pk)
+    driven.hub.notify_typing(conversation.pk, alice.pk)
     driven.turn()
 
     [stream] = driven.joined(bob)
@@ -660,7 +660,7 @@ def test_typing_reaches_the_others_without_an_id(
 ):
     _, for_bob, _ = driven.joined(alice, bob, mallory)
 
-    driven.hub.whisper(conversation.pk, alice.pk)
+    driven.hub.notify_typing(conversation.pk, alice.pk)
     driven.turn()
 
     [(stream, frame)] = driven.posted
@@ -679,7 +679,7 @@ def test_typing_no_longer_reaches_who_was_removed(driven, alice, bob, conversati
     [stream] = driven.joined(bob)
     conversations.remove_participant(alice, conversation.pk, user_id=bob.pk)
 
-    driven.hub.whisper(conversation.pk, alice.pk)
+    driven.hub.notify_typing(conversation.pk, alice.pk)
     driven.turn()
 
     assert driven.kinds(stream) == ["participant.removed"]
@@ -767,7 +767,7 @@ def test_outage_while_waking_up_is_repeated(driven, bob, alice, conversation):
 def _no_long_pauses(monkeypatch):
     """What a hub in a thread waits for, it waits for in short turns."""
     monkeypatch.setattr(hub_module, "OUTAGE_PAUSE", 0.01)
-    monkeypatch.setattr(wakeups, "RECONNECT_EVERY", 0.05)
+    monkeypatch.setattr(other_processes, "RECONNECT_EVERY", 0.05)
 
 
 class Running:
@@ -833,8 +833,8 @@ def test_running_hub_that_meets_an_error_ends_its_streams_and_goes_on(
         send(alice, conversation, "One")
         assert running.next_body() == "One"
 
-        running.hub._whispers.append(("what no code of ours whispers",))
-        running.hub.ring()
+        running.hub._typing.append(("what no code of ours whispers",))
+        running.hub.notify_new_events()
         ended = running.ended.get(timeout=PATIENCE)
         assert ended == (first, "restart")
 
@@ -854,7 +854,7 @@ def test_running_hub_outlives_the_loss_of_its_connection(
         assert running.next_body() == "One"
 
         rename_the_log("chats_event", "chats_event_away")
-        running.hub.ring()
+        running.hub.notify_new_events()
         wait_until(lambda: "waits for the database" in caplog.text)
         rename_the_log("chats_event_away", "chats_event")
         send(alice, conversation, "Two")

@@ -11,16 +11,16 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from chats.db import doorbell
+from chats.db import wakeups
 from chats.models import AccessToken, Participant, TypingSignal, User, UserSession
 from chats.models.credentials import Credential
 from chats.models.events import TYPING_SIGNALS_KEPT
 from chats.models.sign_in import digest_of
 from chats.models.users import ONLINE_FOR
 from chats.realtime import presence
-from chats.realtime.people import Subscription
+from chats.realtime.audience import Subscription
 from chats.realtime.presence import EVERY, refresh, signed_out
-from chats.realtime.wakeups import OtherWriters
+from chats.realtime.other_processes import OtherWriters
 from chats.services import conversations, users
 from tests.support.factories import PASSWORD, UserFactory, start
 from tests.support.hub import credential_of
@@ -356,17 +356,17 @@ class Ear:
     def __init__(self):
         self.heard: list[tuple[uuid.UUID, uuid.UUID]] = []
 
-    def ring(self) -> None:
+    def notify_new_events(self) -> None:
         pass
 
-    def whisper(self, conversation_id: uuid.UUID, user_id: uuid.UUID) -> None:
+    def notify_typing(self, conversation_id: uuid.UUID, user_id: uuid.UUID) -> None:
         self.heard.append((conversation_id, user_id))
 
 
 @contextmanager
 def listening() -> Iterator[list]:
     ear = Ear()
-    detach = doorbell.attach(ear)
+    detach = wakeups.attach(ear)
     yield ear.heard
     detach()
 
@@ -424,7 +424,7 @@ def test_signals_of_other_processes_are_read_once(db):
     place, person = uuid.uuid4(), uuid.uuid4()
 
     TypingSignal.objects.send("elsewhere", place, person)
-    TypingSignal.objects.send(doorbell.PROCESS_ID, place, person)
+    TypingSignal.objects.send(wakeups.PROCESS_ID, place, person)
 
     assert others.typing() == [(place, person)]
     assert others.typing() == []

@@ -12,7 +12,7 @@ import pytest
 
 from chats.api.parsers import MOST_MARKS
 from chats.models import Conversation, Message, User
-from chats.realtime.places import Places
+from chats.realtime.limits import StreamLimits
 from chats.server import bridge, calls, shares
 from chats.server.turns import Job
 from chats.services import messages
@@ -410,37 +410,37 @@ def test_body_that_is_dear_to_read_is_refused(body, as_bob):
         assert answer.json()["code"] == "parse_error"
 
 
-# --- Places for streams ---------------------------------------------------------
+# --- StreamLimits for streams ---------------------------------------------------------
 
 
 def test_nobody_takes_the_last_places(settings):
     settings.MAX_STREAMS, settings.MAX_STREAMS_PER_USER = 20, 50
-    places = Places()
+    limits = StreamLimits()
     for _ in range(18):
-        places.take("mallory", "192.0.2.66")
+        limits.acquire("mallory", "192.0.2.66")
 
     with pytest.raises(Full):
-        places.take("mallory", "192.0.2.67")
+        limits.acquire("mallory", "192.0.2.67")
     with pytest.raises(Full):
-        places.take("accomplice", "192.0.2.66")
-    places.take("alice", "192.0.2.1")
-    places.take("bob", "192.0.2.1")
+        limits.acquire("accomplice", "192.0.2.66")
+    limits.acquire("alice", "192.0.2.1")
+    limits.acquire("bob", "192.0.2.1")
     with pytest.raises(Full):
-        places.take("carol", "192.0.2.2")
+        limits.acquire("carol", "192.0.2.2")
 
-    places.give_back("mallory", "192.0.2.66")
-    places.take("carol", "192.0.2.2")
-    assert places.taken == 20
+    limits.release("mallory", "192.0.2.66")
+    limits.acquire("carol", "192.0.2.2")
+    assert limits.taken == 20
 
 
 def test_places_of_a_person_count_from_every_address(settings):
     settings.MAX_STREAMS_PER_USER = 2
-    places = Places()
-    places.take("mallory", "192.0.2.1")
-    places.take("mallory", "192.0.2.2")
+    limits = StreamLimits()
+    limits.acquire("mallory", "192.0.2.1")
+    limits.acquire("mallory", "192.0.2.2")
 
     with pytest.raises(TooManyAttempts):
-        places.take("mallory", "192.0.2.3")
+        limits.acquire("mallory", "192.0.2.3")
 
 
 # --- Pages and passwords --------------------------------------------------------

@@ -215,7 +215,7 @@ def test_the_hub_that_slept_wakes_with_another_connection(alice, conversation, c
             wait_until(lambda: server.shell.hub and server.shell.hub.audience.people)
         hub = server.shell.hub
         hub._clock = lambda: time.monotonic() + IDLE_AFTER  # nobody has come for long
-        hub.ring()
+        hub.notify_new_events()
         wait_until(lambda: hub.position is None)
         end_other_connections()
         hub._clock = time.monotonic

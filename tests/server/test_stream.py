@@ -24,13 +24,13 @@ from django.utils.http import urlsafe_base64_encode
 
 from chats.models import AccessToken, Conversation, Event, Message, User
 from chats.models.credentials import Credential
-from chats.realtime import hub, log, presence, streams, wakeups
-from chats.realtime.places import Places
+from chats.realtime import hub, log, other_processes, presence, streams
+from chats.realtime.limits import StreamLimits
 from chats.server import bridge
 from chats.server import shell as shell_module
 from chats.server.bridge import environ_of
 from chats.server.routes import Routes
-from chats.server.shell import Offer, Shell, Stream, next_piece
+from chats.server.shell import StreamHandoff, Shell, Stream, next_piece
 from chats.services import conversations, messages, users
 from chats.web import metrics
 from chats.web.exceptions import SignedOut
@@ -64,7 +64,7 @@ def _intervals(monkeypatch):
     monkeypatch.setattr(hub, "TIMER", 3600)
     monkeypatch.setattr(hub, "CREDENTIALS_EVERY", 0.05)
     monkeypatch.setattr(presence, "EVERY", 0.05)
-    monkeypatch.setattr(wakeups, "RECONNECT_EVERY", 0.05)
+    monkeypatch.setattr(other_processes, "RECONNECT_EVERY", 0.05)
 
 
 @pytest.fixture
@@ -477,7 +477,7 @@ def test_streams_of_a_person_are_limited(server, settings, alice, bob):
     with follow(server, bob), follow(server, bob) as second, follow(server, alice):
         refused = open_stream(server, bob)
         second.close()
-        wait_until(lambda: server.shell.places.taken == 2)
+        wait_until(lambda: server.shell.limits.taken == 2)
         with Follower(server, token_of(bob)) as third:
             assert third.response.status_code == 200
 
@@ -486,7 +486,7 @@ def test_streams_of_a_person_are_limited(server, settings, alice, bob):
         "detail": "Too many open streams. Close one first.",
         "code": "too_many_streams",
     }
-    wait_until(lambda: server.shell.places.taken == 0)
+    wait_until(lambda: server.shell.limits.taken == 0)
 
 
 @live
@@ -521,7 +521,7 @@ def test_streams_refused_for_other_reasons_take_no_place(server, bob):
         answer = open_stream(server, bob, last_event_id="nonsense")
         assert answer.status_code == 400
 
-    assert server.shell.places.taken == 0
+    assert server.shell.limits.taken == 0
 
 
 def open_stream(server: Server, user: User, **headers: str) -> httpx.Response:
@@ -533,9 +533,9 @@ def open_stream(server: Server, user: User, **headers: str) -> httpx.Response:
 
 def test_stream_refused_reads_nothing(bob, as_bob, settings, django_assert_num_queries):
     settings.MAX_STREAMS = 1
-    places = Places()
-    places.take(uuid4(), "")
-    offer = Offer(places)
+    limits = StreamLimits()
+    limits.acquire(uuid4(), "")
+    offer = StreamHandoff(limits)
 
     with django_assert_num_queries(0):
         answer = as_bob.get(
@@ -548,15 +548,15 @@ def test_stream_refused_reads_nothing(bob, as_bob, settings, django_assert_num_q
 @pytest.mark.parametrize("is_over", [False, True])
 def test_place_is_given_back_once_whichever_comes_last(is_over):
     """A client may be gone before the thread with its request takes the place."""
-    places = Places()
-    offer = Offer(places)
+    limits = StreamLimits()
+    offer = StreamHandoff(limits)
     if is_over:
         offer.release()
     offer.reserve(uuid4(), "")
-    assert places.taken == (0 if is_over else 1)
+    assert limits.taken == (0 if is_over else 1)
     offer.release()
     offer.release()
-    assert places.taken == 0
+    assert limits.taken == 0
 
 
 @live

@@ -5,7 +5,7 @@ import json
 from chats.models import AccessToken, Event, User
 from chats.models.credentials import Credential
 from chats.realtime.hub import Hub
-from chats.realtime.people import Subscription
+from chats.realtime.audience import Subscription
 from tests.support.servers import blocks_of
 
 
@@ -39,9 +39,9 @@ class Driven:
         self.turn()
         return streams
 
-    def turn(self, seconds: float = 0, *, was_rung: bool = True) -> None:
+    def turn(self, seconds: float = 0, *, was_notified: bool = True) -> None:
         self.now += seconds
-        self.hub.turn(was_rung=was_rung)
+        self.hub.turn(was_notified=was_notified)
 
     def take(self, stream: Subscription) -> list[dict]:
         """Return the data of what was posted to a stream, and forget it."""

@@ -30,7 +30,7 @@ from chats.serializers.rows import Row
 from chats.services import conversations
 from chats.services.starting import count_strangers, start_conversation_once
 from chats.services.typing import announce_typing
-from chats.web.throttles import StartThrottle, strangers_counted
+from chats.web.throttles import StartConversationThrottle, strangers_counted
 
 
 class ConversationViewSet(ChatsViewSet):
@@ -47,7 +47,7 @@ class ConversationViewSet(ChatsViewSet):
 
     def get_throttles(self) -> list:
         throttles = super().get_throttles()
-        return [*throttles, StartThrottle()] if self.action == "create" else throttles
+        return [*throttles, StartConversationThrottle()] if self.action == "create" else throttles
 
     def list(self, request: Request) -> Response:
         """List my conversations, latest activity first."""

@@ -14,7 +14,7 @@ from chats.models import AccessToken, UserSession
 from chats.serializers.credentials import (
     SignInSerializer,
 )
-from chats.services.sessions import SignIns, end_others, end_sign_in
+from chats.services.sessions import ActiveSignIns, end_others, end_sign_in
 
 
 def current_id(request: Request) -> UUID | None:
@@ -43,7 +43,7 @@ class SessionViewSet(viewsets.GenericViewSet):
     @extend_schema(responses=SignInSerializer(many=True))
     def list(self, request: Request) -> Response:
         """List my sessions and tokens, newest first."""
-        page = self.paginate_queryset(SignIns.of(request.user))
+        page = self.paginate_queryset(ActiveSignIns.of(request.user))
         rows = self.get_serializer(page, many=True).data
         return self.get_paginated_response(rows)
 

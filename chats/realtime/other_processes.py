@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.models import BigIntegerField
 
-from chats.db.doorbell import PROCESS_ID
+from chats.db.wakeups import PROCESS_ID
 from chats.db.prepared import Param, Prepared
 from chats.models import TypingSignal
 from chats.models.events import TYPING_CHANNEL, WAKE_CHANNEL
@@ -88,7 +88,7 @@ def _own_session() -> psycopg.Connection:
     return psycopg.connect(direct, connect_timeout=CONNECT_TIMEOUT, autocommit=True)
 
 
-class Listener:
+class NotificationListener:
     """Waits for PostgreSQL's notifications on a connection and a thread of its own."""
 
     def __init__(self, hub: "Hub"):
@@ -115,7 +115,7 @@ class Listener:
         with _own_session() as listening:
             for channel in (WAKE_CHANNEL, TYPING_CHANNEL):
                 listening.execute(f"LISTEN {channel}")
-            self._hub.ring()  # for what came before
+            self._hub.notify_new_events()  # for what came before
             while not self._stopped.is_set():
                 for notice in listening.notifies(timeout=RECONNECT_EVERY):
                     self._hear(notice)
@@ -125,6 +125,6 @@ class Listener:
         if writer == PROCESS_ID:
             return  # this process was told directly
         if notice.channel == TYPING_CHANNEL:
-            self._hub.whisper(UUID(words[0]), UUID(words[1]))
+            self._hub.notify_typing(UUID(words[0]), UUID(words[1]))
         else:
-            self._hub.ring()
+            self._hub.notify_new_events()

@@ -12,7 +12,7 @@ RETRY_AFTER = 30  # seconds
 KEPT_FREE = 10  # one place in so many, for people who have no stream yet
 
 
-class Places:
+class StreamLimits:
     """The places for open streams in this process; taken in any thread.
 
     The last tenth of them is for people without a stream, and not for an address that
@@ -25,7 +25,7 @@ class Places:
         self._by_address: Counter[str] = Counter()
         self.taken = 0
 
-    def take(self, user_id: UUID, address: str) -> None:
+    def acquire(self, user_id: UUID, address: str) -> None:
         """Take a place; raise TooManyAttempts for the person, Full for everybody."""
         with self._lock:
             own = self._by_person[user_id]
@@ -41,7 +41,7 @@ class Places:
             self._by_address[address] += 1
             self.taken += 1
 
-    def give_back(self, user_id: UUID, address: str) -> None:
+    def release(self, user_id: UUID, address: str) -> None:
         with self._lock:
             self.taken -= 1
             for counter, key in (

@@ -31,7 +31,7 @@ class Subscription:
 
 
 @dataclass(eq=False)
-class Person:
+class Listener:
     """Somebody listening here; ``spans`` has each conversation's first event."""
 
     user_id: UUID
@@ -67,10 +67,10 @@ class Audience:
     """
 
     def __init__(self) -> None:
-        self.people: dict[UUID, Person] = {}
-        self._by_conversation: dict[UUID, set[Person]] = {}
+        self.people: dict[UUID, Listener] = {}
+        self._by_conversation: dict[UUID, set[Listener]] = {}
 
-    def listeners(self, conversation_id: UUID, event_id: int) -> list[Person]:
+    def recipients(self, conversation_id: UUID, event_id: int) -> list[Listener]:
         """Return those whom this event reaches."""
         return [
             person
@@ -78,7 +78,7 @@ class Audience:
             if person.spans[conversation_id] <= event_id
         ]
 
-    def present(self, conversation_id: UUID) -> set[Person]:
+    def participants_listening(self, conversation_id: UUID) -> set[Listener]:
         return self._by_conversation.get(conversation_id, set())
 
     def open_span(self, user_id: UUID, conversation_id: UUID, first: int) -> None:
@@ -104,7 +104,7 @@ class Audience:
         """
         person = self.people.get(stream.user_id)
         if person is None:
-            person = self.people[stream.user_id] = Person(stream.user_id)
+            person = self.people[stream.user_id] = Listener(stream.user_id)
             for conversation_id, first, last in spans:
                 if last is None or last > position:
                     self._attach(person, conversation_id, first)
@@ -125,12 +125,12 @@ class Audience:
     def streams(self) -> list[Subscription]:
         return [stream for person in self.people.values() for stream in person.streams]
 
-    def _attach(self, person: Person, conversation_id: UUID, first: int) -> None:
+    def _attach(self, person: Listener, conversation_id: UUID, first: int) -> None:
         earlier = person.spans.get(conversation_id, first)
         person.spans[conversation_id] = min(earlier, first)
         self._by_conversation.setdefault(conversation_id, set()).add(person)
 
-    def _detach(self, person: Person, conversation_id: UUID) -> None:
+    def _detach(self, person: Listener, conversation_id: UUID) -> None:
         people = self._by_conversation[conversation_id]
         people.discard(person)
         if not people:

@@ -12,7 +12,7 @@ from chats.realtime.kinds import Type, tells_of_message
 COLUMNS = ("conversation_id", "user_id", "last_event_id")
 
 
-class Endings:
+class Departures:
     """Whose participation has ended since some events, and what changed after that.
 
     Events show the rows as they are now: to somebody removed since, that would show
@@ -33,7 +33,7 @@ class Endings:
         if self._ends:
             self._find_changes(events)
 
-    def hide(self, event: Event, user_id: UUID) -> bool:
+    def is_hidden_from(self, event: Event, user_id: UUID) -> bool:
         """Tell whether the event is not for this person any more."""
         ends = self._ends.get((event.conversation_id, user_id), ())
         end = min((end for end in ends if end > event.pk), default=None)
