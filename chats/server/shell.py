@@ -82,7 +82,7 @@ class StreamHandoff:
         self._is_over = False
 
     def reserve(self, user_id: UUID, address: str) -> None:
-        """Take a place before anything is read for it; raises as ``StreamLimits.take``."""
+        """Take a place before anything is read for it; raises as ``StreamLimits.acquire``."""
         self._limits.acquire(user_id, address)
         self._reserved.append((user_id, address))
         if self._is_over:  # the client went away meanwhile
