@@ -7,8 +7,8 @@ from uuid import UUID
 from django.db import connection, models
 from django.utils import timezone
 
-from chats.db.wakeups import PROCESS_ID
 from chats.db.prepared import Param, Prepared, PreparedSQL, insert
+from chats.db.wakeups import PROCESS_ID
 
 LOG_LOCK = 0x6C6F67  # "log": the key of PostgreSQL's advisory lock
 # PostgreSQL's LISTEN/NOTIFY channels. The payload begins with the writer's process.

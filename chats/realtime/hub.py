@@ -25,11 +25,11 @@ from chats.db import wakeups
 from chats.db.prepared import Param, Prepared
 from chats.models import Event, Participant, PastParticipant
 from chats.realtime import presence
+from chats.realtime.audience import Audience, Listener, Span, Subscription, spans_of
 from chats.realtime.departures import Departures
 from chats.realtime.kinds import Type, only_reader_of
-from chats.realtime.audience import Audience, Listener, Span, Subscription, spans_of
-from chats.realtime.rendering import event_frame, frame, render
 from chats.realtime.other_processes import NotificationListener, OtherWriters
+from chats.realtime.rendering import event_frame, frame, render
 from chats.web import metrics
 
 logger = logging.getLogger(__name__)
@@ -328,7 +328,9 @@ class Hub:
         if missed:
             self._post([(stream, missed)])
 
-    def _frames_missed_by(self, stream: Subscription, spans: list[Span]) -> bytes | None:
+    def _frames_missed_by(
+        self, stream: Subscription, spans: list[Span]
+    ) -> bytes | None:
         """Return the frames between the stream's position and the hub's.
 
         None if they are not all in memory, or if the person has left somewhere

@@ -4,16 +4,23 @@ A new kind is a member of ``Event.Type`` and an entry in ``KINDS``.
 """
 
 from collections.abc import Callable, Hashable
+from copy import deepcopy
 from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import QuerySet, UUIDField
 from drf_spectacular.utils import PolymorphicProxySerializer
+from rest_framework.serializers import ChoiceField, Serializer
 
 from chats.db.prepared import Param, Prepared
 from chats.models import Conversation, Event, Message, Participant, User
-from chats.serializers import events as shapes
 from chats.serializers.conversations import ConversationSerializer
+from chats.serializers.events import (
+    CursorSerializer,
+    EventSerializer,
+    SharedConversationSerializer,
+    SharedMessageSerializer,
+)
 from chats.serializers.messages import MessageSerializer
 from chats.serializers.participants import ParticipantSerializer
 from chats.serializers.rows import Row, RowSerializer
@@ -27,19 +34,31 @@ class Subject(NamedTuple):
 
     key_of: Callable[[Event], Hashable]
     load: Callable[[set], dict[Hashable, Row]]  # as everyone sees it, by key
+    shape: type[Serializer]  # for the schema
 
 
 class Kind(NamedTuple):
-    """A kind of event.
+    """Types of events with the same payload; ``name`` and ``about`` are the schema's.
 
-    ``subjects`` are what its payload has besides what every event has: by field, or
+    ``subjects`` are what the payload has besides what every event has: by field, or
     under "" to be merged into the payload. Where one of them is gone, the event is not
     shown. A private kind reaches nobody but the user that the event names.
     """
 
-    shape: type[shapes.EventSerializer]  # for the schema
+    name: str
+    about: str
+    types: tuple[Type, ...]
     subjects: dict[str, Subject]
     is_private: bool = False
+
+    def shape(self) -> type[EventSerializer]:
+        """Return the serializer of the payload, for the schema."""
+        fields = {"type": ChoiceField([each.value for each in self.types])}
+        for name, subject in self.subjects.items():
+            own = {name: subject.shape()} if name else subject.shape().fields
+            fields |= {field: deepcopy(value) for field, value in own.items()}
+        named = {"__doc__": self.about, "__module__": __name__}
+        return type(f"{self.name}Serializer", (EventSerializer,), named | fields)
 
 
 # --- Subjects -------------------------------------------------------------------
@@ -105,34 +124,65 @@ def _pair_of(event: Event) -> tuple[UUID, UUID]:
     return event.conversation_id, event.user_id
 
 
-MESSAGE = Subject(lambda event: event.message_id, _messages)
-CONVERSATION = Subject(lambda event: event.conversation_id, _conversations)
-PARTICIPANT = Subject(_pair_of, _participants)
-USER = Subject(lambda event: event.user_id, _users)
-CURSOR = Subject(_pair_of, _cursors)
+def _message_id(event: Event) -> UUID:
+    return event.message_id
+
+
+def _conversation_id(event: Event) -> UUID:
+    return event.conversation_id
+
+
+def _user_id(event: Event) -> UUID:
+    return event.user_id
+
+
+MESSAGE = Subject(_message_id, _messages, SharedMessageSerializer)
+CONVERSATION = Subject(_conversation_id, _conversations, SharedConversationSerializer)
+PARTICIPANT = Subject(_pair_of, _participants, ParticipantSerializer)
+USER = Subject(_user_id, _users, PublicUserSerializer)
+CURSOR = Subject(_pair_of, _cursors, CursorSerializer)
 
 # --- Kinds ----------------------------------------------------------------------
 
-_MESSAGE_KIND = Kind(shapes.MessageEventSerializer, {"message": MESSAGE})
-_CONVERSATION_KIND = Kind(
-    shapes.ConversationEventSerializer, {"conversation": CONVERSATION}
-)
-KINDS: dict[str, Kind] = {
-    Type.MESSAGE_CREATED: _MESSAGE_KIND,
-    Type.MESSAGE_UPDATED: _MESSAGE_KIND,
-    Type.MESSAGE_DELETED: _MESSAGE_KIND,
-    Type.CONVERSATION_CREATED: _CONVERSATION_KIND,
-    Type.CONVERSATION_UPDATED: _CONVERSATION_KIND,
-    Type.CONVERSATION_DELETED: Kind(shapes.ConversationDeletedEventSerializer, {}),
-    Type.PARTICIPANT_ADDED: Kind(
-        shapes.ParticipantAddedEventSerializer,
+_ALL = (
+    Kind(
+        "MessageEvent",
+        "A message was sent, edited or deleted.",
+        (Type.MESSAGE_CREATED, Type.MESSAGE_UPDATED, Type.MESSAGE_DELETED),
+        {"message": MESSAGE},
+    ),
+    Kind(
+        "ConversationEvent",
+        "A conversation was started, renamed or given another owner.",
+        (Type.CONVERSATION_CREATED, Type.CONVERSATION_UPDATED),
+        {"conversation": CONVERSATION},
+    ),
+    Kind(
+        "ConversationDeletedEvent",
+        "A conversation was deleted, with its messages.",
+        (Type.CONVERSATION_DELETED,),
+        {},
+    ),
+    Kind(
+        "ParticipantAddedEvent",
+        "A participant joined.",
+        (Type.PARTICIPANT_ADDED,),
         {"participant": PARTICIPANT, "conversation": CONVERSATION},
     ),
-    Type.PARTICIPANT_REMOVED: Kind(
-        shapes.ParticipantRemovedEventSerializer, {"participant": USER}
+    Kind(
+        "ParticipantRemovedEvent",
+        "A participant left or was removed; it is the last event they receive.",
+        (Type.PARTICIPANT_REMOVED,),
+        {"participant": USER},
     ),
-    Type.READ_UPDATED: Kind(shapes.ReadUpdatedEventSerializer, {"": CURSOR}),
-}
+    Kind(
+        "ReadUpdatedEvent",
+        "A participant's read cursor moved.",
+        (Type.READ_UPDATED,),
+        {"": CURSOR},
+    ),
+)
+KINDS: dict[str, Kind] = {name: kind for kind in _ALL for name in kind.types}
 
 
 def private_types() -> list[str]:
@@ -151,7 +201,11 @@ def tells_of_message(event: Event) -> bool:
 
 AnyEvent = PolymorphicProxySerializer(
     component_name="AnyEvent",
-    serializers={str(name): kind.shape for name, kind in KINDS.items()},
+    serializers={
+        name.value: shape
+        for kind, shape in [(kind, kind.shape()) for kind in _ALL]
+        for name in kind.types
+    },
     resource_type_field_name="type",
     many=True,
 )

@@ -14,8 +14,8 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.models import BigIntegerField
 
-from chats.db.wakeups import PROCESS_ID
 from chats.db.prepared import Param, Prepared
+from chats.db.wakeups import PROCESS_ID
 from chats.models import TypingSignal
 from chats.models.events import TYPING_CHANNEL, WAKE_CHANNEL
 

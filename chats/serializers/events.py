@@ -2,14 +2,9 @@
 
 from rest_framework import serializers
 
-from chats.models import Event
 from chats.serializers.conversations import ConversationSerializer
 from chats.serializers.messages import MessageSerializer
-from chats.serializers.participants import ParticipantSerializer
 from chats.serializers.rows import shared_fields
-from chats.serializers.users import PublicUserSerializer
-
-Type = Event.Type
 
 
 class SharedMessageSerializer(MessageSerializer):
@@ -38,53 +33,9 @@ class EventSerializer(serializers.Serializer):
     actor_id = serializers.UUIDField(allow_null=True, help_text="The user who did it.")
 
 
-class MessageEventSerializer(EventSerializer):
-    """A message was sent, edited or deleted."""
+class CursorSerializer(serializers.Serializer):
+    """How far a user has read in a conversation."""
 
-    type = serializers.ChoiceField(
-        [
-            Type.MESSAGE_CREATED.value,
-            Type.MESSAGE_UPDATED.value,
-            Type.MESSAGE_DELETED.value,
-        ]
-    )
-    message = SharedMessageSerializer()
-
-
-class ConversationEventSerializer(EventSerializer):
-    """A conversation was started, renamed or given another owner."""
-
-    type = serializers.ChoiceField(
-        [Type.CONVERSATION_CREATED.value, Type.CONVERSATION_UPDATED.value]
-    )
-    conversation = SharedConversationSerializer()
-
-
-class ConversationDeletedEventSerializer(EventSerializer):
-    """A conversation was deleted, with its messages."""
-
-    type = serializers.ChoiceField([Type.CONVERSATION_DELETED.value])
-
-
-class ParticipantAddedEventSerializer(EventSerializer):
-    """A participant joined."""
-
-    type = serializers.ChoiceField([Type.PARTICIPANT_ADDED.value])
-    participant = ParticipantSerializer()
-    conversation = SharedConversationSerializer()
-
-
-class ParticipantRemovedEventSerializer(EventSerializer):
-    """A participant left or was removed; it is the last event they receive."""
-
-    type = serializers.ChoiceField([Type.PARTICIPANT_REMOVED.value])
-    participant = PublicUserSerializer()
-
-
-class ReadUpdatedEventSerializer(EventSerializer):
-    """A participant's read cursor moved."""
-
-    type = serializers.ChoiceField([Type.READ_UPDATED.value])
     user_id = serializers.UUIDField()
     joined_seq = serializers.IntegerField()
     last_read_seq = serializers.IntegerField()

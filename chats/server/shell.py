@@ -22,8 +22,8 @@ from uuid import UUID
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from chats.models.credentials import Credential
-from chats.realtime.hub import Hub
 from chats.realtime.audience import Subscription
+from chats.realtime.hub import Hub
 from chats.realtime.limits import StreamLimits
 from chats.realtime.presence import signed_out
 from chats.realtime.streams import PING, BacklogChunk, backlog, ending
@@ -82,7 +82,7 @@ class StreamHandoff:
         self._is_over = False
 
     def reserve(self, user_id: UUID, address: str) -> None:
-        """Take a place before anything is read for it; raises as ``StreamLimits.acquire``."""
+        """Take a place before anything is read for it; raises as ``acquire`` does."""
         self._limits.acquire(user_id, address)
         self._reserved.append((user_id, address))
         if self._is_over:  # the client went away meanwhile

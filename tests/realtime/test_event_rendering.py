@@ -260,7 +260,9 @@ def hidden_from(person: User) -> list[str]:
     departures = Departures(events, user_id=person.pk)
     for_all = Departures(events)
     hidden = [event for event in events if departures.is_hidden_from(event, person.pk)]
-    assert hidden == [event for event in events if for_all.is_hidden_from(event, person.pk)]
+    assert hidden == [
+        event for event in events if for_all.is_hidden_from(event, person.pk)
+    ]
     return [event.type for event in hidden]
 
 

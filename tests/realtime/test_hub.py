@@ -13,8 +13,8 @@ from chats.db import wakeups
 from chats.models import AccessToken, Event, User
 from chats.realtime import hub as hub_module
 from chats.realtime import log, other_processes
-from chats.realtime.hub import CREDENTIALS_EVERY, IDLE_AFTER, TIMER, Hub
 from chats.realtime.audience import Subscription
+from chats.realtime.hub import CREDENTIALS_EVERY, IDLE_AFTER, TIMER, Hub
 from chats.services import conversations, messages, users
 from tests.support.factories import send, start
 from tests.support.hub import Driven, credential_of

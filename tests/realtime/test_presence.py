@@ -19,8 +19,8 @@ from chats.models.sign_in import digest_of
 from chats.models.users import ONLINE_FOR
 from chats.realtime import presence
 from chats.realtime.audience import Subscription
-from chats.realtime.presence import EVERY, refresh, signed_out
 from chats.realtime.other_processes import OtherWriters
+from chats.realtime.presence import EVERY, refresh, signed_out
 from chats.services import conversations, users
 from tests.support.factories import PASSWORD, UserFactory, start
 from tests.support.hub import credential_of

@@ -5,7 +5,6 @@ import pytest
 from chats.models import Conversation, Event, User
 from chats.realtime import log
 from chats.realtime.kinds import CURSOR, KINDS, Kind
-from chats.serializers.events import ReadUpdatedEventSerializer
 from tests.support.hub import Driven
 
 PRIVATE = "test.private"
@@ -13,7 +12,7 @@ PRIVATE = "test.private"
 
 @pytest.fixture(autouse=True)
 def _private_kind(monkeypatch):
-    kind = Kind(ReadUpdatedEventSerializer, {"": CURSOR}, is_private=True)
+    kind = Kind("Test", "A test.", (PRIVATE,), {"": CURSOR}, is_private=True)
     monkeypatch.setitem(KINDS, PRIVATE, kind)
 
 

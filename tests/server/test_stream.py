@@ -30,7 +30,7 @@ from chats.server import bridge
 from chats.server import shell as shell_module
 from chats.server.bridge import environ_of
 from chats.server.routes import Routes
-from chats.server.shell import StreamHandoff, Shell, Stream, next_piece
+from chats.server.shell import Shell, Stream, StreamHandoff, next_piece
 from chats.services import conversations, messages, users
 from chats.web import metrics
 from chats.web.exceptions import SignedOut

@@ -4,8 +4,8 @@ import json
 
 from chats.models import AccessToken, Event, User
 from chats.models.credentials import Credential
-from chats.realtime.hub import Hub
 from chats.realtime.audience import Subscription
+from chats.realtime.hub import Hub
 from tests.support.servers import blocks_of
 
 

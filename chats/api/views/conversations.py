@@ -47,7 +47,11 @@ class ConversationViewSet(ChatsViewSet):
 
     def get_throttles(self) -> list:
         throttles = super().get_throttles()
-        return [*throttles, StartConversationThrottle()] if self.action == "create" else throttles
+        return (
+            [*throttles, StartConversationThrottle()]
+            if self.action == "create"
+            else throttles
+        )
 
     def list(self, request: Request) -> Response:
         """List my conversations, latest activity first."""
