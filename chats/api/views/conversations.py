@@ -6,7 +6,7 @@ from functools import partial
 from uuid import UUID
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -33,17 +33,23 @@ from chats.services.typing import announce_typing
 from chats.web.throttles import StartConversationThrottle, strangers_counted
 
 
+@extend_schema_view(
+    retrieve=extend_schema(description="Get a conversation with its newest messages.")
+)
 class ConversationViewSet(ChatsViewSet):
     """The caller's conversations."""
 
     queryset = Conversation.objects.all()
-    serializer_class = ConversationSerializer
     filterset_class = ConversationFilter
     lookup_field = "conversation_id"
 
     def get_queryset(self) -> QuerySet:
         mine = Conversation.objects.visible_to(self.request.user)
         return mine.values(*ConversationSerializer.columns(for_reader=True))
+
+    def get_serializer_class(self) -> type[ConversationSerializer]:
+        is_list = self.action == "list"
+        return ConversationSerializer if is_list else ConversationDetailSerializer
 
     def get_throttles(self) -> list:
         throttles = super().get_throttles()
@@ -61,11 +67,6 @@ class ConversationViewSet(ChatsViewSet):
         page = self.paginate_queryset(pages)
         shown = ConversationSerializer.render(page, request.user.pk)
         return self.get_paginated_response(shown)
-
-    @extend_schema(responses=ConversationDetailSerializer)
-    def retrieve(self, request: Request, conversation_id: str) -> Response:
-        """Get a conversation with its newest messages."""
-        return Response(self._detail())
 
     @extend_schema(
         request=StartConversationSerializer,
@@ -170,5 +171,4 @@ class ConversationViewSet(ChatsViewSet):
 
     def _detail(self) -> Row:
         """Return the conversation in the path, or raise Http404."""
-        context = self.get_serializer_context()
-        return ConversationDetailSerializer(self.get_object(), context=context).data
+        return self.get_serializer(self.get_object()).data

@@ -4,7 +4,7 @@ from functools import partial
 from uuid import UUID
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -27,6 +27,7 @@ from chats.services import messages
 from chats.web.throttles import SendThrottle
 
 
+@extend_schema_view(retrieve=extend_schema(description="Get a message."))
 class MessageViewSet(ChatsViewSet):
     """Messages in the caller's conversations."""
 
@@ -51,10 +52,6 @@ class MessageViewSet(ChatsViewSet):
             pages = self.filter_queryset(Message.objects.visible_to(request.user))
         page = self.paginate_queryset(pages)
         return self.get_paginated_response(MessageSerializer.render(page, reader_id))
-
-    def retrieve(self, request: Request, message_id: str) -> Response:
-        """Get a message."""
-        return super().retrieve(request)
 
     @extend_schema(
         request=SendSerializer,

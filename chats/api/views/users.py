@@ -1,7 +1,7 @@
 """People: signing up, looking up, one's own account."""
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.decorators import action
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -29,6 +29,10 @@ from chats.web.throttles import SignUpThrottle
 CHANGED = {200: UserSerializer, 409: Error}  # an account; one that has been deleted
 
 
+@extend_schema_view(
+    list=extend_schema(description="List active users."),
+    retrieve=extend_schema(description="Get a user."),
+)
 class UserViewSet(ChatsViewSet):
     """User accounts."""
 
@@ -59,14 +63,6 @@ class UserViewSet(ChatsViewSet):
     def get_throttles(self) -> list:
         throttles = super().get_throttles()
         return [*throttles, SignUpThrottle()] if self.action == "create" else throttles
-
-    def list(self, request: Request) -> Response:
-        """List active users."""
-        return super().list(request)
-
-    def retrieve(self, request: Request, user_id: str) -> Response:
-        """Get a user."""
-        return super().retrieve(request)
 
     @extend_schema(request=SignUpSerializer, responses={201: UserSerializer})
     def create(self, request: Request) -> Response:
