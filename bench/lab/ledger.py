@@ -16,14 +16,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from bench.lab.messages import Message, message_of
-from bench.lab.servers import (
-    ROOT,
-    Person,
-    Reader,
-    call,
-    environment,
-    stream_request,
-)
+from bench.lab.servers import ROOT, Person, Reader, call, environment, stream_request
 
 ANSWER_TIMEOUT = 10.0  # seconds
 PAUSE = 0.05  # seconds before trying again

@@ -5,11 +5,7 @@ from functools import wraps
 from uuid import UUID
 
 from django.contrib import admin, messages
-from django.core.exceptions import (
-    ObjectDoesNotExist,
-    PermissionDenied,
-    ValidationError,
-)
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
 from django.db import DataError, IntegrityError
 from django.db.models import UUIDField
 from django.http import HttpResponseRedirect

@@ -13,12 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db import (
-    DatabaseError,
-    InterfaceError,
-    close_old_connections,
-    connection,
-)
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from django.db.models import BigIntegerField, QuerySet
 
 from chats.db import wakeups

@@ -5,13 +5,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from chats.models import (
-    Conversation,
-    Event,
-    Message,
-    Participant,
-    User,
-)
+from chats.models import Conversation, Event, Message, Participant, User
 from chats.services.announce import announce
 from chats.web.exceptions import Conflict, NotAllowed, NotFound
 

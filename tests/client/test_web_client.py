@@ -12,9 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.browser import (
-    PASSWORD,
-)
+from tests.support.browser import PASSWORD
 from tests.support.stage import TITLE, Stage, named, settle, staged, talking
 
 REFUSED = {"status": 503, "json": {"detail": "Not now."}}

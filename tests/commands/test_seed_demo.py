@@ -5,12 +5,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models import Count
 
-from chats.management.commands.seed_demo import (
-    PASSWORD,
-    Dialogue,
-    Line,
-    read_dialogues,
-)
+from chats.management.commands.seed_demo import PASSWORD, Dialogue, Line, read_dialogues
 from chats.management.demo import data as demo
 from chats.models import Conversation, Event, Message, Participant, User
 from tests.support.factories import UserFactory

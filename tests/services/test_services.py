@@ -5,13 +5,7 @@ import contextlib
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from chats.models import (
-    Conversation,
-    Event,
-    Message,
-    Participant,
-    PastParticipant,
-)
+from chats.models import Conversation, Event, Message, Participant, PastParticipant
 from chats.services import conversations, messages, staff, users
 from chats.web.exceptions import ChatError
 from tests.support.events import event, events_after, everything

@@ -21,21 +21,14 @@ from chats.api.inputs.auth import (
     PasswordResetConfirmSerializer,
     PasswordResetSerializer,
 )
-from chats.api.inputs.proof import (
-    require_proof,
-)
+from chats.api.inputs.proof import require_proof
 from chats.api.permissions import HasSessionToEnd, IsNotToken
 from chats.api.schema import Error
 from chats.db.uuids import UUID_REGEX
 from chats.models import AccessToken, User
 from chats.models.text.identifiers import comparable
-from chats.serializers.credentials import (
-    NewTokenSerializer,
-    TokenSerializer,
-)
-from chats.serializers.users import (
-    UserSerializer,
-)
+from chats.serializers.credentials import NewTokenSerializer, TokenSerializer
+from chats.serializers.users import UserSerializer
 from chats.services import mail, sign_in, users
 from chats.web.addresses import client_network
 from chats.web.exceptions import CHALLENGE

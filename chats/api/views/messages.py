@@ -19,10 +19,7 @@ from chats.api.views.base import ChatsViewSet
 from chats.lists.filters import MessageFilter, OneConversationFilter
 from chats.lists.pages import message_pages
 from chats.models import Message
-from chats.serializers.messages import (
-    MarkedSerializer,
-    MessageSerializer,
-)
+from chats.serializers.messages import MarkedSerializer, MessageSerializer
 from chats.services import messages
 from chats.web.throttles import SendThrottle
 

@@ -11,9 +11,7 @@ from rest_framework.response import Response
 
 from chats.api.views.base import UUID_REGEX
 from chats.models import AccessToken, UserSession
-from chats.serializers.credentials import (
-    SignInSerializer,
-)
+from chats.serializers.credentials import SignInSerializer
 from chats.services.sessions import ActiveSignIns, end_others, end_sign_in
 
 

@@ -7,22 +7,14 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from chats.api.inputs.proof import (
-    ProofSerializer,
-    require_proof,
-)
-from chats.api.inputs.users import (
-    AccountSerializer,
-    SignUpSerializer,
-)
+from chats.api.inputs.proof import ProofSerializer, require_proof
+from chats.api.inputs.users import AccountSerializer, SignUpSerializer
 from chats.api.permissions import CanManageAccount, CanRegister
 from chats.api.schema import Error
 from chats.api.views.base import ChatsViewSet
 from chats.lists.filters import UserFilter
 from chats.models import User
-from chats.serializers.users import (
-    UserSerializer,
-)
+from chats.serializers.users import UserSerializer
 from chats.services import users
 from chats.web.throttles import SignUpThrottle
 
