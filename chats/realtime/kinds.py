@@ -29,12 +29,17 @@ from chats.serializers.users import PublicUserSerializer
 Type = Event.Type
 
 
+# From keys to what everyone is shown of each, by one query.
+Load = Callable[[set], dict[Hashable, Row]]
+
+
 class Subject(NamedTuple):
     """Something that events tell of; what a batch of events needs is read at once."""
 
     key_of: Callable[[Event], Hashable]
-    load: Callable[[set], dict[Hashable, Row]]  # as everyone sees it, by key
+    load: Load
     shape: type[Serializer]  # for the schema
+    show: Callable[[Row], Row] = lambda row: row  # what of it the payload has
 
 
 class Kind(NamedTuple):
@@ -98,25 +103,19 @@ def _users(ids: set[UUID]) -> dict[UUID, Row]:
     return _rendered(PublicUserSerializer, User.objects.filter(pk__in=ids), "user_id")
 
 
-def _of_pairs(pairs: set[tuple[UUID, UUID]]) -> QuerySet[Participant]:
+def _participants(pairs: set[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Row]:
     conversation_ids, user_ids = zip(*pairs, strict=True)
-    return Participant.objects.filter(
+    found = Participant.objects.filter(
         conversation_id__in=set(conversation_ids), user_id__in=set(user_ids)
     )
-
-
-def _participants(pairs: set[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Row]:
-    found = list(_of_pairs(pairs).values(*ParticipantSerializer.columns()))
+    found = list(found.values(*ParticipantSerializer.columns()))
     keys = [(row["conversation_id"], row["user__user_id"]) for row in found]
     return dict(zip(keys, ParticipantSerializer.render(found), strict=True))
 
 
-def _cursors(pairs: set[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Row]:
-    names = ("user_id", "joined_seq", "last_read_seq")
-    found = _of_pairs(pairs).values("conversation_id", *names)
+def _cursor(participant: Row) -> Row:
     return {
-        (row["conversation_id"], row["user_id"]): {name: row[name] for name in names}
-        for row in found
+        name: participant[name] for name in ("user_id", "joined_seq", "last_read_seq")
     }
 
 
@@ -140,7 +139,7 @@ MESSAGE = Subject(_message_id, _messages, SharedMessageSerializer)
 CONVERSATION = Subject(_conversation_id, _conversations, SharedConversationSerializer)
 PARTICIPANT = Subject(_pair_of, _participants, ParticipantSerializer)
 USER = Subject(_user_id, _users, PublicUserSerializer)
-CURSOR = Subject(_pair_of, _cursors, CursorSerializer)
+CURSOR = Subject(_pair_of, _participants, CursorSerializer, show=_cursor)
 
 # --- Kinds ----------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from chats.models import Event
 from chats.realtime import cursors
-from chats.realtime.kinds import KINDS, Subject
+from chats.realtime.kinds import KINDS, Load
 from chats.serializers.rows import Row
 from chats.web.encoding import to_json
 
@@ -16,20 +16,20 @@ Payload = dict[str, Any]
 
 
 def render(events: Sequence[Event]) -> list[Payload | None]:
-    """Return the payload of each event; one query for each kind of subject.
+    """Return the payload of each event, by one query for each kind of rows.
 
     None where the rows are gone: a message of a conversation deleted since, a
     participant who left since. The event that says so follows later in the log.
     """
-    needed: dict[Subject, set[Hashable]] = {}
+    needed: dict[Load, set[Hashable]] = {}
     for event in events:
         for subject in KINDS[event.type].subjects.values():
-            needed.setdefault(subject, set()).add(subject.key_of(event))
-    found = {subject: subject.load(keys) for subject, keys in needed.items()}
+            needed.setdefault(subject.load, set()).add(subject.key_of(event))
+    found = {load: load(keys) for load, keys in needed.items()}
     return [_payload(event, found) for event in events]
 
 
-def _payload(event: Event, found: dict[Subject, dict[Hashable, Row]]) -> Payload | None:
+def _payload(event: Event, found: dict[Load, dict[Hashable, Row]]) -> Payload | None:
     payload = {
         "id": cursors.encode(event.pk),
         "type": event.type,
@@ -38,9 +38,10 @@ def _payload(event: Event, found: dict[Subject, dict[Hashable, Row]]) -> Payload
         "actor_id": event.actor_id,
     }
     for name, subject in KINDS[event.type].subjects.items():
-        shown = found[subject].get(subject.key_of(event))
-        if shown is None:
+        row = found[subject.load].get(subject.key_of(event))
+        if row is None:
             return None
+        shown = subject.show(row)
         payload |= {name: shown} if name else shown
     return payload
 

@@ -49,6 +49,9 @@ class PrivateUserSerializer(PublicUserSerializer):
 class UserSerializer(PrivateUserSerializer):
     """A user; only that user and admins see the private fields."""
 
+    class Meta(PrivateUserSerializer.Meta):
+        list_serializer_class = serializers.ListSerializer  # each has fields of its own
+
     def to_representation(self, instance: User) -> Row:
         viewer = self.context["request"].user
         is_private_to = viewer.pk == instance.pk or (

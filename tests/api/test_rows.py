@@ -58,7 +58,7 @@ class BoardSerializer(RowSerializer):
 
 def note(seq: int, sender: str, at: str = "") -> dict:
     row = {"seq": seq, "message_body": f"No. {seq}", "sender_id": sender}
-    row |= {"sender__username": sender}
+    row |= {"sender__username": sender, "last_read_seq": 0}
     return {f"{at}{name}": value for name, value in row.items()}
 
 

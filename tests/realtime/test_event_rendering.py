@@ -133,7 +133,10 @@ def test_render_of_a_large_conversation_shows_the_first_ten(alice, conversation)
 
     payload = rendered(newest("conversation.created"))
 
-    everybody = conversation_row(conversation)["participants"]
+    everybody = [
+        participant_row(conversation, row.user)
+        for row in conversation.participations.select_related("user")
+    ]
     assert payload["conversation"]["participants"] == everybody[:10]
     assert payload["conversation"]["participant_count"] == len(everybody) == 12
 

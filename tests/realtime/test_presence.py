@@ -17,7 +17,6 @@ from chats.models.credentials import Credential
 from chats.models.events import TYPING_SIGNALS_KEPT
 from chats.models.sign_in import digest_of
 from chats.models.users import ONLINE_FOR
-from chats.realtime import presence
 from chats.realtime.audience import Subscription
 from chats.realtime.other_processes import OtherWriters
 from chats.realtime.presence import EVERY, refresh, signed_out
@@ -215,7 +214,7 @@ def test_refresh_notes_nobody_else(alice, bob):
 
 
 def test_refresh_notes_more_people_than_fit_into_one_query(db, monkeypatch):
-    monkeypatch.setattr(presence, "CHUNK", 2)
+    monkeypatch.setattr(credentials, "CHUNK", 2)
     people = UserFactory.create_batch(5, last_seen_at=None)
 
     refresh([person.pk for person in people])
