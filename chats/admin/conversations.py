@@ -6,7 +6,7 @@ from chats.admin.activity.hours import hours_of_conversation
 from chats.admin.base import StaffAdmin
 from chats.admin.conversation_forms import AddConversationForm, EditConversationForm
 from chats.admin.exports import ExportsLists
-from chats.admin.filters import LinkedFilter
+from chats.admin.filters import DatesFilter, LinkedFilter
 from chats.admin.links import UNTITLED, link_to, link_to_list
 from chats.admin.lists import MOST_LISTED, SearchedChangeList, is_searchable
 from chats.admin.participants import ParticipantInline
@@ -32,7 +32,7 @@ class ConversationAdmin(ExportsLists, PicksPeople, StaffAdmin):
         "updated_at",
         "created_at",
     )
-    list_filter = (("owner", LinkedFilter),)
+    list_filter = (("owner", LinkedFilter), ("created_at", DatesFilter))
     list_select_related = ("owner",)
     search_fields = ("title",)
     search_help_text = (
@@ -41,7 +41,6 @@ class ConversationAdmin(ExportsLists, PicksPeople, StaffAdmin):
     )
     # conversation_created; those of one person are few.
     window_orders = {"owner": "created_at", "": "created_at"}
-    date_hierarchy = "created_at"
     sortable_by = ("updated_at", "created_at")
     autocomplete_fields = ("owner",)
     readonly_fields = (

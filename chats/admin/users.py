@@ -15,7 +15,7 @@ from chats.admin.activity.hours import hours_of_person
 from chats.admin.base import StaffAdmin
 from chats.admin.confirmations import asks_first
 from chats.admin.exports import ExportsLists
-from chats.admin.filters import as_uuid
+from chats.admin.filters import DatesFilter, as_uuid
 from chats.admin.groups import given_to
 from chats.admin.links import link_to_list
 from chats.admin.lists import MOST_LISTED, SearchedChangeList
@@ -91,14 +91,13 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
         "is_staff",
         "created_at",
     )
-    list_filter = ("role", "is_active", "is_staff")
+    list_filter = ("role", "is_active", "is_staff", ("created_at", DatesFilter))
     search_fields = ("username", "first_name", "last_name", "email")
     search_help_text = (
         "Username, names, e-mail or user id. A part of a name is looked for among the"
         f" newest {MOST_LISTED:,} people; a whole username or e-mail among all."
     )
     window_orders = {"": "created_at"}  # user_created
-    date_hierarchy = "created_at"
     sortable_by = ("username", "last_seen_at", "created_at")
     ordering = ("-created_at", "-user_id")
     readonly_fields = (
