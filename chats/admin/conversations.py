@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from chats.admin.activity.hours import hours_of_conversation
+from chats.admin.activity.pages import chart_of_hours
 from chats.admin.base import StaffAdmin
 from chats.admin.conversation_forms import AddConversationForm, EditConversationForm
 from chats.admin.exports import ExportsLists
@@ -77,7 +77,8 @@ class ConversationAdmin(ExportsLists, PicksPeople, StaffAdmin):
 
     @admin.display(description="Activity")
     def activity(self, conversation):
-        return hours_of_conversation(conversation)
+        # message_time
+        return chart_of_hours(Message.objects.filter(conversation=conversation))
 
     def get_queryset(self, request):
         return super().get_queryset(request).kept()

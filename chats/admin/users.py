@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html_join
 
-from chats.admin.activity.hours import hours_of_person
+from chats.admin.activity.pages import chart_of_hours
 from chats.admin.base import StaffAdmin
 from chats.admin.confirmations import asks_first
 from chats.admin.exports import ExportsLists
@@ -167,7 +167,8 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
 
     @admin.display(description="Activity")
     def activity(self, person):
-        return hours_of_person(person)
+        # message_sender
+        return chart_of_hours(Message.objects.kept().filter(sender=person))
 
     def get_fieldsets(self, request, obj=None):
         """Tell how much a person writes to those who may see their messages."""
