@@ -9,6 +9,7 @@ from bench.lab.report import goals_table, print_rows, write_chart, write_section
 from bench.speed.growth_calls import CALLS
 
 MOST = 1.3  # times the cost in the smallest database
+UNBOUND = ("SQLite", "users search")  # its cost follows the people: decision 28
 LONGEST_BAR = 4.0  # times; longer ones would dwarf the rest
 HOW = """
 Each call in databases of several sizes, by the same callers: one with 25
@@ -24,7 +25,9 @@ again and rewrites this section.
   what else the machine does falls on all alike.
 * **The goal** compares the largest database with the smallest in each round; the
   median of the rounds counts. Everything asked for is asked again and again: the
-  pages it needs are in memory, as those of people who are active would be.
+  pages it needs are in memory, as those of people who are active would be. A search
+  of people on SQLite has no such goal: it looks through all of them
+  ([decision 28](decisions/0028-people-on-sqlite-without-an-index.md)).
 """
 
 Slices = dict[str, dict[int, list[Figures]]]  # by call, by size
@@ -46,6 +49,8 @@ def verdicts(measured: dict[str, Slices]) -> Iterator[Verdict]:
     """Judge each call on each database."""
     for name, slices in measured.items():
         for call, sizes in slices.items():
+            if (name, call) == UNBOUND:
+                continue
             largest = max(sizes)
             times = round(growth(sizes, largest), 2)
             words = CALLS[call]

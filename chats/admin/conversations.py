@@ -2,11 +2,11 @@
 
 from django.contrib import admin
 
-from chats.admin.activity.hours import hours_of_conversation
+from chats.admin.activity.pages import chart_of_hours
 from chats.admin.base import StaffAdmin
 from chats.admin.conversation_forms import AddConversationForm, EditConversationForm
 from chats.admin.exports import ExportsLists
-from chats.admin.filters import LinkedFilter
+from chats.admin.filters import DatesFilter, LinkedFilter
 from chats.admin.links import UNTITLED, link_to, link_to_list
 from chats.admin.lists import MOST_LISTED, SearchedChangeList, is_searchable
 from chats.admin.participants import ParticipantInline
@@ -33,7 +33,7 @@ class ConversationAdmin(ExportsLists, PicksPeople, StaffAdmin):
         "updated_at",
         "created_at",
     )
-    list_filter = (("owner", LinkedFilter),)
+    list_filter = (("owner", LinkedFilter), ("created_at", DatesFilter))
     list_select_related = ("owner",)
     search_fields = ("title",)
     search_help_text = (
@@ -42,7 +42,6 @@ class ConversationAdmin(ExportsLists, PicksPeople, StaffAdmin):
     )
     # conversation_created; those of one person are few.
     window_orders = {"owner": "created_at", "": "created_at"}
-    date_hierarchy = "created_at"
     sortable_by = ("updated_at", "created_at")
     autocomplete_fields = ("owner",)
     readonly_fields = (
@@ -79,7 +78,8 @@ class ConversationAdmin(ExportsLists, PicksPeople, StaffAdmin):
 
     @admin.display(description="Activity")
     def activity(self, conversation):
-        return hours_of_conversation(conversation)
+        # message_time
+        return chart_of_hours(Message.objects.filter(conversation=conversation))
 
     def get_queryset(self, request):
         return super().get_queryset(request).kept()

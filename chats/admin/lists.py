@@ -8,11 +8,10 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.db.models import DateTimeField, Q, QuerySet
+from django.db.models import Field, Q, QuerySet
 from django.utils import timezone
 from django.utils.functional import cached_property
 
-from chats.admin.dates import DateLinks
 from chats.db.impatient import OutOfTime, time_limit
 from chats.lists.filters import MAX_SEARCH_LENGTH
 
@@ -57,22 +56,13 @@ class BoundedPaginator(Paginator):
 
 
 class QuickChangeList(ChangeList):
-    """A list that sorts by indexed columns only, and whose dates cost two look-ups."""
-
-    # Where older_link continues a list; gone from the address with a new date.
-    continued_by: tuple[str, ...] = ()
+    """A list that sorts by indexed columns only, and whose searches end in time."""
 
     def get_ordering_field(self, field_name):
         """Hold to ``sortable_by``, whatever ``?o=`` says."""
         if field_name not in self.sortable_by:
             return None
         return super().get_ordering_field(field_name)
-
-    def get_filters(self, request):
-        try:
-            return super().get_filters(request)
-        except (OverflowError, ValueError) as error:  # 9999 has no next year
-            raise IncorrectLookupParameters(error) from error
 
     def get_results(self, request):
         """Read the page; a search that takes too long shows nothing and says so."""
@@ -88,34 +78,6 @@ class QuickChangeList(ChangeList):
             messages.error(request, TOOK_LONG)
         return super().get_results(request)
 
-    def get_dated_rows(self) -> QuerySet:
-        """The rows whose first and last are the ends of the dates, by an index."""
-        return self.model._default_manager.order_by(self.date_hierarchy)
-
-    @cached_property
-    def date_links(self) -> DateLinks | None:
-        rows = self.get_dated_rows()
-        moments = rows.values_list(self.date_hierarchy, flat=True)
-        first, last = moments.first(), moments.reverse().first()
-        if first is None or last is None:
-            return None
-        return DateLinks(first, last, self._chosen_date(), self._date_url)
-
-    def _chosen_date(self) -> list[int]:
-        chosen = []
-        for part in ("year", "month", "day"):
-            if not (value := self.params.get(f"{self.date_hierarchy}__{part}")):
-                break
-            chosen.append(int(value))
-        return chosen
-
-    def _date_url(self, *parts: int) -> str:
-        names = (f"{self.date_hierarchy}__{part}" for part in ("year", "month", "day"))
-        return self.get_query_string(
-            dict(zip(names, parts, strict=False)),
-            remove=[f"{self.date_hierarchy}__", *self.continued_by],
-        )
-
 
 class WindowChangeList(QuickChangeList):
     """The newest 10,000 rows of what was asked for, and a link to the older ones.
@@ -128,8 +90,9 @@ class WindowChangeList(QuickChangeList):
     older_link = ""
 
     @property
-    def continued_by(self):
-        return tuple(f"{o}__lte" for o in set(self.model_admin.window_orders.values()))
+    def continued_by(self) -> list[str]:
+        """The parameters by which ``older_link`` goes on."""
+        return [f"{name}__lte" for name in set(self.model_admin.window_orders.values())]
 
     @property
     def newest_link(self) -> str:
@@ -140,22 +103,22 @@ class WindowChangeList(QuickChangeList):
 
     def get_filters(self, request):
         found = super().get_filters(request)
-        lookups = found[2]
         rows = self.model_admin.get_queryset(request)
         try:
-            self.root_queryset = self._narrowed(rows, lookups)
+            self.root_queryset = self._narrowed(rows, lookups=found[2])
         except (ValueError, OverflowError, ValidationError) as error:
             raise IncorrectLookupParameters(error) from error
         return found
 
-    def get_dated_rows(self):
-        return self.scope.order_by(self.order)
+    @property
+    def dated_by(self) -> str:
+        """The column that says when rows were made."""
+        return self.model_admin.window_orders[""]
 
-    def get_bounds(self, since: datetime | None, until: datetime | None) -> list[Q]:
+    def get_bounds(self, since: Any, until: Any) -> list[Q]:
         """Return what finds the rows from ``since`` on, and those before ``until``."""
-        field = self.date_hierarchy
-        low = Q(**{f"{field}__gte": since}) if since else Q()
-        high = Q(**{f"{field}__lt": until}) if until else Q()
+        low = Q(**{f"{self.dated_by}__gte": since}) if since else Q()
+        high = Q(**{f"{self.dated_by}__lt": until}) if until else Q()
         return [low, high]
 
     def _narrowed(self, rows: QuerySet, lookups: dict[str, list]) -> QuerySet:
@@ -165,18 +128,28 @@ class WindowChangeList(QuickChangeList):
         a later one be nearer.
         """
         self.scope, self.order = self._scope(rows)
+        low, high = self._dates(lookups)
         if self.model_admin.get_id_searched(self.query):
-            return rows
-        rows = self._continued(lookups)
-        since, until = (
-            _moment(lookups.pop(f"{self.date_hierarchy}__{end}", None))
-            for end in ("gte", "lt")
-        )
-        low, high = self.get_bounds(since, until)
+            return rows.filter(low, high)
+        rows = self.scope
+        end = self._pop(lookups, f"{self.order}__lte")
+        if end is not None:
+            rows = rows.filter(**{f"{self.order}__lte": end})
         if edge := self._edge(rows.filter(low, high)):
-            self.older_link = self._older_link(edge, since)
+            self.older_link = self._older_link(edge)
             low = Q(**{f"{self.order}__gt": edge})
         return rows.filter(low, high)
+
+    def _dates(self, lookups: dict[str, list]) -> list[Q]:
+        """Take the dates out of ``lookups``; return what finds the rows between."""
+        names = (f"{self.dated_by}__{side}" for side in ("gte", "lt"))
+        return self.get_bounds(*(self._pop(lookups, name) for name in names))
+
+    def _pop(self, lookups: dict[str, list], name: str) -> Any:
+        """Take a bound out of ``lookups``; None where a form leaves it empty."""
+        text = lookups.pop(name, [""])[-1]
+        column, _, _ = name.partition("__")
+        return _value(self.model._meta.get_field(column), text) if text else None
 
     def _scope(self, rows: QuerySet) -> tuple[QuerySet, str]:
         """Return what was asked for by index, and the column that index sorts by."""
@@ -186,25 +159,15 @@ class WindowChangeList(QuickChangeList):
                 return rows.filter(**{name: value}), orders[name]
         return rows, orders[""]
 
-    def _continued(self, lookups: dict[str, list]) -> QuerySet:
-        """Return the rows of the scope, from where ``older_link`` goes on."""
-        name = f"{self.order}__lte"
-        rows = self.scope
-        is_time = isinstance(self.model._meta.get_field(self.order), DateTimeField)
-        for value in lookups.pop(name, []):
-            rows = rows.filter(**{name: _moment([value]) if is_time else value})
-        return rows
-
     def _edge(self, rows: QuerySet) -> Any:
         """Return where the newest 10,000 rows end, or None if there are no others."""
         newest_first = rows.order_by(f"-{self.order}")
         return newest_first.values_list(self.order, flat=True)[MOST_LISTED:].first()
 
-    def _older_link(self, edge: Any, since: datetime | None) -> str:
-        onward = {f"{self.order}__lte": edge, f"{self.date_hierarchy}__gte": since}
+    def _older_link(self, edge: Any) -> str:
+        end = edge.isoformat() if isinstance(edge, datetime) else edge
         return self.get_query_string(
-            {name: _spelled(value) for name, value in onward.items() if value},
-            remove=[f"{self.date_hierarchy}__"],
+            {f"{self.order}__lte": end}, remove=[f"{self.dated_by}__lt"]
         )
 
 
@@ -226,30 +189,24 @@ class SearchedChangeList(WindowChangeList):
     def _narrowed(self, rows, lookups):
         self.scope, self.order = self._scope(rows)
         served = {*self.model_admin.window_orders}
-        served |= {
-            f"{self.date_hierarchy}__{part}" for part in ("year", "month", "day")
-        }
+        served |= {f"{self.dated_by}__{side}" for side in ("gte", "lt")}
         asked = set(self.get_filters_params()) - served
         self.is_narrowed = bool(self.query or asked)
         if not self.is_narrowed:
-            return rows
+            return rows.filter(*self._dates(lookups))
         anywhere = self.model_admin.get_found_anywhere(self.query)
         narrowed = super()._narrowed(rows, lookups)
         return narrowed | rows.filter(pk=anywhere) if anywhere else narrowed
 
 
-def _moment(values: list | None) -> datetime | None:
-    """Return the time that an address, or the date chosen, asks for; or None.
+def _value(field: Field, text: str) -> Any:
+    """Return the value of a column that an address names; a day is its beginning.
 
-    Raises OverflowError for one that is outside the calendar in UTC.
+    Raises ValidationError, or OverflowError for a time outside the calendar in UTC.
     """
-    if not values:
-        return None
-    moment = DateTimeField().to_python(values[-1])
-    if timezone.is_naive(moment):
-        moment = timezone.make_aware(moment)
-    return moment.astimezone(UTC)
-
-
-def _spelled(value: Any) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    value = field.to_python(text)
+    if not isinstance(value, datetime):
+        return value
+    if timezone.is_naive(value):
+        value = timezone.make_aware(value)
+    return value.astimezone(UTC)

@@ -12,7 +12,7 @@ from django.utils.text import Truncator
 
 from chats.admin.base import ReadOnly, StaffAdmin
 from chats.admin.exports import CHUNK, ExportsLists
-from chats.admin.filters import LinkedFilter
+from chats.admin.filters import DatesFilter, LinkedFilter
 from chats.admin.links import link_to, link_to_conversation
 from chats.admin.lists import MOST_LISTED, WindowChangeList
 from chats.models import AuditEntry, Message, User
@@ -123,6 +123,7 @@ class MessageAdmin(ExportsLists, ReadOnly, StaffAdmin):
         StateFilter,
         ("conversation", LinkedFilter),
         ("sender", LinkedFilter),
+        ("sent_at", DatesFilter),
     )
     list_select_related = ("conversation", "sender")
     search_fields = ("message_body",)
@@ -130,7 +131,6 @@ class MessageAdmin(ExportsLists, ReadOnly, StaffAdmin):
         f"Searches the newest {MOST_LISTED:,} messages of the chosen conversation,"
         " sender or dates; any message can be found by its id."
     )
-    date_hierarchy = "sent_at"
     sortable_by = ()
     # Which column the index for each of these sorts by: message_seq_unique,
     # message_sender, message_newest.

@@ -11,11 +11,11 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html_join
 
-from chats.admin.activity.hours import hours_of_person
+from chats.admin.activity.pages import chart_of_hours
 from chats.admin.base import StaffAdmin
 from chats.admin.confirmations import asks_first
 from chats.admin.exports import ExportsLists
-from chats.admin.filters import as_uuid
+from chats.admin.filters import DatesFilter, as_uuid
 from chats.admin.groups import given_to
 from chats.admin.links import link_to_list
 from chats.admin.lists import MOST_LISTED, SearchedChangeList
@@ -91,7 +91,7 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
         "is_staff",
         "created_at",
     )
-    list_filter = ("role", "is_active", "is_staff")
+    list_filter = ("role", "is_active", "is_staff", ("created_at", DatesFilter))
     search_fields = ("username", "first_name", "last_name", "email")
     search_help_text = (
         "Search by username, names, e-mail or user id. A part of a name is searched"
@@ -99,7 +99,6 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
         " all."
     )
     window_orders = {"": "created_at"}  # user_created
-    date_hierarchy = "created_at"
     sortable_by = ("username", "last_seen_at", "created_at")
     ordering = ("-created_at", "-user_id")
     readonly_fields = (
@@ -169,7 +168,8 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
 
     @admin.display(description="Activity")
     def activity(self, person):
-        return hours_of_person(person)
+        # message_sender
+        return chart_of_hours(Message.objects.kept().filter(sender=person))
 
     def get_fieldsets(self, request, obj=None):
         """Tell how much a person writes to those who may see their messages."""

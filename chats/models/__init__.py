@@ -1,5 +1,6 @@
 """The database schema: tables, constraints, indexes and their querysets."""
 
+from chats.models.activity import HourlyCount
 from chats.models.audit import AuditEntry
 from chats.models.conversations import Conversation, StartedConversation
 from chats.models.events import Event, EventLog, TypingSignal
@@ -15,6 +16,7 @@ __all__ = [
     "Conversation",
     "Event",
     "EventLog",
+    "HourlyCount",
     "Message",
     "Participant",
     "PastParticipant",

@@ -177,7 +177,7 @@ class Conversation(models.Model):
             models.Index(
                 fields=["-updated_at", "-conversation_id"], name="conversation_activity"
             ),
-            # The admin's date hierarchy.
+            # The admin's filter by date.
             models.Index(fields=["created_at"], name="conversation_created"),
             # Which ones are being erased: mostly none.
             models.Index(

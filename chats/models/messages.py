@@ -157,7 +157,7 @@ class Message(models.Model):
             ),
         ]
         indexes = [
-            # All messages, newest first, in the admin; its date hierarchy.
+            # All messages, newest first, in the admin; its filter by date.
             models.Index(fields=["-sent_at", "-message_id"], name="message_newest"),
             # A person's messages in the admin.
             models.Index(fields=["sender", "-sent_at"], name="message_sender"),

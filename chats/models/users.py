@@ -188,7 +188,7 @@ class User(AbstractUser):
         indexes = [
             # The is_online filter, presence, and "active people" in the admin.
             models.Index(fields=["last_seen_at"], name="user_last_seen"),
-            # The admin's date hierarchy and newest-first list.
+            # The admin's filter by date and newest-first list.
             models.Index(fields=["created_at"], name="user_created"),
         ]
 

@@ -1,34 +1,37 @@
 """The admin's front page: what it counts, for whom, and at which cost."""
 
 import re
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
 from django.contrib.auth.models import Permission
-from django.core.cache import cache
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from chats.admin.activity import hours
+from chats.admin.activity import counts
 from chats.admin.activity import pages as activity
 from chats.admin.activity.charts import Chart, Value, round_up
-from chats.admin.activity.hours import hours_of_conversation, hours_of_person
-from chats.admin.activity.pages import activity_for
-from chats.admin.activity.tallies import Tallies, Tally
-from chats.models import Event, Message, SignInAttempts, User
+from chats.admin.activity.counts import count_all
+from chats.admin.activity.pages import activity_for, chart_of_hours
+from chats.models import Event, HourlyCount, Message, SignInAttempts, User
 from chats.services.conversations import rename_conversation
 from chats.services.messages import send_message
-from chats.services.staff import delete_as_staff
 from chats.web import metrics
 from tests.support.admin import signed_in
 from tests.support.factories import UserFactory, start
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-LAST_HOUR = (NOON - HOUR, NOON)
+
+
+@pytest.fixture(autouse=True)
+def _patient_counts(monkeypatch):
+    """No hour stays uncounted since the machine is slow."""
+    monkeypatch.setattr(counts, "PATIENCE", 60)
 
 
 def sent(sender: User, conversation, *moments: datetime) -> None:
@@ -50,69 +53,66 @@ def facts(staff: User) -> dict[str, str]:
 # --- Counting ------------------------------------------------------------------
 
 
-def test_tally_counts_from_the_first_moment_to_before_the_last(alice, conversation):
+def counted(hours: int = 4) -> list[int]:
+    """Return what is counted of the last hours, the newest first."""
+    counts = count_all(hours)
+    return [counts.by_hour[counts.present - back] for back in range(hours)]
+
+
+def test_hours_are_counted_from_the_first_moment_to_before_the_last(
+    alice, conversation
+):
     step = timedelta(microseconds=1)
-    edges = (LAST_HOUR[0] - step, LAST_HOUR[0], NOON - step, NOON)
-    sent(alice, conversation, *edges)
+    sent(alice, conversation, NOON - HOUR - step, NOON - HOUR, NOON - step, NOON)
 
-    assert Tallies(NOON + HOUR).count(LAST_HOUR) == Tally(2, NOON)
+    with time_machine.travel(NOON + HOUR / 2, tick=False):
+        assert counted() == [1, 2, 1, 0]
 
 
-def test_tally_of_a_closed_hour_is_counted_once(
-    alice, conversation, django_assert_num_queries
-):
+def test_hour_that_is_over_is_counted_once(alice, conversation):
+    sent(alice, conversation, NOON - HOUR / 2, NOON)
+    with time_machine.travel(NOON + HOUR / 2, tick=False):
+        before = counted()
+        delete_as_staff(conversation, actor=alice)
+
+        assert (before, counted()) == ([1, 1, 0, 0], [0, 1, 0, 0])
+
+
+def test_hour_is_counted_again_until_all_of_it_is_committed(alice, conversation):
     sent(alice, conversation, NOON - HOUR / 2)
-    first = Tallies(NOON + HOUR)
-    first.count(LAST_HOUR)
-    first.remember()
-    delete_as_staff(conversation, actor=alice)
+    with time_machine.travel(NOON + timedelta(seconds=20), tick=False):
+        assert counted() == [0, 1, 0, 0]
+    sent(alice, conversation, NOON - timedelta(seconds=1))  # committed only now
 
-    with django_assert_num_queries(0):
-        assert Tallies(NOON + HOUR).count(LAST_HOUR) == Tally(1, NOON)
-
-
-def test_tally_of_an_open_hour_takes_in_what_comes_late(alice, conversation):
-    sent(alice, conversation, NOON - HOUR / 2)
-    first = Tallies(NOON - timedelta(seconds=5))
-    assert first.count(LAST_HOUR).count == 1
-    first.remember()
-    sent(alice, conversation, NOON - timedelta(seconds=20))  # committed only now
-
-    assert Tallies(NOON).count(LAST_HOUR).count == 2
+    with time_machine.travel(NOON + timedelta(minutes=2), tick=False):
+        assert counted() == [0, 2, 0, 0]
 
 
-def test_tally_goes_on_where_the_budget_ended(alice, conversation):
-    minutes = [NOON - timedelta(minutes=n) for n in (50, 40, 30, 20, 10)]
-    sent(alice, conversation, *minutes)
-
-    seen = []
-    for _ in range(3):
-        tallies = Tallies(NOON + HOUR, budget=2)
-        seen.append(tallies.count(LAST_HOUR))
-        tallies.remember()
-
-    assert seen == [Tally(2, minutes[2]), Tally(4, minutes[4]), Tally(5, NOON)]
-
-
-def test_tally_whose_budget_is_just_enough_is_whole(
-    alice, conversation, django_assert_num_queries
+@time_machine.travel(NOON + HOUR / 2, tick=False)
+def test_page_without_time_counts_one_more_hour_that_is_over(
+    alice, conversation, monkeypatch
 ):
-    sent(alice, conversation, NOON - HOUR / 2, NOON - HOUR / 3)
-    tallies = Tallies(NOON + HOUR, budget=2)
+    monkeypatch.setattr(counts, "PATIENCE", -1)
+    sent(alice, conversation, *(NOON - HOUR * n for n in range(4)))
 
-    assert tallies.count(LAST_HOUR) == Tally(2, NOON)
-    with django_assert_num_queries(0):  # whose budget is spent, counts no more
-        assert tallies.count((NOON, NOON + HOUR)) == Tally(0, NOON)
+    pages = [counted() for _ in range(3)]
+
+    assert pages == [[1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]]
+    assert count_all(4).since == counts.hour_of(NOON) - 3
 
 
-def test_tallies_of_long_ago_are_forgotten(db):
-    tallies = Tallies(NOON)
-    tallies.count(LAST_HOUR)
-    tallies.remember()
-    later = Tallies(NOON + timedelta(days=32))
-    later.remember()
+@time_machine.travel(NOON + HOUR / 2, tick=False)
+def test_page_that_cannot_keep_its_counts_shows_them(alice, conversation, monkeypatch):
+    @contextmanager
+    def busy():
+        raise OperationalError
+        yield
 
-    assert cache.get("admin:tallies") == {}
+    monkeypatch.setattr(counts, "brief_transaction", busy)
+    sent(alice, conversation, NOON - HOUR)
+
+    assert counted() == [0, 1, 0, 0]
+    assert not HourlyCount.objects.exists()
 
 
 # --- Charts --------------------------------------------------------------------
@@ -406,7 +406,7 @@ def bars(drawn: str) -> list[str]:
     return [text for text in said if not text.endswith(": 0")]
 
 
-def test_hours_of_a_conversation_are_told_by_its_numbers(alice, bob, conversation):
+def test_hours_of_a_conversation_are_those_of_the_last_day(alice, bob, conversation):
     now = timezone.now().replace(minute=0, second=0, microsecond=0)
     minute = timedelta(minutes=1)
     moments = (
@@ -418,40 +418,29 @@ def test_hours_of_a_conversation_are_told_by_its_numbers(alice, bob, conversatio
     )
     sent(alice, conversation, *moments)
     sent(bob, start(bob), now)
-    conversation.refresh_from_db()
 
-    drawn = hours_of_conversation(conversation)
+    drawn = chart_of_hours(Message.objects.filter(conversation=conversation))
 
     times = [f"{then.day} {then:%B, %H}:00" for then in (moments[1], moments[2], now)]
-    counts = (1, 2, 1)
     assert bars(drawn) == [
-        f"{time}: {n}" for time, n in zip(times, counts, strict=True)
+        f"{time}: {n}" for time, n in zip(times, (1, 2, 1), strict=True)
     ]
     assert "4 in all" in drawn
     assert "or more" not in drawn
 
 
-def test_hours_of_a_silent_conversation_are_empty(conversation):
-    assert bars(hours_of_conversation(conversation)) == []
-
-
-def test_hours_of_a_person_are_counted_up_to_a_bound(
-    alice, bob, conversation, monkeypatch
-):
+def test_hours_are_counted_up_to_a_bound(alice, conversation, monkeypatch):
     now = timezone.now().replace(minute=0, second=0, microsecond=0)
-    sent(alice, conversation, now - 25 * HOUR, now - 3 * HOUR, now - 2 * HOUR, now, now)
-    sent(bob, conversation, now)
-    three, two = (now - 3 * HOUR, now - 2 * HOUR)
-    named = [f"{then.day} {then:%B, %H}:00" for then in (three, two, now)]
+    sent(alice, conversation, now - 3 * HOUR, now - 2 * HOUR, now, now)
+    two = now - 2 * HOUR
+    named = [f"{then.day} {then:%B, %H}:00" for then in (two, now)]
+    monkeypatch.setattr(counts, "NEWEST", 3)
 
-    whole = hours_of_person(alice)
-    monkeypatch.setattr(hours, "MOST_COUNTED", 3)
-    bounded = hours_of_person(alice)
+    drawn = chart_of_hours(Message.objects.filter(sender=alice))
 
-    assert bars(whole) == [f"{named[0]}: 1", f"{named[1]}: 1", f"{named[2]}: 2"]
-    assert "or more" not in whole
-    assert bars(bounded) == [f"{named[1]}: 1", f"{named[2]}: 2"]
-    assert "Only the last 3 count." in bounded
+    assert bars(drawn) == [f"{named[0]}: 1", f"{named[1]}: 2"]
+    assert drawn.count("or more") == 22  # all but the last two hours
+    assert "Only the last 10,000 count." in drawn
 
 
 def test_pages_show_hours_to_those_who_may_see_messages(boss, alice, conversation):

@@ -126,6 +126,16 @@ def test_search_of_people_finds_what_a_plain_query_does(
             assert [who["username"] for who in chain(*shown)] == list(expected), text
 
 
+def test_person_far_back_is_found_on_the_first_page(as_alice, monkeypatch):
+    look(monkeypatch, 2, 5)
+    for number in range(20):
+        UserFactory(username=f"person-{number:02}")
+    for text, names in [("PERSON-19", ["person-19"]), ("okapi", [])]:
+        answer = as_alice.get(f"{USERS}?search={text}").json()
+        found = [person["username"] for person in answer["results"]]
+        assert (found, answer["next"]) == (names, None)
+
+
 @on_postgresql
 def test_rare_word_far_back_is_found_on_the_first_page(as_alice, bob, monkeypatch, zoo):
     send(bob, zoo[0], "A needle")

@@ -22,17 +22,22 @@ NEWEST = ["-sent_at", "-message_id"]
 
 
 @pytest.fixture
-def short(monkeypatch):
-    """Stretches of a few rows, so that a few dozen rows are many, and no index."""
+def unindexed(monkeypatch):
+    """No rows are found but by going through their list."""
     monkeypatch.setattr(search_index, "has_index", lambda name: False)
+    monkeypatch.setattr(searching, "people_with", lambda *args, **kwargs: None)
+
+
+@pytest.fixture
+def short(monkeypatch, unindexed):
+    """Stretches of a few rows, so that a few dozen rows are many."""
     look(monkeypatch, 2, 5)
     monkeypatch.setattr(searching, "CONVERSATIONS", 5)
 
 
 @pytest.fixture
-def hurried(monkeypatch):
+def hurried(monkeypatch, unindexed):
     """There is no time for a stretch: each page looks through the least there is."""
-    monkeypatch.setattr(search_index, "has_index", lambda name: False)
     look(monkeypatch, 5, 10)
     monkeypatch.setattr(searching, "PATIENCE", 0)
     monkeypatch.setattr(searching, "LEAST", 3)
@@ -93,14 +98,6 @@ def test_search_without_time_ends_a_page_by_the_text_it_looked_through(
     # 10 and 10; 10, since 40 would be too much; 40 alone; 10 and 10; 10.
     assert [len(page) for page in pages(as_alice, f"{url}x")] == [2, 1, 1, 2, 1]
     assert [len(page) for page in pages(as_alice, f"{url}y")] == [0, 0, 0, 0, 0]
-
-
-@pytest.mark.usefixtures("hurried")
-def test_search_without_time_looks_no_further_than_its_span(as_alice, history):
-    history.messages.filter(seq=7).update(sent_at="2029-06-01T12:00:00Z")
-    span = "sent_after=2029-01-01T00:00:00Z&sent_before=2029-12-31T00:00:00Z"
-    found = pages(as_alice, f"{MESSAGES}?search=message&{span}")
-    assert [bodies([page]) for page in found] == [["Message 7"]]
 
 
 @pytest.mark.usefixtures("hurried")
@@ -274,8 +271,9 @@ def test_search_goes_with_other_filters(as_alice, alice, bob, history):
     assert sorted(found) == [f"Message {number}" for number in range(31, 41)]
 
 
-@pytest.mark.usefixtures("short")
-def test_search_of_a_span_looks_through_no_more(as_alice, history):
+@pytest.mark.parametrize("time", ["short", "hurried"])
+def test_search_of_a_span_looks_through_no_more(as_alice, history, time, request):
+    request.getfixturevalue(time)
     history.messages.filter(seq=7).update(sent_at="2029-06-01T12:00:00Z")
     span = "sent_after=2029-01-01T00:00:00Z&sent_before=2029-12-31T00:00:00Z"
     found = pages(as_alice, f"{MESSAGES}?search=message&{span}")
@@ -315,6 +313,7 @@ def test_stretch_of_conversations_is_shorter_where_many_take_part(
     assert [len(page) for page in found] == [0, 0]  # two with 8 people, and two
 
 
+@pytest.mark.usefixtures("unindexed")
 @pytest.mark.parametrize(
     ("url", "queries"),
     [
@@ -324,9 +323,8 @@ def test_stretch_of_conversations_is_shorter_where_many_take_part(
     ],
 )
 def test_search_of_few_rows_takes_few_queries(
-    as_alice, history, url, queries, django_assert_num_queries, monkeypatch
+    as_alice, history, url, queries, django_assert_num_queries
 ):
-    monkeypatch.setattr(search_index, "has_index", lambda name: False)
     with django_assert_num_queries(TIME_LIMIT + queries):
         as_alice.get(url)
 

@@ -12,7 +12,14 @@ from django.test import Client
 from django.utils import timezone
 
 from chats.db import wakeups
-from chats.models import AccessToken, Participant, TypingSignal, User, UserSession
+from chats.models import (
+    AccessToken,
+    Participant,
+    TypingSignal,
+    User,
+    UserSession,
+    credentials,
+)
 from chats.models.credentials import Credential
 from chats.models.events import TYPING_SIGNALS_KEPT
 from chats.models.sign_in import digest_of

@@ -1,10 +1,11 @@
 """Bar charts as the numbers that ``admin/chats/chart.html`` draws as SVG."""
 
-from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from django.utils.formats import date_format
+
+from chats.admin.activity.counts import Counts, start_of
 
 WIDTH, HEIGHT = 720, 120  # of the bars' field; labels are beside and below it
 GAP = 0.2  # of a bar's place
@@ -78,39 +79,35 @@ class Steps(NamedTuple):
 
     key: str
     title: str
-    length: timedelta
+    hours: int  # in a step
     number: int
     name: str  # the formats of when a step begins
     label: str
     every: int  # how many steps have one label
 
-    def starts(self, newest: datetime) -> list[datetime]:
-        """Return when each begins, the oldest first."""
-        return [newest - back * self.length for back in reversed(range(self.number))]
-
-    def chart(
-        self,
-        newest: datetime,
-        counted: Callable[[datetime], tuple[int, bool]],
-        *,
-        rest: str,
-    ) -> Chart:
-        """Draw them. ``counted`` gives the number of a step that begins then, and
-        whether that is all of it; it is asked for the newest first."""
+    def chart(self, counts: Counts, *, rest: str) -> Chart:
+        """Draw them; ``rest`` as for ``Chart``."""
+        newest = counts.present // self.hours
         values = []
-        for back, start in enumerate(reversed(self.starts(newest))):
-            number, is_whole = counted(start)
-            label = date_format(start, self.label) if back % self.every == 0 else ""
-            values.append(Value(date_format(start, self.name), label, number, is_whole))
-        return Chart(self.key, self.title, values[::-1], rest=rest)
+        for step in range(newest - self.number + 1, newest + 1):
+            hours = range(step * self.hours, (step + 1) * self.hours)
+            start = start_of(hours[0])
+            has_label = (newest - step) % self.every == 0
+            value = Value(
+                name=date_format(start, self.name),
+                label=date_format(start, self.label) if has_label else "",
+                number=sum(counts.by_hour[hour] for hour in hours),
+                is_whole=hours[0] >= counts.since,
+            )
+            values.append(value)
+        return Chart(self.key, self.title, values, rest=rest)
 
 
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 LAST_HOURS = Steps(
     "hours",
     "Messages per hour, last 24 hours (UTC)",
-    HOUR,
-    24,
+    hours=1,
+    number=24,
     name="j F, H:i",
     label="H:i",
     every=3,
@@ -118,8 +115,8 @@ LAST_HOURS = Steps(
 LAST_DAYS = Steps(
     "days",
     "Messages per day, last 30 days (UTC)",
-    DAY,
-    30,
+    hours=24,
+    number=30,
     name="j F",
     label="j M",
     every=5,

@@ -5,17 +5,18 @@ each is there only for those who may see the rows it tells of.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import Count, F, Max, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from chats.admin.activity.charts import DAY, LAST_DAYS, LAST_HOURS, Chart, Steps
-from chats.admin.activity.tallies import Tallies
+from chats.admin.activity.charts import LAST_DAYS, LAST_HOURS, Chart
+from chats.admin.activity.counts import NEWEST, count_all, count_newest
 from chats.admin.links import link_to, link_to_conversation, link_to_list
 from chats.models import Conversation, Event, Message, SignInAttempts, User
 from chats.models.users import ONLINE_FOR
@@ -25,6 +26,7 @@ from chats.web import metrics
 MOST_COUNTED = 10_000  # people, counters
 LOOKED_AT = 10_000  # of the newest events, for the busiest conversations
 BUSIEST = 5
+DAY = timedelta(days=1)
 
 
 class Fact(NamedTuple):
@@ -44,7 +46,7 @@ def activity_for(staff: User) -> dict[str, Any]:
     }
     return {
         "facts": list(_facts(sees, now)),
-        "charts": _charts(now) if sees["message"] else [],
+        "charts": _charts() if sees["message"] else [],
         "busiest": _busiest(now) if sees["conversation"] and sees["message"] else None,
         "people": _busiest_people(now) if sees["user"] and sees["message"] else None,
         "looked_at": f"{LOOKED_AT:,}",
@@ -95,21 +97,17 @@ def _failed_sign_ins(now: datetime) -> Fact:
     return Fact("Failed sign-ins", f"{found['most'] or 0:,}", note)
 
 
-def _charts(now: datetime) -> list[Chart]:
-    tallies = Tallies(now)
+def _charts() -> list[Chart]:
+    counts = count_all(hours=LAST_DAYS.number * LAST_DAYS.hours)
+    rest = "Older ones are still being counted."
+    return [steps.chart(counts, rest=rest) for steps in (LAST_HOURS, LAST_DAYS)]
 
-    def draw(steps: Steps, newest: datetime) -> Chart:
-        def counted(start: datetime) -> tuple[int, bool]:
-            tally = tallies.count((start, start + steps.length))
-            return tally.count, tally.until >= start + steps.length
 
-        rest = "Older ones are still being counted."
-        return steps.chart(newest, counted, rest=rest)
-
-    this_hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    charts = [draw(LAST_HOURS, this_hour), draw(LAST_DAYS, this_hour.replace(hour=0))]
-    tallies.remember()
-    return charts
+def chart_of_hours(messages: QuerySet) -> str:
+    """Draw when messages of one conversation or person were sent, for its page."""
+    counts = count_newest(messages, hours=LAST_HOURS.number)
+    chart = LAST_HOURS.chart(counts, rest=f"Only the last {NEWEST:,} count.")
+    return render_to_string("admin/chats/chart_field.html", {"chart": chart})
 
 
 def _busiest(now: datetime) -> list[tuple[str, str]]:

@@ -180,12 +180,6 @@ CONVERSATIONS = (
     ),
 )
 
-# What was there before its conversation came into the log, came by import.
-NOT_IMPORTED = """NOT EXISTS (
-    SELECT 1 FROM chats_event e
-    WHERE e.conversation_id = m.conversation_id
-    AND e.type = 'conversation.created' AND e.created_at >= m.sent_at)"""
-
 EVENTS = (
     Check(
         "event_missing",
@@ -198,7 +192,11 @@ EVENTS = (
                 WHERE {within()} AND sent_at > %(since)s
             EXCEPT SELECT message_id FROM chats_event
                 WHERE {within()} AND type = 'message.created')
-        AND {NOT_IMPORTED}
+        -- What was there before its conversation came into the log, came by import.
+        AND NOT EXISTS (
+            SELECT 1 FROM chats_event e
+            WHERE e.conversation_id = m.conversation_id
+            AND e.type = 'conversation.created' AND e.created_at >= m.sent_at)
         """,
     ),
     Check(
@@ -253,49 +251,6 @@ EVENTS = (
         """,
     ),
 )
-
-# Finds something wherever one of EVENTS would, provided that CONVERSATIONS hold: one
-# pass over the events instead of five, each of which looks up a million messages in a
-# log of a million. What it finds may be right; the checks themselves decide then.
-SUSPECTS = f"""
-    SELECT conversation_id FROM (
-        SELECT e.conversation_id, e.type, m.seq, m.conversation_id AS place,
-            MAX(CASE e.type WHEN 'message.created' THEN m.seq END) OVER (
-                PARTITION BY e.conversation_id ORDER BY e.event_id
-                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS earlier
-        FROM chats_event e LEFT JOIN chats_message m ON m.message_id = e.message_id
-        WHERE {within("e")} AND e.message_id IS NOT NULL
-    ) AS told
-    WHERE type = 'message.created' AND seq <> earlier + 1
-    OR (place IS NULL OR place <> conversation_id) AND EXISTS (
-        SELECT 1 FROM chats_conversation c
-        WHERE c.conversation_id = told.conversation_id AND c.deleted_at IS NULL)
-    OR type = 'message.created' AND earlier IS NULL AND EXISTS (
-        SELECT 1 FROM chats_message m
-        WHERE m.conversation_id = told.conversation_id AND m.seq = told.seq - 1
-        AND m.sent_at > %(since)s AND {NOT_IMPORTED})
-    UNION ALL
-    SELECT c.conversation_id FROM chats_conversation c
-    JOIN chats_message m ON m.message_id = c.last_message_id
-    WHERE {within("c")} AND c.deleted_at IS NULL
-    AND m.sent_at > %(since)s AND {NOT_IMPORTED}
-    AND NOT COALESCE(c.last_message_id = (
-        SELECT e.message_id FROM chats_event e
-        WHERE e.conversation_id = c.conversation_id AND e.type = 'message.created'
-        ORDER BY e.event_id DESC LIMIT 1), FALSE)
-    UNION ALL
-    SELECT e.conversation_id FROM chats_event e WHERE {within("e")}
-    GROUP BY e.conversation_id
-    HAVING MAX(CASE e.type WHEN 'conversation.created' THEN e.event_id END)
-        > MIN(e.event_id)
-    OR MIN(CASE e.type WHEN 'conversation.deleted' THEN e.event_id END)
-        < MAX(e.event_id)
-    OR MAX(CASE e.type WHEN 'conversation.deleted' THEN 1 ELSE 0 END) = 0
-        AND NOT EXISTS (
-            SELECT 1 FROM chats_conversation c
-            WHERE c.conversation_id = e.conversation_id AND c.deleted_at IS NULL)
-    LIMIT 1
-"""
 
 SPANS = (
     Check(

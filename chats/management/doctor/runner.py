@@ -11,7 +11,6 @@ from chats.management.doctor.invariants import (
     CONVERSATIONS,
     EVENTS,
     SPANS,
-    SUSPECTS,
     Check,
     Scope,
 )
@@ -40,47 +39,25 @@ def examine(scope: Scope, batch: int, report: Report) -> Iterator[int]:
     all of them or by none, and is no false alarm. The ranges cover all ids there can
     be, also those of rows that are not there.
     """
+    checks = [check for check in CHECKS if check.scope is scope]
     low = FIRST_ID
     while low != LAST_ID:
         with snapshot():
             high, rows = _range(scope, low, batch)
-            for check, finding in _findings(scope, facts_of(low, high)):
-                report(check, finding)
+            facts = facts_of(low, high)
+            for check in checks:
+                for finding in find(check, facts):
+                    report(check, finding)
         low = high
         yield rows
 
 
-def _findings(scope: Scope, facts: dict[str, Any]) -> Iterator[tuple[Check, str]]:
-    """Run the scope's checks in order; those of EVENTS only if something is suspect,
-    as everything is once anything has been found."""
-    is_suspect = False
-    for check in CHECKS:
-        if check.scope is not scope:
-            continue
-        if check is EVENTS[0]:
-            is_suspect = is_suspect or has_suspects(facts)
-        if check in EVENTS and not is_suspect:
-            continue
-        for finding in find(check, facts):
-            is_suspect = True
-            yield check, finding
-
-
-def has_suspects(facts: dict[str, Any]) -> bool:
-    """Tell whether a check of EVENTS might find something, if all before found none."""
-    return any(_rows(SUSPECTS, facts))
-
-
 def find(check: Check, facts: dict[str, Any]) -> Iterator[str]:
     sql = check.sql if isinstance(check.sql, str) else check.sql[connection.vendor]
-    for row in _rows(sql, facts):
-        yield check.finding.format(*map(_shown, row))
-
-
-def _rows(sql: str, facts: dict[str, Any]) -> Iterator[tuple]:
     with connection.cursor() as cursor:
         cursor.execute(sql, facts)
-        yield from cursor
+        for row in cursor:
+            yield check.finding.format(*map(_shown, row))
 
 
 def facts_of(low: UUID, high: UUID) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from tests.settings import READS, SETTINGS_FILE
+from tests.support.settings import READS, SETTINGS_FILE
 
 ROOT = Path(settings.BASE_DIR)
 PAGE = (ROOT / "docs/settings.md").read_text()
