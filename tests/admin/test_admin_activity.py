@@ -20,6 +20,7 @@ from chats.admin.activity.pages import activity_for, chart_of_hours
 from chats.models import Event, HourlyCount, Message, SignInAttempts, User
 from chats.services.conversations import rename_conversation
 from chats.services.messages import send_message
+from chats.services.staff import delete_as_staff
 from chats.web import metrics
 from tests.support.admin import signed_in
 from tests.support.factories import UserFactory, start
