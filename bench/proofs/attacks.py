@@ -118,7 +118,7 @@ async def brackets_without_account(target: Target, ends: float) -> int:
 
 async def leaving(target: Target, ends: float) -> int:
     """Ask for much on 60 connections, leave after half a second, and again."""
-    sent, data = 0, page_of(target, 200)
+    sent, data = 0, page_of(target, 100)  # among the quick calls
     await check(target, data)
     while time.monotonic() < ends:
         writers = [(await connect(target))[1] for _ in range(60)]
@@ -132,20 +132,25 @@ async def leaving(target: Target, ends: float) -> int:
 
 
 async def reading_nothing(target: Target, ends: float) -> int:
-    """Ask for long pages on 60 connections and never read."""
+    """Ask for long pages on 200 connections, and never read.
+
+    Each with a window so small that the system buffers hardly anything.
+    """
     token = target.attacker.token
     events = request("GET", "/api/events/?limit=1000&after=1-0", token)
     asked, held = [page_of(target, 200), events], []
     for data in asked:
         await check(target, data)
-    for number in range(60):
-        reader, writer = await connect(target, limit=1)
-        writer.transport.pause_reading()
-        writer.write(asked[number % 2] * 4)
-        held.append((reader, writer))
+    for number in range(200):
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.bind((ADDRESS, 0))
+        connection.connect(("127.0.0.1", target.port))
+        connection.sendall(asked[number % 2] * 4)
+        held.append(connection)
     await asyncio.sleep(max(0.0, ends - time.monotonic()))
-    for _, writer in held:
-        writer.transport.abort()
+    for connection in held:
+        connection.close()
     return len(held)
 
 
@@ -193,7 +198,7 @@ async def slow_bodies(target: Target, ends: float) -> int:
             _, writer = await connect(target)
             body = raw("POST", "/api/messages/", target.attacker.token, BRACKETS)
             head, _, rest = body.partition(b"\r\n\r\n")
-            writer.write(head + b"\r\n\r\n" + rest[: 200 * 1024])
+            writer.write(head + b"\r\n\r\n" + rest[: 600 * 1024])
             while time.monotonic() < ends:
                 writer.write(b"x" * 1024)
                 await asyncio.sleep(0.5)

@@ -426,7 +426,7 @@ def test_hours_of_a_conversation_are_those_of_the_last_day(alice, bob, conversat
     assert bars(drawn) == [
         f"{time}: {n}" for time, n in zip(times, (1, 2, 1), strict=True)
     ]
-    assert "4 in all" in drawn
+    assert "4 in total" in drawn
     assert "or more" not in drawn
 
 

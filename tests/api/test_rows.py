@@ -10,6 +10,7 @@ from chats.serializers.messages import MessageSerializer
 from chats.serializers.participants import ParticipantSerializer
 from chats.serializers.rows import Part, RowSerializer, row_of
 from chats.serializers.users import PublicUserSerializer
+from tests.support.factories import send
 
 
 class PersonSerializer(RowSerializer):
@@ -76,7 +77,7 @@ def _nothing_loaded():
 def test_columns_are_those_of_the_fields_and_what_they_need():
     assert NoteSerializer.columns() == ("seq", "message_body", "sender__username")
     assert NoteSerializer.columns(for_reader=True) == (
-        *("seq", "message_body", "sender__username", "last_read_seq", "sender_id"),
+        *("seq", "message_body", "sender__username", "sender_id", "last_read_seq"),
     )
     assert set(BoardSerializer.columns()) == {
         *("owner_id", "title", "conversation_id", "last_seq", "last_message_id"),
@@ -141,8 +142,7 @@ def test_fields_of_the_base_class_come_from_its_relation():
 
 
 def test_row_of_an_instance_is_that_of_the_database(alice, conversation):
-    message = Message(conversation=conversation, sender=alice, seq=1, message_body="x")
-    message.save()
+    message = send(alice, conversation)
     columns = MessageSerializer.columns()
 
     assert row_of(message, columns) == Message.objects.values(*columns).get()

@@ -118,6 +118,7 @@ def test_every_row_arrives_as_it_was(source, capsys):
         "django_session",
         "chats_pastparticipant",
         "chats_startedconversation",
+        "chats_hourlycount",
         "chats_signinattempts",
         "chats_user_user_permissions",
     }

@@ -232,7 +232,7 @@ BAD_MESSAGE_QUERIES = {
     f"?search={'a' * 201}": {"search": TOO_LONG},
     "?conversation=x": {"conversation_id": NO_UUID},
     "?conversation=<plans>&conversation_id=<plans>": {
-        "conversation": ["Give either conversation or conversation_id."]
+        "conversation": ["Give either conversation or conversation_id, not both."]
     },
     "?conversation_id=%20&after_seq=1": {"after_seq": NEEDS_CONVERSATION},
     "?sender=x&unread=x": {"sender": NO_UUID, "unread": no_choice("x")},

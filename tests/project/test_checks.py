@@ -285,7 +285,7 @@ def test_accounts_that_the_demos_password_opens_warn(alice, settings):
     UserFactory(username="gone", is_active=False, password=DEMO, **powers)
     UserFactory(username="safe", **powers)
     [said] = found()
-    assert said.endswith("opens root, dora.")
+    assert said.endswith("have the public demo password: root, dora.")
     root.set_password("something else, and long")
     root.save()
     assert [said.split()[-1] for said in found()] == ["dora."]

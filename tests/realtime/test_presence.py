@@ -167,7 +167,7 @@ def test_presence_of_many_takes_as_many_queries_as_of_one(
         people = people[count:]
         # The log, typing; people and tokens; who is here, who is online, who shares.
         with django_assert_num_queries(7 if connection.vendor == "sqlite" else 6):
-            driven.turn(EVERY, was_rung=False)
+            driven.turn(EVERY, was_notified=False)
 
     assert driven.kinds(stream) == ["presence"] * 20
 

@@ -817,9 +817,9 @@ def test_signal_is_heard_before_the_first_stream_is_held(monkeypatch):
 WORKER = """
 import signal, time
 from messaging_app.asgi import application
-from chats import stream
-stream.LINGER = 0.1
-stream.hear_signals(lambda: print("heard", flush=True))
+from chats.server import shell
+shell.LINGER = 0.1
+shell.hear_signals(lambda: print("heard", flush=True))
 signal.raise_signal(signal.SIGTERM)
 time.sleep(60)
 """

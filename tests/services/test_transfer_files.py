@@ -139,7 +139,7 @@ def test_import_refuses_more_people_than_it_holds(lines, tmp_path, monkeypatch):
 
     told = refusal(tmp_path / "wrong.ndjson", written(lines))
 
-    assert told == "Line 3, type: at most 1 are person."
+    assert told == "Line 3, type: there can be at most 1 lines of type person."
 
 
 def test_import_takes_the_longest_body(alice, lines, tmp_path):

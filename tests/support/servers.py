@@ -210,7 +210,7 @@ class Follower:
                 return {"event": block["event"], **json.loads(block["data"])}
         return None
 
-    def acquire(self, count: int) -> list[dict | None]:
+    def take(self, count: int) -> list[dict | None]:
         return [self.next() for _ in range(count)]
 
     def rest(self) -> list[Block]:
