@@ -584,7 +584,7 @@ def test_user_change_of_the_invisible_is_404(as_mallory, alice):
         ({"username": "alicia"}, {"username": ["A username cannot be changed."]}),
         (
             {"password": "another-Passw0rd"},
-            {"password": ["Use /api/auth/password/change/."]},
+            {"password": ["Use /api/auth/password/change/ instead."]},
         ),
         ({"role": "owner"}, {"role": ['"owner" is not a valid choice.']}),
     ],

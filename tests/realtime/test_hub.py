@@ -841,7 +841,7 @@ def test_running_hub_that_meets_an_error_ends_its_streams_and_goes_on(
         running.open(bob)
         send(alice, conversation, "Two")
         assert running.next_body() == "Two"
-    assert "starts anew" in caplog.text
+    assert "The event hub restarts" in caplog.text
 
 
 @pytest.mark.django_db(transaction=True)
@@ -855,7 +855,7 @@ def test_running_hub_outlives_the_loss_of_its_connection(
 
         rename_the_log("chats_event", "chats_event_away")
         running.hub.notify_new_events()
-        wait_until(lambda: "waits for the database" in caplog.text)
+        wait_until(lambda: "is waiting for the database" in caplog.text)
         rename_the_log("chats_event_away", "chats_event")
         send(alice, conversation, "Two")
 

@@ -421,7 +421,7 @@ def test_wrong_file_is_refused_whole(change, alice, lived_in, tmp_path):
 def test_export_of_nothing_leaves_no_file(db, tmp_path):
     file = tmp_path / "none.ndjson"
 
-    with pytest.raises(CommandError, match="no such conversation"):
+    with pytest.raises(CommandError, match="This conversation does not exist"):
         call_command("export_conversation", str(uuid7()), output=file, verbosity=0)
 
     assert not file.exists()
