@@ -699,8 +699,8 @@ def test_user_delete_pages_say_that_messages_stay(as_boss, alice):
     page = as_boss.get(page_of(alice, "delete")).content.decode()
     bulk = act(as_boss, "delete_selected", alice).content.decode()
 
-    assert "the messages stay" in page
-    assert "the messages stay" in bulk
+    assert "The messages stay" in page
+    assert "The messages stay" in bulk
     assert User.objects.get(pk=alice.pk).deleted_at is None
 
 

@@ -152,7 +152,7 @@ def test_staff_can_do_nothing_to_a_deleted_conversation(act, boss, deleted):
 
 def test_chart_of_a_person_leaves_out_what_is_being_erased(boss, bob, deleted):
     page = signed_in(boss).get(f"/admin/chats/user/{bob.pk}/change/")
-    assert b"0 in all; " in page.content
+    assert b"0 in total; " in page.content
 
 
 def test_deletion_by_staff_is_in_pieces_too(few, boss, alice):
