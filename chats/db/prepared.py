@@ -134,7 +134,8 @@ class Prepared:
         if isinstance(built, QuerySet):
             selected = [column for column, _, _ in compiler.select]
             converters = compiler.get_converters(selected)
-            names = (*query.values_select, *query.annotation_select)
+            # In the order of the SELECT, where annotations stand among the columns.
+            names = tuple(query.selected or ())
             names = names or tuple(f.attname for f in query.model._meta.concrete_fields)
             build = compiler.klass_info and _builder(compiler)
         is_native = connection.vendor == "postgresql"

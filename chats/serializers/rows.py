@@ -165,8 +165,7 @@ class Plan:
         self.render = _renderer(self._plain, self._made, base)
         if once_by := getattr(self.meta, "once_by", ""):
             self.render = _once(self.render, self._column(once_by))
-        # The cursor last, as a statement has it, where it is no column of the table.
-        self.columns = tuple(sorted(dict.fromkeys(self._columns), key=CURSOR.__eq__))
+        self.columns = tuple(dict.fromkeys(self._columns))
 
     # --- From fields ------------------------------------------------------------
 

@@ -77,7 +77,7 @@ def _nothing_loaded():
 def test_columns_are_those_of_the_fields_and_what_they_need():
     assert NoteSerializer.columns() == ("seq", "message_body", "sender__username")
     assert NoteSerializer.columns(for_reader=True) == (
-        *("seq", "message_body", "sender__username", "sender_id", "last_read_seq"),
+        *("seq", "message_body", "sender__username", "last_read_seq", "sender_id"),
     )
     assert set(BoardSerializer.columns()) == {
         *("owner_id", "title", "conversation_id", "last_seq", "last_message_id"),

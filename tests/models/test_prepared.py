@@ -1,7 +1,9 @@
-"""Prepared inserts."""
+"""Prepared statements: what the ORM does, compiled once."""
 
-from chats.db.prepared import Prepared, insert
-from chats.models import Event, EventLog
+from django.db import models
+
+from chats.db.prepared import Param, Prepared, insert
+from chats.models import Conversation, Event, EventLog
 
 
 def test_key_stays_where_the_database_returns_other_columns(db):
@@ -20,3 +22,13 @@ def test_key_that_the_database_gives_is_taken(db, conversation):
     Event.objects.append(event)
 
     assert event.pk == Event.objects.latest("pk").pk
+
+
+def test_values_have_their_names_wherever_an_annotation_stands(alice, conversation):
+    names = ("title", "last_read_seq", "conversation_id", "has_unread", "last_seq")
+    reader = Param("reader_id", models.UUIDField())
+
+    mine = Prepared(lambda: Conversation.objects.visible_to(reader).values(*names))
+
+    expected = Conversation.objects.visible_to(alice).values(*names)
+    assert mine.rows(reader_id=alice.pk) == list(expected)
