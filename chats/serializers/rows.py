@@ -115,7 +115,7 @@ class Answer:
     def __init__(self, reader_id: UUID | None):
         self.reader_id = reader_id
         self.known: dict[Any, Row] = {}  # rendered rows, by ``once_by``
-        self.parts: dict[str, dict[Any, list[Row]]] = {}  # rendered, by place and key
+        self.parts: dict[Load, dict[Any, list[Row]]] = {}  # rendered, by their keys
 
 
 Render = Callable[[Row, Answer], Any]
@@ -124,7 +124,6 @@ Render = Callable[[Row, Answer], Any]
 class Place(NamedTuple):
     """Where an answer has a part."""
 
-    name: str  # of the field, after the prefix of its row
     key: str  # the column by which the part is loaded
     part: Part
     plan: "Plan"
@@ -134,16 +133,20 @@ class Place(NamedTuple):
         when = self.part.when or self.key
         keys = [row[self.key] for row in rows if row[when]]
         found = self.part.load(keys, answer.reader_id) if keys else {}
-        answer.parts[self.name] = {
-            key: [self.plan.render(item, answer) for item in items]
-            for key, items in found.items()
-        }
+        for place in self.plan.places:  # parts of the part
+            place.fill([item for items in found.values() for item in items], answer)
+        answer.parts.setdefault(self.part.load, {}).update(
+            {
+                key: [self.plan.render(item, answer) for item in items]
+                for key, items in found.items()
+            }
+        )
         if not self.part.is_required or answer.reader_id is None:
             return rows
         return [row for row in rows if row[self.key] in found]
 
     def make(self, row: Row, answer: Answer) -> list[Row]:
-        return answer.parts[self.name].get(row[self.key], [])
+        return answer.parts[self.part.load].get(row[self.key], [])
 
 
 class Plan:
@@ -179,7 +182,7 @@ class Plan:
             if self.for_reader:
                 self._made.append((name, self._of_reader(*of_reader[name])))
         elif name in parts:
-            self._made.append((name, self._part(name, parts[name], field)))
+            self._made.append((name, self._part(parts[name], field)))
         elif isinstance(field, RowSerializer):
             self._made.append((name, self._nested(field)))
         else:
@@ -201,12 +204,12 @@ class Plan:
         values = itemgetter(*columns)
         return lambda row, answer: function(answer.reader_id, *values(row))
 
-    def _part(self, name: str, part: Part, field: serializers.ListSerializer) -> Render:
+    def _part(self, part: Part, field: serializers.ListSerializer) -> Render:
         key = self._column(self.meta.model._meta.pk.attname)
         if part.when:
             part = part._replace(when=self._column(part.when))
         plan = plan_of(type(field.child), for_reader=self.for_reader)
-        place = Place(self.prefix + name, key, part, plan)
+        place = Place(key, part, plan)
         self.places.append(place)
         return place.make
 

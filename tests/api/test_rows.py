@@ -147,3 +147,21 @@ def test_row_of_an_instance_is_that_of_the_database(alice, conversation):
 
     assert row_of(message, columns) == Message.objects.values(*columns).get()
     assert row_of(message, ["last_read_seq"]) == {"last_read_seq": None}
+
+
+class ShelfSerializer(RowSerializer):
+    boards = BoardSerializer(many=True, read_only=True)
+
+    class Meta(RowSerializer.Meta):
+        model = User
+        fields = ("username", "boards")
+        parts = {"boards": Part(lambda ids, _: {key: [board(key)] for key in ids})}
+
+
+def test_parts_of_a_part_are_loaded_for_all_of_it_at_once():
+    rows = [{"user_id": name, "username": name} for name in ("ann", "bob")]
+
+    shelves = ShelfSerializer.render(rows)
+
+    assert loaded == [["ann", "bob"]]
+    assert [len(shelf["boards"][0]["notes"]) for shelf in shelves] == [2, 2]
