@@ -72,6 +72,7 @@ def test_answer_and_what_made_it_are_freed_when_it_has_been_taken(
     assert [thing() for thing in made] == [None] * 4
 
 
+@pytest.mark.django_db  # the end of a request looks after its connections
 @pytest.mark.parametrize(
     ("response", "pieces"),
     [
