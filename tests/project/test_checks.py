@@ -186,8 +186,8 @@ ICU = "ENCODING UTF8 LOCALE 'C' LOCALE_PROVIDER icu ICU_LOCALE 'und'"
     [
         ("ENCODING LATIN1 LOCALE 'C'", "chats.E001", "encoding is LATIN1"),
         ("ENCODING SQL_ASCII LOCALE 'C'", "chats.E001", "encoding is SQL_ASCII"),
-        ("ENCODING UTF8 LOCALE 'C'", "chats.W006", "folded for A to Z only"),
-        (ICU, "chats.W006", "words of A to Z and digits only"),
+        ("ENCODING UTF8 LOCALE 'C'", "chats.W006", "only for the letters A to Z"),
+        (ICU, "chats.W006", "only for words of A to Z and digits"),
     ],
 )
 def test_encodings_and_locales_that_lose_text(other_database, options, found, said):
