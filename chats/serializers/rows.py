@@ -239,9 +239,15 @@ def _renderer(
             rendered[name] = make(row, answer)
         return rendered
 
-    if base is None:
-        return render
-    return lambda row, answer: base(row, answer) | render(row, answer)
+    def render_on_base(row: Row, answer: Answer) -> Row:
+        rendered = base(row, answer).copy()
+        for name, column in plain:
+            rendered[name] = row[column]
+        for name, make in made:
+            rendered[name] = make(row, answer)
+        return rendered
+
+    return render_on_base if base else render
 
 
 def _once(render: Render, column: str) -> Render:
@@ -249,9 +255,10 @@ def _once(render: Render, column: str) -> Render:
 
     def render_once(row: Row, answer: Answer) -> Row:
         known, key = answer.known, row[column]
-        if key not in known:
-            known[key] = render(row, answer)
-        return known[key]
+        rendered = known.get(key)
+        if rendered is None:
+            rendered = known[key] = render(row, answer)
+        return rendered
 
     return render_once
 
