@@ -24,13 +24,10 @@ class Credential(NamedTuple):
     fingerprint: str  # of the user's password and sign-outs, as it was then
 
     @classmethod
-    def of(
-        cls, user: User, kind: Literal["session", "token"], key: str
-    ) -> "Credential":
+    def of(cls, user: User, kind: Kind, key: str) -> "Credential":
         """Return the credential of a user who is signed in with it now."""
-        return cls(
-            user.pk, kind, key, _fingerprint(user.password, user.sessions_ended_at)
-        )
+        fingerprint = _fingerprint(user.password, user.sessions_ended_at)
+        return cls(user.pk, kind, key, fingerprint)
 
 
 def valid(credentials: Iterable[Credential]) -> set[Credential]:

@@ -1,6 +1,6 @@
 """The kinds of events: of each, what it tells of, and how that looks.
 
-A new kind is a member of ``Event.Type`` and an entry in ``KINDS``.
+A new type is a member of ``Event.Type`` and a place in an entry of ``_ALL``.
 """
 
 from collections.abc import Callable, Hashable

@@ -234,20 +234,14 @@ def _renderer(
     """Return what renders a row; a function, since methods cost a fifth more."""
 
     def render(row: Row, answer: Answer) -> Row:
-        rendered = {name: row[column] for name, column in plain}
-        for name, make in made:
-            rendered[name] = make(row, answer)
-        return rendered
-
-    def render_on_base(row: Row, answer: Answer) -> Row:
-        rendered = base(row, answer).copy()
+        rendered = base(row, answer).copy() if base else {}
         for name, column in plain:
             rendered[name] = row[column]
         for name, make in made:
             rendered[name] = make(row, answer)
         return rendered
 
-    return render_on_base if base else render
+    return render
 
 
 def _once(render: Render, column: str) -> Render:
