@@ -3,17 +3,13 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
-from threading import Barrier
 
 import pytest
 import time_machine
 from django.contrib.auth.hashers import MD5PasswordHasher, make_password
 from django.contrib.auth.tokens import default_token_generator
-from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from django.utils.http import urlsafe_base64_encode
@@ -27,6 +23,7 @@ from chats.web.exceptions import TooManyAttempts
 from messaging_app.settings import BASE_DIR, PASSWORD_HASHERS
 from tests.support.factories import PASSWORD, UserFactory
 from tests.support.servers import database_url
+from tests.support.threads import at_once
 
 LOGIN = "/api/auth/login/"
 LOGOUT = "/api/auth/logout/"
@@ -71,21 +68,6 @@ def log_in(name: str = "alice", password: str = PASSWORD, **headers: str):
 
 def statuses(count: int, **how: str) -> list[int]:
     return [log_in(**how).status_code for _ in range(count)]
-
-
-def at_once(*calls: Callable) -> list:
-    """Run the calls in threads that start together; return their results."""
-    barrier = Barrier(len(calls))
-
-    def run(call: Callable):
-        barrier.wait()
-        try:
-            return call()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
 
 
 # --- Signing in ---------------------------------------------------------------

@@ -1,9 +1,6 @@
 """People: the list, signing up, one's own account, its end."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from threading import Barrier
 from uuid import UUID
 
 import pytest
@@ -39,6 +36,7 @@ from chats.services.users import (
 from chats.web.exceptions import ChatError, SignedOut
 from tests.support.bodies import SIGN_UP
 from tests.support.factories import PASSWORD, UserFactory, start
+from tests.support.threads import at_once
 
 NOBODY = "01900000-0000-7000-8000-000000000000"
 NOT_FOUND = {"detail": "Not found.", "code": "not_found"}
@@ -96,21 +94,6 @@ def usernames(response) -> list[str]:
 
 def url_of(person: User) -> str:
     return f"/api/users/{person.pk}/"
-
-
-def at_once(*calls: Callable) -> list:
-    """Run the calls in threads that start together; return their results."""
-    barrier = Barrier(len(calls))
-
-    def run(call: Callable):
-        barrier.wait()
-        try:
-            return call()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
 
 
 def signed_in(person: User, at: str = "now") -> APIClient:

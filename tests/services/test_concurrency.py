@@ -4,14 +4,14 @@ import contextlib
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import chain
 from threading import Barrier
 from threading import Event as Signal
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 from rest_framework.response import Response
 from rest_framework.test import APIClient
 
@@ -28,6 +28,7 @@ from chats.services import conversations, messages, staff, users
 from chats.services.starting import start_conversation_once
 from chats.web.exceptions import ChatError, NotFound
 from tests.support.factories import PASSWORD, UserFactory, start
+from tests.support.threads import at_once
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -42,20 +43,14 @@ def together(calls: Iterable[Callable]) -> list:
 
     What the domain refuses is returned, any other exception raised.
     """
-    calls = list(calls)
-    barrier = Barrier(len(calls))
 
     def run(call: Callable):
         try:
-            barrier.wait(timeout=60)
             return call()
         except ChatError as refusal:
             return refusal
-        finally:
-            connections.close_all()
 
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return [future.result() for future in [pool.submit(run, c) for c in calls]]
+    return at_once(*(partial(run, call) for call in calls))
 
 
 def refused(results: list) -> list[ChatError]:

@@ -25,6 +25,17 @@ def in_thread(call: Callable, *args) -> Future:
     return future
 
 
+def at_once(*calls: Callable) -> list:
+    """Run the calls in threads that start together; return their results."""
+    barrier = threading.Barrier(len(calls))
+
+    def run(call: Callable):
+        barrier.wait(timeout=60)
+        return call()
+
+    return [future.result() for future in [in_thread(run, call) for call in calls]]
+
+
 @contextmanager
 def open_transaction(work: Callable) -> Iterator[None]:
     """Do some work in a transaction that is committed at the end of the block."""
