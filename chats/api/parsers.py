@@ -50,6 +50,8 @@ def is_deeper(data: Any, limit: int) -> bool:
     """Return whether the data has more than ``limit`` levels of lists and objects."""
     level = [data] if isinstance(data, CONTAINERS) else []
     for _ in range(limit):
+        if not level:
+            return False
         level = [child for parent in level for child in children(parent)]
     return bool(level)
 

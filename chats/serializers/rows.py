@@ -71,6 +71,16 @@ class RowSerializer(serializers.ModelSerializer):
             rows = place.fill(rows, answer)
         return [plan.render(row, answer) for row in rows]
 
+    @classmethod
+    def render_one(cls, instance: Row | Model, reader_id: UUID | None = None) -> Row:
+        """Return what is shown of it; raises NotFound if a required part is missing."""
+        if isinstance(instance, Model):
+            instance = row_of(instance, cls.columns(for_reader=reader_id is not None))
+        rendered = cls.render([instance], reader_id)
+        if not rendered:
+            raise NotFound
+        return rendered[0]
+
     def build_field(self, field_name: str, info: Any, model_class: type[Model], *rest):
         """Take the fields of the base class from the model of their relation."""
         relation = getattr(self.Meta, "base", "")
@@ -85,14 +95,7 @@ class RowSerializer(serializers.ModelSerializer):
         return self.context["request"].user.pk if of_reader(type(self)) else None
 
     def to_representation(self, instance: Row | Model) -> Row:
-        """Return what is shown of it; raises NotFound if a required part is missing."""
-        reader_id = self.reader_id
-        if isinstance(instance, Model):
-            instance = row_of(instance, self.columns(for_reader=reader_id is not None))
-        rendered = self.render([instance], reader_id)
-        if not rendered:
-            raise NotFound
-        return rendered[0]
+        return self.render_one(instance, self.reader_id)
 
 
 def row_of(instance: Model, columns: Iterable[str]) -> Row:

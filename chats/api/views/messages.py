@@ -138,4 +138,5 @@ class MessageViewSet(ChatsViewSet):
         return self._answer(messages.edit_message(actor, key, **fields))
 
     def _answer(self, message: Message, status: int = 200) -> Response:
-        return Response(self.get_serializer(message).data, status)
+        shown = MessageSerializer.render_one(message, self.request.user.pk)
+        return Response(shown, status)
