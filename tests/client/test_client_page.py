@@ -1,13 +1,18 @@
 """The web client's page as the server makes it; test_web_client drives it."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.contrib.staticfiles import finders
+from django.template.loader import get_template
 
+from chats.api.views.client import script_url
 from chats.models import User
 from chats.web.assets import version
+from chats.web.modules import joined
+from chats.web.texts import LANGUAGES, catalogue
 from tests.support.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -43,8 +48,12 @@ def test_page_has_a_strict_policy_and_obeys_it(client, django_assert_num_queries
     assert response.headers["Content-Security-Policy"] == POLICY
     assert response.headers["Cache-Control"] == "no-cache"
     assert response.cookies == {}
-    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", page)
-    assert "{" not in page
+    assert not re.search(r"<style|\sstyle=|\son\w+=", page)
+    [texts, script] = re.findall(r"<script([^>]*)>", page)
+    assert texts == ' id="texts" type="application/json"'  # data, which is not run
+    assert "src=" in script
+    assert "{{" not in page
+    assert "{%" not in page
 
 
 def test_page_needs_files_of_ours_only(client):
@@ -52,8 +61,8 @@ def test_page_needs_files_of_ours_only(client):
     assets = re.findall(r"""(?:src|href)="(?!data:|#)(.*?)\"""", page)
     kept = f"/static/{version()}"
     own = [path for path in assets if path.startswith(f"{kept}chats/client/")]
-    assert set(assets) - set(own) == {"/api/docs/"}
-    assert len(own) == 2
+    assert set(assets) - set(own) == {"/api/docs/", script_url()}
+    assert len(own) == 1
     assert all(finders.find(path.removeprefix(kept)) for path in own)
 
 
@@ -61,14 +70,16 @@ def test_page_has_each_picture_that_it_and_its_modules_show(client):
     page = client.get("/").content.decode()
     modules = "".join(path.read_text() for path in CLIENT.glob("*.js"))
     shown = re.findall(r'<use href="#(\w+)"', page)
-    shown += re.findall(r'\bicon(?:Button)?\("(\w+)"', modules)
+    shown += re.findall(r'\bicon: "(\w+)"', modules)
     assert set(shown) == set(re.findall(r'<symbol id="(\w+)"', page))
 
 
-@pytest.mark.parametrize("path", sorted(CLIENT.iterdir()), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted(CLIENT.rglob("*.*")), ids=lambda path: path.name
+)
 def test_browser_asks_whether_a_file_has_changed_before_it_uses_it(client, path):
     """Where it is named without its version; test_assets has those with one."""
-    url = f"/static/chats/client/{path.name}"
+    url = f"/static/chats/client/{path.relative_to(CLIENT)}"
     first = client.head(url)
     assert first.headers["Cache-Control"] == "max-age=0, public"
 
@@ -117,3 +128,114 @@ def test_namesakes_and_suspended_demo_people_are_not_offered(client, settings):
     UserFactory(username="bob", email="bob@demo.example", is_active=False)
     assert demo_buttons(client) == []
     assert User.objects.count() == 2
+
+
+# --- Its script -----------------------------------------------------------------
+
+
+def test_script_is_kept_for_good(client, settings):
+    response = client.get(script_url())
+    assert response.headers["Content-Type"] == "text/javascript; charset=utf-8"
+    assert response.headers["Cache-Control"] == "max-age=315360000, public, immutable"
+    assert client.get("/client/0123456789abcdef.js").status_code == 404
+    settings.DEBUG = True  # files change
+    assert script_url().endswith("/chats/client/main.js")
+
+
+def test_script_has_each_module_once_those_that_are_imported_first(client):
+    script = client.get(script_url()).content.decode()
+    names = re.findall(r"^const \$(\w+) = \(\(\) => \{$", script, re.MULTILINE)
+    assert sorted(names) == sorted(path.stem for path in CLIENT.glob("*.js"))
+    assert names.index("changes") < names.index("store") < names.index("timeline")
+    assert names[-1] == "main"
+
+
+@pytest.mark.parametrize(
+    ("modules", "problem"),
+    [
+        (
+            {"main": 'import "./a.js";\n', "a": 'import "./main.js";\n'},
+            "imports itself",
+        ),
+        ({"main": "export default 1;\n"}, "another form"),
+        ({"main": "export let count = 1;\n"}, "another form"),
+    ],
+)
+def test_modules_of_other_forms_are_not_joined(tmp_path, modules, problem):
+    for name, text in modules.items():
+        (tmp_path / f"{name}.js").write_text(text)
+    with pytest.raises(ValueError, match=problem):
+        joined(tmp_path / "main.js")
+
+
+# --- Its texts --------------------------------------------------------------------
+
+
+def shape(texts: object) -> object:
+    """Return the names of texts; of one with several forms, that it has them."""
+    if not isinstance(texts, dict):
+        return "text"
+    return "text" if "other" in texts else {k: shape(v) for k, v in texts.items()}
+
+
+def placeholders(texts: object) -> object:
+    if isinstance(texts, dict):
+        if "other" in texts:
+            return set().union(*map(placeholders, texts.values()))
+        return {key: placeholders(value) for key, value in texts.items()}
+    return set(re.findall(r"\{\w+\}", texts))
+
+
+# CLDR's plural categories, other than "other".
+FORMS = {"en": {"one"}, "de": {"one"}, "ar": {"zero", "one", "two", "few", "many"}}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_catalogue_is_complete(language):
+    texts = catalogue(language)
+    assert shape(texts) == shape(catalogue("en"))
+    assert placeholders(texts) == placeholders(catalogue("en"))
+    assert all(set(forms) <= FORMS[language] | {"other"} for forms in counted(texts))
+
+
+def counted(texts: dict) -> list[dict]:
+    inner = [value for value in texts.values() if isinstance(value, dict)]
+    return [v for v in inner if "other" in v] + [c for v in inner for c in counted(v)]
+
+
+def test_modules_and_pages_name_texts_that_are_there():
+    templates = Path(get_template("chats/client.html").origin.name).parent
+    pages = [templates / "client.html", *templates.glob("client/*.html")]
+    markup = "".join(path.read_text() for path in pages)
+    modules = "".join(path.read_text() for path in CLIENT.glob("*.js"))
+    named = set(re.findall(r"\bt\.([a-z_.]+)", markup))
+    for first in re.findall(r"\bt\(([^,)]*)", modules):
+        named |= set(re.findall(r'"([a-z_.]+)"', first))
+    names = set(paths_of(catalogue("en")))
+    assert named <= names
+    # Those of actions are named by `addAction`.
+    assert {name for name in names - named if ".actions." not in name} == set()
+
+
+def paths_of(texts: dict, prefix: str = "") -> Iterator[str]:
+    for key, value in texts.items():
+        if isinstance(value, dict) and "other" not in value:
+            yield from paths_of(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+@pytest.mark.parametrize(
+    ("cookie", "accepted", "language"),
+    [
+        ("", "", "en"),
+        ("", "fr, en;q=0.5", "en"),
+        ("xx", "tlh", "en"),
+    ],
+)
+def test_page_is_in_the_language_of_its_reader(client, cookie, accepted, language):
+    client.cookies["language"] = cookie
+    response = client.get("/", headers={"Accept-Language": accepted})
+    direction = "rtl" if language == "ar" else "ltr"
+    assert f'<html lang="{language}" dir="{direction}">' in response.content.decode()
+    assert {"Accept-Language", "Cookie"} <= set(response.headers["Vary"].split(", "))

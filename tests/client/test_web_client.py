@@ -194,7 +194,7 @@ def test_messages_too_long_or_blank_are_not_sent(stage):
     with talking(stage) as (nina, omar, _there):
         send = nina.page.get_by_role("button", name="Send")
         field = nina.page.get_by_role("textbox", name="Message")
-        for text, note in [("  \n", ""), ("🙂" * 10_001, "1 characters too many")]:
+        for text, note in [("  \n", ""), ("🙂" * 10_001, "1 character too many")]:
             field.fill(text)
             assert send.is_disabled()
             assert nina.page.locator("#left").text_content() == note

@@ -5,11 +5,13 @@
  * event carries its object as it was when it was sent, so it is put in place of the older
  * one. Should that step back for a moment, the events that follow step forward again.
  */
-import { call, changed, get, inOrder, notify, pause, search } from "./api.js";
+import { call, get, search } from "./api.js";
+import { changed, inOrder, notify, pause } from "./changes.js";
+import { t } from "./texts.js";
 
 const PAGE = 60; // messages loaded at once
 const MOST = 200; // messages of a conversation that are kept, and in the page
-const MOST_ROOMS = 10; // conversations of which they are kept
+const MOST_TIMELINES = 10; // conversations of which they are kept
 const TYPING_FOR = 5_000;
 
 export const state = {
@@ -23,10 +25,8 @@ export const state = {
   wanted: null, // the conversation_id in the address
   target: null, // the message's seq in the address
   // the open conversation: {id, messages, firstNew, target, isLed, isAtBottom, isExtending}; no gap in `messages`
-  room: null,
-  rooms: new Map(), // conversation_id -> room, of those opened last: events change them, too
-  drafts: new Map(), // conversation_id -> {text, edit}; `edit` is {message_id, text}, or null
-  outbox: [], // own messages that the server is not known to have; with a `reason` if it refused them
+  timeline: null,
+  timelines: new Map(), // conversation_id -> timeline, of those opened last: events change them, too
 };
 
 // --- Reading it ------------------------------------------------------------------
@@ -37,18 +37,19 @@ export const othersOf = ({ read }) => [...read.keys()].filter((id) => !isMe(id))
 /** The other one of two; nobody in a group. */
 export const partnerOf = (conversation) => (conversation.participant_count === 2 ? othersOf(conversation)[0] : null);
 export const nameOf = ({ first_name, last_name, username }) => `${first_name} ${last_name}`.trim() || username;
+export const textOf = ({ deleted_at, message_body }) => (deleted_at ? t("message.deleted") : message_body);
 export const shortNameOf = ({ first_name, username }) => first_name || username;
-export const countOf = ({ participant_count: count }) => (count === 1 ? "Only you" : `${count} people`);
+export const countOf = ({ participant_count: count }) => (count === 1 ? t("people.only_you") : t("people.count", { count }));
 export const titleOf = (conversation) =>
   conversation.title || othersOf(conversation).map(nameOf).join(", ") || countOf(conversation);
 export const byActivity = () =>
   [...state.conversations.values()].sort((a, b) => (a.updated_at < b.updated_at ? 1 : -1));
-export const openConversation = () => state.room && state.conversations.get(state.room.id);
+export const openConversation = () => state.timeline && state.conversations.get(state.timeline.id);
 export const firstOf = ({ messages }) => messages[0]?.seq ?? 1;
 const lastOf = ({ messages }) => messages.at(-1)?.seq ?? 0;
-/** Whether the room's last message is the conversation's: new ones can be appended. */
-export const isAtEnd = (room) => lastOf(room) >= state.conversations.get(room.id)?.last_seq;
-/** Whether somebody is looking at the room's last messages. */
+/** Whether the timeline's last message is the conversation's: new ones can be appended. */
+export const isAtEnd = (timeline) => lastOf(timeline) >= state.conversations.get(timeline.id)?.last_seq;
+/** Whether somebody is looking at the timeline's last messages. */
 export const isLookedAt = ({ isAtBottom }) => isAtBottom && !document.hidden && document.hasFocus();
 /** Who has read a message: those who were there when it came. What was said before they joined they may never have seen. */
 export const readersOf = (conversation, seq) =>
@@ -78,23 +79,22 @@ function putMessage(conversation, message) {
   const { seq, sent_at } = message;
   if (seq > conversation.last_seq) conversation.updated_at = sent_at;
   if (seq >= conversation.last_seq) Object.assign(conversation, { last_seq: seq, last_message: message });
-  const room = state.rooms.get(conversation.conversation_id);
-  if (!room) return;
-  const at = seq - firstOf(room);
-  const isReadAbove = room === state.room && !room.isAtBottom;
-  const isNext = seq === lastOf(room) + 1 && (!isReadAbove || room.messages.length < MOST);
-  if (room.messages[at]) room.messages[at] = message;
-  else if (isNext) room.messages = [...room.messages, message].slice(-MOST);
+  const timeline = state.timelines.get(conversation.conversation_id);
+  if (!timeline) return;
+  const at = seq - firstOf(timeline);
+  const isReadAbove = timeline === state.timeline && !timeline.isAtBottom;
+  const isNext = seq === lastOf(timeline) + 1 && (!isReadAbove || timeline.messages.length < MOST);
+  if (timeline.messages[at]) timeline.messages[at] = message;
+  else if (isNext) timeline.messages = [...timeline.messages, message].slice(-MOST);
 }
 
 function drop(id) {
   const conversation = state.conversations.get(id);
   state.conversations.delete(id);
-  state.rooms.delete(id);
-  keep(state.outbox.filter((item) => item.conversation !== id));
-  keepDraft(id, {});
-  if (state.room?.id === id) state.room = null;
-  if (conversation && state.wanted === id) notify("closed", `You are no longer in “${titleOf(conversation)}”.`);
+  state.timelines.delete(id);
+  notify("dropped", id);
+  if (state.timeline?.id === id) state.timeline = null;
+  if (conversation && state.wanted === id) notify("closed", t("conversation.left", { title: titleOf(conversation) }));
 }
 
 // --- Loading ---------------------------------------------------------------------
@@ -131,11 +131,11 @@ const fetchMessages = (id, parameters) =>
 async function load() {
   const page = await call("GET", "conversations/");
   state.conversations.clear();
-  state.rooms.clear();
+  state.timelines.clear();
   putPage(page);
   state.isLoaded = true;
   changed();
-  if (state.wanted) await fillRoom();
+  if (state.wanted) await fillTimeline();
 }
 
 /** Search everything: the ids of conversations, and messages. It may take long: only what was found is put in order. */
@@ -151,9 +151,9 @@ export async function searchAll(text, isWanted) {
 /** Open a conversation, or none: where reading stopped, or around the message `seq`. */
 export async function open(id, seq = null) {
   Object.assign(state, { wanted: id, target: seq });
-  if (state.room?.id !== id) state.room = null;
+  if (state.timeline?.id !== id) state.timeline = null;
   changed();
-  return reenter(id, seq) || inOrder(() => state.isLoaded && state.wanted && fillRoom(true));
+  return reenter(id, seq) || inOrder(() => state.isLoaded && state.wanted && fillTimeline(true));
 }
 
 /** Where one is led: to the message asked for, to the first one that is new, or to the end. */
@@ -162,29 +162,29 @@ function destination(conversation, target) {
   return { target, firstNew, seq: target ?? firstNew ?? conversation.last_seq };
 }
 
-function enter(room) {
-  state.room = room;
-  state.rooms.delete(room.id);
-  state.rooms.set(room.id, room);
-  if (state.rooms.size > MOST_ROOMS) state.rooms.delete(state.rooms.keys().next().value);
+function enter(timeline) {
+  state.timeline = timeline;
+  state.timelines.delete(timeline.id);
+  state.timelines.set(timeline.id, timeline);
+  if (state.timelines.size > MOST_TIMELINES) state.timelines.delete(state.timelines.keys().next().value);
 }
 
-/** Open a room that is kept, if it has the place one is led to: events have kept it up to date. True if so. */
+/** Open a timeline that is kept, if it has the place one is led to: events have kept it up to date. True if so. */
 function reenter(id, target) {
-  const [room, conversation] = [state.rooms.get(id), state.conversations.get(id)];
-  if (!room || !conversation) return false;
+  const [timeline, conversation] = [state.timelines.get(id), state.conversations.get(id)];
+  if (!timeline || !conversation) return false;
   const { seq, ...place } = destination(conversation, target);
-  const isThere = seq <= lastOf(room) && (seq >= firstOf(room) || firstOf(room) === 1);
-  if (isThere) enter({ ...room, ...place, isLed: true, isAtBottom: false, isExtending: false });
+  const isThere = seq <= lastOf(timeline) && (seq >= firstOf(timeline) || firstOf(timeline) === 1);
+  if (isThere) enter({ ...timeline, ...place, isLed: true, isAtBottom: false, isExtending: false });
   return isThere;
 }
 
-/** Load the room. With `isLed` one is led to its place, else one stays: it is loaded anew. */
-async function fillRoom(isLed = false) {
+/** Load the timeline. With `isLed` one is led to its place, else one stays: it is loaded anew. */
+async function fillTimeline(isLed = false) {
   const { wanted: id, target } = state;
   let messages = await fetchConversation(id);
   if (state.wanted !== id) return; // another was opened meanwhile
-  if (!messages) return notify("closed", "This conversation does not exist.");
+  if (!messages) return notify("closed", t("conversation.missing"));
   const { seq, ...place } = destination(state.conversations.get(id), target);
   if (messages[0]?.seq > 1 && seq < messages[0].seq + 10) {
     messages = await fetchMessages(id, { after_seq: Math.max(0, seq - PAGE / 2), ordering: "seq" });
@@ -200,23 +200,23 @@ export async function markRead({ conversation, message_id, seq }) {
   await inOrder(() => handle("read.updated", data));
 }
 
-/** Move the room on to older or newer messages, if that is wanted yet when they are there. */
+/** Move the timeline on to older or newer messages, if that is wanted yet when they are there. */
 export async function extend(isOlder, isWanted) {
-  const { room } = state;
-  if (room.isExtending) return;
-  room.isExtending = true;
+  const { timeline } = state;
+  if (timeline.isExtending) return;
+  timeline.isExtending = true;
   // If it fails, more scrolling tries again.
-  await inOrder(() => extendRoom(room, isOlder, isWanted)).catch(() => pause(2_000));
-  room.isExtending = false;
+  await inOrder(() => extendTimeline(timeline, isOlder, isWanted)).catch(() => pause(2_000));
+  timeline.isExtending = false;
 }
 
 /** Extend it at one end; at the other as many are let go. */
-async function extendRoom(room, isOlder, isWanted) {
-  const older = { before_seq: firstOf(room), ordering: "-seq" };
-  const found = await fetchMessages(room.id, isOlder ? older : { after_seq: lastOf(room), ordering: "seq" });
+async function extendTimeline(timeline, isOlder, isWanted) {
+  const older = { before_seq: firstOf(timeline), ordering: "-seq" };
+  const found = await fetchMessages(timeline.id, isOlder ? older : { after_seq: lastOf(timeline), ordering: "seq" });
   if (!isWanted()) return;
-  if (isOlder) room.messages = [...found.reverse(), ...room.messages].slice(0, MOST);
-  else room.messages = [...room.messages, ...found].slice(-MOST);
+  if (isOlder) timeline.messages = [...found.reverse(), ...timeline.messages].slice(0, MOST);
+  else timeline.messages = [...timeline.messages, ...found].slice(-MOST);
 }
 
 // --- Events ----------------------------------------------------------------------
@@ -235,15 +235,15 @@ async function messageChanged({ conversation_id: id, message }) {
   if (conversation.read.has(sender.user_id)) raise(conversation, sender.user_id, seq);
   know(sender);
   conversation.typing.delete(sender.user_id);
-  if (isMe(sender.user_id)) discard(message);
+  if (isMe(sender.user_id)) notify("own message", message);
   else if (isNew) notify("message", { conversation, message });
 }
 
 /** Where nobody looks at the end, what comes after all was read is new: there a line is drawn. */
 function markFirstNew(conversation, seq) {
-  const { room } = state;
-  if (room?.id !== conversation.conversation_id || isLookedAt(room)) return;
-  if (unreadOf(conversation) < 1 || !room.firstNew) room.firstNew = seq;
+  const { timeline } = state;
+  if (timeline?.id !== conversation.conversation_id || isLookedAt(timeline)) return;
+  if (unreadOf(conversation) < 1 || !timeline.firstNew) timeline.firstNew = seq;
 }
 
 const handlers = {
@@ -279,91 +279,3 @@ const handlers = {
 export const types = Object.keys(handlers);
 /** Change the state by one event; part of `inOrder`. */
 export const handle = async (type, data) => handlers[type](data, state.conversations.get(data?.conversation_id));
-
-// --- Own messages on their way -----------------------------------------------------
-// Each has a client_id, so it can be sent again as often as it takes and is stored
-// once. They outlive a reload of the tab, and a session that ends by itself.
-
-export const waitingIn = ({ conversation_id: id }) => state.outbox.filter((item) => item.conversation === id);
-
-const nameInStorage = (kind) => `${kind} of ${state.me.user_id}`;
-const store = (kind, list, replacer) => sessionStorage.setItem(nameInStorage(kind), JSON.stringify(list, replacer));
-const stored = (kind) => JSON.parse(sessionStorage.getItem(nameInStorage(kind)) ?? "[]");
-
-function keep(outbox) {
-  state.outbox = outbox;
-  store("outbox", outbox);
-  changed();
-}
-
-/** Take up what an earlier page of this tab left behind. */
-export function restore() {
-  state.drafts = new Map(stored("drafts"));
-  keep(stored("outbox"));
-  state.outbox.forEach(enqueue);
-}
-
-/** Forget what was written and not sent, for good. */
-export function forget() {
-  state.outbox = []; // what is being sent may fail yet, and would be kept
-  state.drafts.clear();
-  sessionStorage.clear();
-}
-
-// --- What is being written ---------------------------------------------------------
-// It outlives the same, as far as that is bounded.
-
-const MOST_DRAFTS = 20;
-const LONGEST_DRAFT = 20_000; // characters, twice what can be sent
-
-export const draftOf = (id) => state.drafts.get(id) ?? { text: "", edit: null };
-
-/** Keep what is being written in a conversation: a message, the new words of another, or nothing. */
-export function keepDraft(id, { text = "", edit = null }) {
-  state.drafts.delete(id); // the last one written comes last
-  if (text || edit) state.drafts.set(id, { text, edit });
-  const shortened = (_, value) => (typeof value === "string" ? value.slice(0, LONGEST_DRAFT) : value);
-  store("drafts", [...state.drafts].slice(-MOST_DRAFTS), shortened);
-}
-
-// --- Sending -----------------------------------------------------------------------
-
-/** Show it at once, and send it as soon as what was written before is sent. */
-export function send(conversation, message_body) {
-  retry({ client_id: uuid(), conversation, message_body, sender: state.me, sent_at: new Date().toISOString() });
-}
-
-export function retry(item) {
-  const again = { ...item, reason: "" };
-  keep([...without(item), again]);
-  enqueue(again);
-}
-
-export const discard = (item) => keep(without(item));
-const without = ({ client_id }) => state.outbox.filter((item) => item.client_id !== client_id);
-
-let sending = Promise.resolve();
-const enqueue = (item) => (sending = sending.then(() => post(item)));
-
-/** Send it until it is stored or refused, or not wanted any more. */
-async function post(item) {
-  const { client_id, conversation, message_body } = item;
-  while (!item.reason && state.outbox.includes(item)) {
-    try {
-      const message = await call("POST", "messages/", { client_id, conversation, message_body });
-      // The event says the same, but perhaps later.
-      await inOrder(() => handle("message.created", { conversation_id: conversation, message }));
-      discard(item);
-    } catch (error) {
-      if (error.isTemporary) await pause((error.retryAfter || 2) * 1000);
-      else keep(state.outbox.map((other) => (other === item ? { ...item, reason: error.message } : other)));
-    }
-  }
-}
-
-/** A UUID of version 4; crypto.randomUUID is missing from pages over plain HTTP. */
-export function uuid() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return hex.replace(/^(.{8})(.{4}).(.{3}).(.{3})/, "$1-$2-4$3-8$4-");
-}

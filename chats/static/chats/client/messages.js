@@ -1,0 +1,66 @@
+/** The messages of a timeline: what each looks like, and the lines between them. */
+import { avatar, item, set } from "./draw.js";
+import { write } from "./markup.js";
+import { aim, hasActions } from "./menus.js";
+import { discard, retry, waitingIn } from "./outbox.js";
+import * as s from "./store.js";
+import { isMe, nameOf, shortNameOf, state } from "./store.js";
+import { t } from "./texts.js";
+import { clock, dayOf, isSameDay, timed } from "./times.js";
+
+const TOGETHER = 5 * 60_000; // messages of one person so close in time are one group
+
+/** What the timeline of a conversation shows. */
+export function messageItems(conversation, timeline) {
+  const { messages, firstNew } = timeline;
+  const receipted = messages.findLast(({ sender, deleted_at }) => isMe(sender.user_id) && !deleted_at);
+  const items = s.firstOf(timeline) === 1 ? [line("beginning", t("messages.beginning"))] : [];
+  messages.forEach((message, index) => {
+    const before = messages[index - 1];
+    const isNewDay = !before || !isSameDay(before.sent_at, message.sent_at);
+    const isNew = message.seq === firstNew;
+    if (isNewDay) items.push(line("day", dayOf(message.sent_at), message.seq));
+    if (isNew) items.push(line("divider", t("messages.new"), message.seq));
+    const isGrouped = !isNewDay && !isNew && before.sender.user_id === message.sender.user_id &&
+      new Date(message.sent_at) - new Date(before.sent_at) < TOGETHER;
+    const note = message === receipted ? receiptOf(conversation, message.seq) : "";
+    items.push(messageItem(timeline, message, note, isGrouped));
+  });
+  const waiting = s.isAtEnd(timeline) ? waitingIn(conversation) : [];
+  return [...items, ...waiting.map((message) => messageItem(timeline, message, noteOf(message)))];
+}
+
+const line = (className, text, seq) => item(`${className} ${seq}`, "line", { ":scope": { className }, span: text });
+
+function receiptOf(conversation, seq) {
+  const readers = s.readersOf(conversation, seq);
+  if (!readers.length) return t("message.sent");
+  if (conversation.participant_count === 2) return t("message.read");
+  if (readers.length > 3) return t("message.read_by_count", { count: readers.length });
+  return t("message.read_by", { names: readers.map(shortNameOf).join(", ") });
+}
+
+const noteOf = ({ reason }) =>
+  reason ? t("message.not_sent", { reason }) : t(state.isLive ? "message.sending" : "message.waiting");
+
+/** A message, or one on its way, which has no `seq` yet. */
+function messageItem(timeline, message, note, isGrouped = false) {
+  const { client_id, seq, sender, deleted_at, edited_at, sent_at, reason } = message;
+  const isMine = isMe(sender.user_id);
+  const condition = seq ? seq === timeline.target && "found" : reason ? "failed" : "waiting";
+  const kinds = ["message", isMine && "mine", isGrouped && "grouped", deleted_at && "deleted", condition];
+  const tabIndex = message === timeline.messages.at(-1) ? 0 : -1;
+  return item(String(seq ?? client_id), "message", {
+    ":scope": { className: kinds.filter(Boolean).join(" "), tabIndex },
+    ".avatar": avatar(sender.user_id, nameOf(sender)),
+    ".who bdi": isMine ? t("people.you") : nameOf(sender),
+    ".body": (body) => write(body, s.textOf(message)),
+    ".edited": { hidden: !edited_at },
+    // To format a time takes long.
+    time: (time) => time.dateTime === sent_at || set(time, { ":scope": timed(sent_at, clock(sent_at)) }),
+    ".more": { hidden: !hasActions("message", message), onclick: ({ currentTarget }) => aim("message", message, currentTarget) },
+    ".note": note,
+    ".retry": { onclick: () => retry(message) },
+    ".discard": { onclick: () => discard(message) },
+  });
+}
