@@ -10,7 +10,7 @@ from chats.api.views.security_txt import security_txt
 
 urlpatterns = [
     path("", client_page),
-    path("client/<slug:digest>.js", client_script, name="client-script"),
+    path("static/client/<slug:digest>.js", client_script, name="client-script"),
     path("api/", include("chats.api.urls")),
     path("api-auth/", include("rest_framework.urls")),
     path("admin/", admin.site.urls),

@@ -137,7 +137,7 @@ def test_script_is_kept_for_good(client, settings):
     response = client.get(script_url())
     assert response.headers["Content-Type"] == "text/javascript; charset=utf-8"
     assert response.headers["Cache-Control"] == "max-age=315360000, public, immutable"
-    assert client.get("/client/0123456789abcdef.js").status_code == 404
+    assert client.get("/static/client/0123456789abcdef.js").status_code == 404
     settings.DEBUG = True  # files change
     assert script_url().endswith("/chats/client/main.js")
 
