@@ -3,14 +3,13 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from chats.api.views.client import client_page, client_script
+from chats.api.views.client import client_page
 from chats.api.views.health import healthz, readyz
 from chats.api.views.metrics import metrics_page
 from chats.api.views.security_txt import security_txt
 
 urlpatterns = [
     path("", client_page),
-    path("static/client/<slug:digest>.js", client_script, name="client-script"),
     path("api/", include("chats.api.urls")),
     path("api-auth/", include("rest_framework.urls")),
     path("admin/", admin.site.urls),

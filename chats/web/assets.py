@@ -21,7 +21,8 @@ from django.utils.cache import patch_vary_headers
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
 
-from chats.web.compression import SMALLEST, accepts_gzip, compressed
+from chats.web import script
+from chats.web.compression import BEST_LEVEL, SMALLEST, accepts_gzip, compressed
 
 TEXTS = ("text/", "application/json", "image/svg+xml")
 
@@ -35,7 +36,7 @@ def version() -> str:
     for finder in get_finders():
         for name, storage in finder.list(None):
             found.setdefault(name, storage.path(name))
-    digest = blake2b(digest_size=8)
+    digest = blake2b(script.script(), digest_size=8)
     for name, path in sorted(found.items()):
         contents = blake2b(Path(path).read_bytes()).hexdigest()
         digest.update(f"{name} {contents}\n".encode())
@@ -54,6 +55,12 @@ class VersionedStorage(StaticFilesStorage):
 class StaticFilesMiddleware(WhiteNoiseMiddleware):
     """WhiteNoise, for files below their version and, to be asked for anew each time,
     without one; compressed where that is worth it."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        is_read = request.method in {"GET", "HEAD"}
+        if is_read and request.path_info == f"{self._kept()}{script.NAME}":
+            return script.script_answer(request)
+        return super().__call__(request)
 
     def add_file_to_dictionary(self, url: str, path: str, stat_cache=None) -> None:
         super().add_file_to_dictionary(url, path, stat_cache)
@@ -104,4 +111,4 @@ def packed(response: HttpResponseBase, path: str, *, is_head: bool) -> HttpRespo
 @lru_cache(maxsize=256)
 def kept_compressed(path: str) -> bytes:
     """Return the file in gzip, made once a process: no more than the packages have."""
-    return compressed(Path(path).read_bytes())
+    return compressed(Path(path).read_bytes(), BEST_LEVEL)

@@ -7,7 +7,8 @@ function of its own, those that are imported first.
 The modules keep to a few forms, so that no parser is needed: at the beginning of a
 line, ``import`` of names, or of ``* as`` a name, from a relative path, and ``export``
 before a ``const``, a ``function`` or a ``class``. There are no cycles, and nothing that
-is exported is assigned again.
+is exported is assigned again. Comments on lines of their own are left out; no text that
+spans lines may look like one.
 """
 
 import re
@@ -21,6 +22,9 @@ IMPORT = re.compile(
 EXPORT = re.compile(
     r"^export (?=(?:const|class|async function|function) ([\w$]+))", re.MULTILINE
 )
+COMMENT = re.compile(
+    r"^[ \t]*(?://.*|/\*(?s:.*?)\*/)\n", re.MULTILINE
+)  # on lines of its own
 OTHER = re.compile(r"^(?:import|export)\b", re.MULTILINE)
 
 
@@ -41,6 +45,7 @@ def _join(path: Path, parts: dict[Path, str], above: tuple[Path, ...]) -> None:
     for found in IMPORT.finditer(text):
         _join((path.parent / found["file"]).resolve(), parts, (*above, path))
     body = IMPORT.sub(lambda found: _constants(path, found), text)
+    body = COMMENT.sub("", body)
     exported = ", ".join(EXPORT.findall(body))
     body = EXPORT.sub("", body)
     if OTHER.search(body):

@@ -1,5 +1,6 @@
 """The web client's page as the server makes it; test_web_client drives it."""
 
+import gzip
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,11 +8,12 @@ from pathlib import Path
 import pytest
 from django.contrib.staticfiles import finders
 from django.template.loader import get_template
+from django.templatetags.static import static
 
-from chats.api.views.client import script_url
 from chats.models import User
 from chats.web.assets import version
 from chats.web.modules import joined
+from chats.web.script import NAME
 from chats.web.texts import LANGUAGES, catalogue
 from tests.support.factories import UserFactory
 
@@ -30,6 +32,10 @@ POLICY = (
 def _demo():
     for name in ("alice", "bob", "carol"):
         UserFactory(username=name, first_name=name, email=f"{name}@demo.example")
+
+
+def script_url() -> str:
+    return static(NAME)
 
 
 def demo_buttons(client) -> list[tuple[str, str]]:
@@ -61,8 +67,9 @@ def test_page_needs_files_of_ours_only(client):
     assets = re.findall(r"""(?:src|href)="(?!data:|#)(.*?)\"""", page)
     kept = f"/static/{version()}"
     own = [path for path in assets if path.startswith(f"{kept}chats/client/")]
-    assert set(assets) - set(own) == {"/api/docs/", script_url()}
-    assert len(own) == 1
+    assert set(assets) - set(own) == {"/api/docs/"}
+    assert sorted(own)[1:] == [script_url()]
+    own.remove(script_url())
     assert all(finders.find(path.removeprefix(kept)) for path in own)
 
 
@@ -137,9 +144,30 @@ def test_script_is_kept_for_good(client, settings):
     response = client.get(script_url())
     assert response.headers["Content-Type"] == "text/javascript; charset=utf-8"
     assert response.headers["Cache-Control"] == "max-age=315360000, public, immutable"
-    assert client.get("/static/client/0123456789abcdef.js").status_code == 404
     settings.DEBUG = True  # files change
-    assert script_url().endswith("/chats/client/main.js")
+    assert 'chats/client/main.js"' in client.get("/").content.decode()
+    assert client.post(script_url()).status_code == 404
+
+
+def test_script_is_compressed_once(client):
+    plain = client.get(script_url())
+    packed = client.get(script_url(), headers={"Accept-Encoding": "gzip"})
+    assert plain.headers["Vary"] == packed.headers["Vary"] == "Accept-Encoding"
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed.content) == plain.content
+    assert (
+        client.get(script_url(), headers={"Accept-Encoding": "gzip"}).content
+        == packed.content
+    )
+
+
+def test_script_has_no_comments_and_keeps_addresses_in_texts(tmp_path):
+    (tmp_path / "main.js").write_text(
+        '/** What it is. */\n// Why.\nconst at = "https://a.example"; // where\n'
+    )
+    assert joined(tmp_path / "main.js").splitlines()[1] == (
+        'const at = "https://a.example"; // where'
+    )
 
 
 def test_script_has_each_module_once_those_that_are_imported_first(client):
