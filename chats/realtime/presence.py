@@ -4,14 +4,15 @@ Presence is read from the database, so every process sees the people of all.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from chats.db.clocks import SKEW
+from chats.db.impatient import sqlite_busy_timeout
 from chats.models import Participant, User
 from chats.models.credentials import chunks, valid
 from chats.realtime.audience import Audience, Subscription
@@ -79,7 +80,11 @@ def refresh(user_ids: Iterable[UUID]) -> None:
         people = User.objects.active().filter(pk__in=chunk)
         people = people.exclude(last_seen_at__range=recent)
         if ids := list(people.order_by().values_list("pk", flat=True)):
-            with suppress(OperationalError), _impatience(), transaction.atomic():
+            with (
+                suppress(OperationalError),
+                sqlite_busy_timeout(LOCK_WAIT),
+                transaction.atomic(),
+            ):
                 _note_seen(ids, now)
 
 
@@ -88,21 +93,6 @@ def _note_seen(user_ids: list[UUID], now: datetime) -> None:
     free = people.select_for_update(no_key=True, skip_locked=True)
     ids = list(free.values_list("pk", flat=True))
     User.objects.filter(pk__in=ids).update(last_seen_at=now)
-
-
-@contextmanager
-def _impatience() -> Iterator[None]:
-    """Wait no more than a moment for SQLite's write lock."""
-    if connection.vendor != "sqlite":
-        yield
-        return
-    usual = connection.settings_dict["OPTIONS"].get("timeout", 5) * 1000
-    with connection.cursor() as cursor:
-        cursor.execute(f"PRAGMA busy_timeout = {LOCK_WAIT}")
-        try:
-            yield
-        finally:
-            cursor.execute(f"PRAGMA busy_timeout = {usual:.0f}")
 
 
 def signed_out(streams: list[Subscription]) -> list[Subscription]:
