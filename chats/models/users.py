@@ -25,7 +25,7 @@ from chats.models.text.identifiers import normal_address, normal_form
 
 POWERS = ("role", "is_staff", "is_superuser")
 NAMES = ("username", "first_name", "last_name")  # the fields that searches look in
-ONLINE_FOR = timedelta(seconds=60)  # how long a user counts as online after a request
+ONLINE_FOR = timedelta(seconds=60)  # how long a user counts as online after being seen
 SEEN_PRECISION = timedelta(seconds=30)  # last_seen_at is written at most this often
 
 validate_no_at_sign = RegexValidator(

@@ -15,8 +15,8 @@ COLUMNS = ("conversation_id", "user_id", "last_event_id")
 class Departures:
     """The participations that ended after some events, and the later changes.
 
-    Events are rendered from the rows as they are now. A user who was removed after an
-    event could so see what changed after the removal. Of the events before the removal
+    Events are rendered from the rows as they are now. So a user who was removed after
+    an event could see what changed after the removal. Of the events before the removal
     they receive only those that show nothing newer: unchanged messages, and removals.
 
     Create it after rendering, so that it includes every removal whose later changes may

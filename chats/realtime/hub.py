@@ -1,8 +1,8 @@
 """The hub: one reader of the log per process, for any number of streams.
 
 One thread reads new events once, renders each once, and passes the same bytes to every
-stream that may receive them. All methods are for that thread only, except the few in
-the first section of ``Hub``.
+stream that may receive them. All methods are for that thread only, except those in the
+section "From any thread".
 """
 
 import logging
@@ -219,8 +219,9 @@ class Hub:
     def _follow(self, events: Sequence[Event]) -> None:
         """Determine the recipients of each event, and update the audience.
 
-        The result is kept until the events are dispatched. If an outage in between
-        repeated this, users removed by these events would be missing.
+        The result is kept until the events are dispatched. After an outage in between,
+        this must not run again: it would no longer find the users whom these events
+        removed.
         """
         newcomers = self._newcomers(events)
         for event in events:

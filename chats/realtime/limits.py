@@ -28,8 +28,8 @@ class StreamLimits:
     def acquire(self, user_id: UUID, address: str) -> None:
         """Take a place.
 
-        Raises TooManyAttempts if the user has too many streams, Full if the process
-        has.
+        Raises TooManyAttempts if the user has too many streams, Full if no place is
+        left for them.
         """
         with self._lock:
             own = self._by_user[user_id]

@@ -84,5 +84,5 @@ def _beginning(event_type: str) -> BacklogChunk:
 
 
 def _with_retry(milliseconds: int, frames: bytes) -> bytes:
-    """Add the time after which to reconnect to the first frame."""
+    """Prepend the time after which clients should reconnect."""
     return b"retry: %d\n" % milliseconds + frames

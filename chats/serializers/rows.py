@@ -23,7 +23,7 @@ Load = Callable[[list, UUID | None], dict[Any, list[Row]]]
 
 
 class Part(NamedTuple):
-    """A list of related rows, loaded by one query for all rows of a response."""
+    """A list of related rows, loaded once for all rows of a response."""
 
     load: Load
     when: str = ""  # the column that is null or 0 if there are no related rows
@@ -102,7 +102,7 @@ class RowSerializer(serializers.ModelSerializer):
 def row_of(instance: Model, columns: Iterable[str]) -> Row:
     """Return the row of an instance whose related objects are loaded.
 
-    Values that the instance does not have, such as an unread cursor, are None.
+    Values that the instance does not have, such as a cursor not loaded, are None.
     """
     row = {}
     for column in columns:

@@ -65,7 +65,7 @@ class Call(NamedTuple):
     began: float
 
     def is_gone(self) -> bool:
-        """Return whether the client has left; a system call, made only after a wait."""
+        """Return whether the client has left; its socket is checked after a wait."""
         is_late = perf_counter() - self.began > SOON
         return is_disconnected(self.send) or (is_late and has_hung_up(self.send))
 

@@ -20,7 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 logger = logging.getLogger(__name__)
 
 SWEEP_EVERY = 1.0  # seconds
-HEAD_TIMEOUT = 10.0  # seconds for the head of a request; the first, since connecting
+HEAD_TIMEOUT = 10.0  # seconds for a request's head; for the first, from connecting on
 READ_TIMEOUT = 60.0  # seconds for a client to read something of what was sent
 MOST_IDLE = 500  # connections of one address without a call
 AT_ONCE = 500  # connections checked before the event loop may do something else

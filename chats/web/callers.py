@@ -83,7 +83,7 @@ class Callers:
             drop_oldest(self._refused_until, REFUSALS_KEPT)
 
     def wait_of(self, caller: Caller) -> float:
-        """Return the seconds until the caller has an allowance again; 0 for now.
+        """Return the seconds until the caller may call again; 0 if they may now.
 
         An unknown credential has its own key, so it is not refused with the anonymous
         calls of its address: its user may have an allowance left.

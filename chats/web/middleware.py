@@ -225,8 +225,8 @@ class ThrottleMiddleware:
     """Throttle requests for pages; the views throttle ``/api/``.
 
     Place it after authentication: signed-in users count by user, others by address.
-    Health probes are not counted. It also answers 429 when a sign-in page of Django's
-    own, which knows no such error, reaches the limit on password guessing.
+    Health probes are not counted. It also answers 429 when TooManyAttempts is raised in
+    one of Django's own sign-in pages, which do not handle it.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
