@@ -1,14 +1,14 @@
-"""ASGI entry point: the whole application, its event streams held open."""
+"""ASGI entry point: the whole application, including live event streams."""
 
 from threading import Thread
 
 from messaging_app.wsgi import application as wsgi_application
 
-# Django is set up by now.
+# Imported here, after Django is set up.
 from chats.management.checks.database import log_findings  # isort: skip
 from chats.server.shell import Shell, tune_interpreter  # isort: skip
 
 application = Shell(wsgi_application)
 tune_interpreter()
-# Beside the start, which waits for no database.
+# In a thread, because the start must not wait for the database.
 Thread(target=log_findings, name="checks", daemon=True).start()

@@ -1,7 +1,7 @@
-"""Values of settings, parsed strictly: each function raises ValueError for a wrong one.
+"""Strict parsers for values of settings; each raises ValueError for an invalid value.
 
-What is accepted here works; a value that would only fail later, at every call or in
-silence, is refused at the start.
+They refuse at the start values that would otherwise fail later, at every call or
+silently.
 """
 
 import re
@@ -32,12 +32,12 @@ def host(value: str) -> str:
 
 
 def origin(value: str) -> str:
-    """Return the origin as browsers send it: lower case, without the default port."""
+    """Return the origin as browsers send it: lower case, without a default port."""
     return _origin(value, NAME)
 
 
 def origin_pattern(value: str) -> str:
-    """Return an origin likewise; its first label may be ``*``."""
+    """Return an origin as ``origin`` does; its first label may be ``*``."""
     return _origin(value, re.compile(rf"(\*\.)?{NAME.pattern}", re.ASCII))
 
 
@@ -61,7 +61,7 @@ def token(value: str) -> str:
 
 
 def reset_link(value: str) -> str:
-    """Return a URL with the fields ``{uid}`` and ``{token}``, both of them plain."""
+    """Return a URL with the format fields ``{uid}`` and ``{token}``, once each."""
     parts = [part[1:] for part in Formatter().parse(value) if part[1] is not None]
     require(sorted(parts) == [("token", "", None), ("uid", "", None)])
     link = value.format(uid="uid", token="token")  # noqa: S106 (a field's name)
@@ -83,8 +83,8 @@ def sender(value: str) -> str:
 
 
 def mail_server(config: dict[str, Any]) -> None:
-    """Require what a backend needs to send; django-environ has parsed it."""
-    require(not config.get("OPTIONS"))  # Django would pass over them
+    """Require a complete configuration, as parsed by django-environ."""
+    require(not config.get("OPTIONS"))  # Django would ignore them
     if config["EMAIL_BACKEND"].endswith("smtp.EmailBackend"):
         require(config["EMAIL_HOST"])
         require(not (config.get("EMAIL_USE_TLS") and config.get("EMAIL_USE_SSL")))
@@ -101,7 +101,7 @@ def web_or_mail(value: str) -> str:
 
 
 def redis_url(value: str) -> str:
-    """Return the URL of a cache, or of several, as the driver can use them."""
+    """Return the URL of a cache, or several URLs, if the driver accepts them."""
     for url in re.split("[;,]", value):
         _try_redis(url)
     return value
@@ -115,7 +115,7 @@ def _try_redis(url: str) -> None:
     if parts.scheme == "unix":
         require(parts.path)
     else:
-        # The driver takes another path than a number for database 0.
+        # The driver would use database 0 for a path that is not a number.
         require(re.fullmatch(r"/?[0-9]*", parts.path, re.ASCII))
     try:
         redis.ConnectionPool.from_url(url).make_connection()
@@ -125,8 +125,8 @@ def _try_redis(url: str) -> None:
 
 # --- Databases ----------------------------------------------------------------
 
-# What a URL may set beside its place; all other words of Django's would undo what
-# the application stands on.
+# Django's settings that a URL may have besides PLACE. All others would break
+# assumptions of the application.
 CONNECTION_OPTIONS = {
     "CONN_MAX_AGE",
     "CONN_HEALTH_CHECKS",
@@ -139,14 +139,14 @@ ENCODING = "client_encoding"  # always UTF-8
 
 
 def sqlite_database(config: dict[str, Any]) -> None:
-    """Require a configuration whose options SQLite's driver takes."""
+    """Require a configuration whose options SQLite's driver accepts."""
     options = _options(config)
     require(options.keys() <= SQLITE_OPTIONS)
     _require_number(options, "timeout", "cached_statements")
 
 
 def postgresql_database(config: dict[str, Any]) -> None:
-    """Require a configuration whose place and options libpq takes."""
+    """Require a configuration whose hosts, ports and options libpq accepts."""
     from psycopg import pq
 
     options = _options(config)
@@ -169,7 +169,7 @@ def _require_places(hosts: list[str], given: str) -> None:
 
 
 def postgresql_url(value: str) -> str:
-    """Return a connection URI of libpq's."""
+    """Return a connection URI in libpq's format."""
     import psycopg
     from psycopg.conninfo import conninfo_to_dict
 
@@ -193,14 +193,18 @@ def _require_number(values: dict[str, Any], *names: str) -> None:
 
 
 def _require_values(options: dict[str, Any]) -> None:
-    """Have libpq judge the values, at a socket that is not there: it looks at them
-    first, and says "invalid …" of a wrong one."""
+    """Let libpq validate the options, by a connection to a socket that does not exist.
+
+    It validates them before connecting; the message for a wrong one is "invalid …".
+    """
     from psycopg import pq
     from psycopg.conninfo import make_conninfo
 
-    away = {name: options[name] for name in options if name not in {"host", "hostaddr"}}
-    conninfo = make_conninfo("", **away | {"host": "/nowhere", "dbname": "x"})
+    other = {
+        name: options[name] for name in options if name not in {"host", "hostaddr"}
+    }
+    conninfo = make_conninfo("", **other | {"host": "/nowhere", "dbname": "x"})
     connection = pq.PGconn.connect_start(conninfo.encode())
-    said = connection.error_message
+    error = connection.error_message
     connection.finish()
-    require(not said.startswith(b"invalid"))
+    require(not error.startswith(b"invalid"))

@@ -1,7 +1,7 @@
-"""All settings: everything from the environment, safe with none set, loud when wrong.
+"""All settings, read from environment variables, with safe defaults.
 
-A wrong value ends the start with one line naming the variable. The table of
-variables is docs/settings.md; a test keeps it complete.
+A wrong value stops the start with one line that names the variable. The variables are
+documented in docs/settings.md; a test keeps the page complete.
 """
 
 import logging
@@ -24,9 +24,9 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 
 def stop(name: str, wanted: str) -> SystemExit:
-    """Return the exception that ends the start: one line, naming the variable."""
+    """Return the exception that stops the start with one line, naming the variable."""
     value = os.environ.get(name)
-    # A URL may hold a password, and so is not repeated; tokens and keys are secrets.
+    # URLs are not repeated, because they may contain a password.
     is_secret = name.endswith(("_URL", "_TOKEN", "_KEY"))
     got = f"; got {value!r}" if value and not is_secret else ""
     return SystemExit(f"{name} must be {wanted}{got}.")
@@ -57,7 +57,7 @@ def env_list(name: str, default: str = "") -> list[str]:
 
 
 def env_format(name: str, parse: Callable[[str], str], wanted: str) -> str:
-    """Read a value that one of ``formats`` accepts; empty if it is not set."""
+    """Read a value with a parser of ``formats``; "" if it is not set."""
     value = env_str(name)
     try:
         return parse(value) if value else ""
@@ -68,7 +68,7 @@ def env_format(name: str, parse: Callable[[str], str], wanted: str) -> str:
 def env_formats(
     name: str, parse: Callable[[str], str], wanted: str, default: str = ""
 ) -> list[str]:
-    """Read comma-separated values, each of which one of ``formats`` accepts."""
+    """Read comma-separated values, each with a parser of ``formats``."""
     try:
         return [parse(item) for item in env_list(name, default)]
     except ValueError as error:
@@ -128,11 +128,11 @@ METRICS_TOKEN = env_format(
 # --- Database -----------------------------------------------------------------
 
 SQLITE_OPTIONS = {
-    # DEFERRED transactions fail with "database is locked" when two of them
-    # upgrade from reading to writing; IMMEDIATE ones queue.
+    # With DEFERRED, two transactions that go from reading to writing fail with
+    # "database is locked". With IMMEDIATE they queue.
     "transaction_mode": "IMMEDIATE",
-    "timeout": 5,  # seconds a writer queues before the answer is 503
-    # FULL: a commit is on disk before it is acknowledged, even at power loss.
+    "timeout": 5,  # seconds that a writer queues before the response is 503
+    # FULL: an acknowledged commit is on disk, and survives a power loss.
     "init_command": (
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000;"
     ),
@@ -140,23 +140,25 @@ SQLITE_OPTIONS = {
 
 POSTGRESQL_OPTIONS = {
     "connect_timeout": 5,  # seconds
-    # A connection that a firewall or a lost host has cut in silence is noticed: when
-    # nothing of what was sent is acknowledged (milliseconds), or when idle (seconds).
+    # These detect connections that a firewall or a lost host has cut silently: the
+    # first when sent data is not acknowledged (milliseconds), the others when idle
+    # (seconds).
     "tcp_user_timeout": 5000,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
-    # The statements of chats/db/prepared.py are prepared, and then neither parsed nor,
-    # as a rule, planned any more. No others are: planned without their values, those of
-    # a filter or a search may read a whole table.
+    # Only the statements of chats/db/prepared.py are prepared on the server, which then
+    # neither parses nor usually plans them again. Others are not: planned without their
+    # values, the statements of filters and searches might read a whole table.
     "server_side_binding": True,
     "prepare_threshold": 2**31 - 1,
 }
-# Milliseconds: a call queues for a lock as long as on SQLite, then it is 503. And a
-# node that lost its power in a transaction does not hold its locks for hours.
+# Milliseconds. A call queues for a lock as long as on SQLite, then the response is 503.
+# The second limit frees the locks of a node that lost power during a transaction.
 SESSION_LIMITS = "-c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000"
-# Through a pooler that gives each transaction another session, nothing is prepared, and
-# the limits are the role's (docs/databases.md): a client cannot set them.
+# A pooler gives each transaction another session. Then nothing is prepared, and the
+# limits must be those of the role, because a client cannot set them
+# (docs/databases.md).
 POOLED_OPTIONS = {"prepare_threshold": None}
 
 database = env_url(
@@ -166,8 +168,7 @@ database = env_url(
     {"sqlite", "postgres", "postgresql"},
 )
 USES_SQLITE = database["ENGINE"] == "django.db.backends.sqlite3"
-# The server itself, where DATABASE_URL leads to a pooler: for LISTEN, which needs a
-# session of its own.
+# The server itself, if DATABASE_URL is a pooler: LISTEN needs a dedicated session.
 DATABASE_DIRECT_URL = env_format(
     "DATABASE_DIRECT_URL",
     formats.postgresql_url,
@@ -206,10 +207,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
 def kept_secret_key(path: Path) -> str:
-    """Return the key in ``path``, making it once, readable by its owner only.
+    """Return the key in ``path``; create a missing one, readable by its owner only.
 
-    The key is written aside and linked into place, so of several processes
-    starting together all read the same whole key.
+    The key is written to a draft and then linked to ``path``. So processes that start
+    at the same time all read the same, complete key.
     """
     if not path.exists():
         draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
@@ -225,7 +226,7 @@ def kept_secret_key(path: Path) -> str:
     return path.read_text()
 
 
-# Read without django-environ, for which a leading "$" would be a reference.
+# Read without django-environ, which treats a leading "$" as a reference.
 SECRET_KEY = os.environ.get("SECRET_KEY", "")
 if not SECRET_KEY:
     if not USES_SQLITE:
@@ -234,7 +235,7 @@ if not SECRET_KEY:
             "set when DATABASE_URL names a server, to the same value on every node",
         )
     SECRET_KEY = kept_secret_key(Path(database["NAME"]).resolve().parent / "secret_key")
-if len(SECRET_KEY) < 32:  # who guesses it can sign links that set passwords
+if len(SECRET_KEY) < 32:  # with a guessed key, one can sign password-reset links
     raise stop("SECRET_KEY", "at least 32 characters long")
 
 # --- Applications -------------------------------------------------------------
@@ -259,7 +260,7 @@ MIDDLEWARE = [
     "chats.web.middleware.NoStoreMiddleware",
     "chats.api.webpages.PageMiddleware",
     "chats.web.middleware.CompressionMiddleware",
-    "corsheaders.middleware.CorsMiddleware",  # before all that may answer
+    "corsheaders.middleware.CorsMiddleware",  # before any that may return a response
     "chats.web.middleware.HTTPSMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "chats.web.assets.StaticFilesMiddleware",
@@ -317,7 +318,7 @@ MAX_PARTICIPANTS = env_int("MAX_PARTICIPANTS", 1000, minimum=2, maximum=10_000)
 EVENT_RETENTION_DAYS = env_int("EVENT_RETENTION_DAYS", 30, minimum=1, maximum=3650)
 AUDIT_RETENTION_DAYS = env_int("AUDIT_RETENTION_DAYS", 365, minimum=1, maximum=3650)
 
-# --- Cache: throttle counters; the only copy of nothing -----------------------
+# --- Cache: for throttle counters; losing it loses no other data --------------
 
 REDIS_URL = env_format(
     "REDIS_URL",
@@ -337,7 +338,7 @@ else:
     CACHES = {
         "default": {
             "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
-            # A counter a caller: the default of 300 would let counters be pushed out.
+            # There is a counter for each caller; the default of 300 would evict some.
             "OPTIONS": {"MAX_ENTRIES": 100_000},
         }
     }
@@ -345,21 +346,21 @@ else:
 # --- Transport security -------------------------------------------------------
 
 SECURE_SSL_REDIRECT = HTTPS
-# Asked by address and over plain HTTP, also below a path that is mounted at.
+# Probes come over plain HTTP; the application may be mounted below a path.
 SECURE_REDIRECT_EXEMPT = [
     rf"^(.*/)?{name}$" for name in ("healthz", "readyz", "metrics")
 ]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
-# Browsers take a name with this prefix from this very host only, by HTTPS, for all its
-# paths: no neighbouring host can plant one.
+# Browsers accept a cookie with this prefix only over HTTPS, from this very host and for
+# all its paths: another subdomain cannot set it.
 COOKIE_PREFIX = "__Host-" if HTTPS else ""
 SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}sessionid"
 CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken"
 SILENCED_SYSTEM_CHECKS = [
-    "security.W005",  # HSTS for sub-domains is the domain owner's to promise
-    "security.W021",  # so is the preload list
+    "security.W005",  # HSTS for subdomains is the domain owner's decision
+    "security.W021",  # and so is the preload list
 ]
 CSRF_FAILURE_VIEW = "chats.api.handlers.csrf_failure"
 ORIGINS = "origins such as https://app.example, comma-separated"
@@ -387,7 +388,7 @@ MAX_JSON_DEPTH = env_int("MAX_JSON_DEPTH", 32, minimum=4, maximum=200)
 MAX_SESSIONS_PER_USER = env_int("MAX_SESSIONS_PER_USER", 100, minimum=1, maximum=10_000)
 MAX_TOKENS_PER_USER = env_int("MAX_TOKENS_PER_USER", 100, minimum=1, maximum=10_000)
 TOKEN_MAX_DAYS = env_int("TOKEN_MAX_DAYS", 365, minimum=1, maximum=3650)
-# Of one process. A browser opens one stream a tab.
+# Limits of one process. A browser opens one stream for each tab.
 MAX_STREAMS_PER_USER = env_int("MAX_STREAMS_PER_USER", 50, minimum=1, maximum=100_000)
 MAX_STREAMS = env_int("MAX_STREAMS", 20_000, minimum=1, maximum=1_000_000)
 THROTTLE_RATES = {
@@ -397,7 +398,7 @@ THROTTLE_RATES = {
     "sign_in": env_rate("THROTTLE_SIGN_IN", "60/min"),
     "signup": env_rate("THROTTLE_SIGNUP", "1000/hour"),
     "export": env_rate("THROTTLE_EXPORT", "10/hour"),
-    # Below the 50 of a page: one person alone does not fill another's in an hour.
+    # Less than the 50 of a page: nobody alone can fill another user's page in an hour.
     "conversations": env_rate("THROTTLE_CONVERSATIONS", "30/hour"),
     "strangers": env_rate("THROTTLE_STRANGERS", "200/hour"),
 }
@@ -409,10 +410,10 @@ WEB_THREADS = env_int("WEB_THREADS", 1, minimum=1, maximum=64)
 # --- Web client ---------------------------------------------------------------
 
 WEB_CLIENT = env_bool("WEB_CLIENT", default=True)
-# The demo's password, for the sign-in page to offer. Only where no stranger comes.
+# The demo's password, which the sign-in page shows; never on a public server.
 DEMO_PASSWORD = env_str("DEMO_PASSWORD")
 if DEMO_PASSWORD and (HTTPS or not USES_SQLITE):
-    # Not by stop(), which would tell the password.
+    # Not by stop(), which would print the password.
     raise SystemExit("DEMO_PASSWORD must be empty with HTTPS=1 or a database server.")
 
 # --- E-mail -------------------------------------------------------------------
@@ -441,7 +442,7 @@ EMAIL_TIMEOUT = 10
 EMAIL_FROM = env_format("EMAIL_FROM", formats.sender, "an e-mail address, name or none")
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = EMAIL_FROM or "messaging@localhost"
 
-# Where the letter links to, such as https://app.example/reset?uid={uid}&token={token}
+# The link in the e-mail, such as https://app.example/reset?uid={uid}&token={token}
 PASSWORD_RESET_URL = env_format(
     "PASSWORD_RESET_URL",
     formats.reset_link,
@@ -452,13 +453,14 @@ PASSWORD_RESET_URL = env_format(
 
 STATIC_URL = "/static/"
 STORAGES = {"staticfiles": {"BACKEND": "chats.web.assets.VersionedStorage"}}
-WHITENOISE_USE_FINDERS = True  # served from the packages: nothing to collect first
-WHITENOISE_MAX_AGE = 0  # of names without a version; others are kept for good
+WHITENOISE_USE_FINDERS = True  # served from the packages, without collectstatic
+WHITENOISE_MAX_AGE = 0  # for paths without a version; others are cached for good
 
 # --- API ----------------------------------------------------------------------
 
 REST_FRAMEWORK = {
-    # The token class comes first: its WWW-Authenticate makes anonymous calls 401.
+    # The token class comes first: its WWW-Authenticate header makes anonymous calls
+    # 401.
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "chats.api.authentication.TokenAuthentication",
         "chats.api.authentication.SessionAuthentication",
@@ -483,7 +485,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "messaging_app",
     "DESCRIPTION": "A messaging backend: people, conversations, messages, events.",
     "VERSION": "1.0.0",
-    # 3.0 cannot say "an object of this kind, or null" for linters and generators both.
+    # In 3.0, no form of "this object or null" suits both linters and generators.
     "OAS_VERSION": "3.1.1",
     "LICENSE": {"name": "MIT", "identifier": "MIT"},
     "SERVERS": [{"url": "/", "description": "This server."}],
@@ -525,7 +527,7 @@ SPECTACULAR_SETTINGS = {
 
 
 def without_traceback(record: logging.LogRecord) -> bool:
-    """Let the record pass as its one line."""
+    """Remove the traceback, so that the record is one line; pass it on."""
     record.exc_info = record.exc_text = None
     return True
 
@@ -555,22 +557,22 @@ LOGGING = {
     "loggers": {
         # Replaces Django's own handlers, which mail admins and print only in DEBUG.
         "django": {"handlers": ["console"], "level": LOG_LEVEL, "propagate": False},
-        # A 4xx is the client's matter: an answer, not a line in the log.
+        # A 4xx is the client's error, and is not logged.
         "django.request": {"level": "ERROR"},
         "django.security.csrf": {"level": "ERROR"},
-        # Says which host name to allow; the traceback would say nothing more.
+        # The message names the host to allow; the traceback would add nothing.
         "django.security.DisallowedHost": {
             "filters": ["no_traceback", "once_a_second_error"]
         },
-        # Requests that are no HTTP; connections for which there is no descriptor.
+        # Requests that are not HTTP, and connections for which no descriptor is left.
         "uvicorn.error": {"filters": ["once_a_second"]},
         "asyncio": {"filters": ["once_a_second_error"]},
         "chats.server.connections": {"filters": ["once_a_second"]},
     },
 }
 if LOG_FORMAT == "json":
-    # uvicorn has set its loggers up by now: its lines become ours, but for those of
-    # requests, which ours tell better.
+    # uvicorn has already configured its loggers. Its lines are formatted as JSON too,
+    # except those of requests, which chats.access logs with more details.
     LOGGING["loggers"] |= {
         "uvicorn": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
         "uvicorn.access": {"handlers": [], "level": "CRITICAL", "propagate": False},

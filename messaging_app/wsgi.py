@@ -1,4 +1,4 @@
-"""WSGI entry point: the whole REST API; event streams end after what is waiting."""
+"""WSGI entry point: the whole application; event streams end after the backlog."""
 
 import os
 
@@ -13,8 +13,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "messaging_app.settings")
 class Utf8Request(WSGIRequest):
     """A request in UTF-8, whatever charset its Content-Type claims.
 
-    Django would decode the query string with it, and fails at codecs that make no
-    text, such as ``zlib``.
+    Django would decode the query string with that charset, and fails for codecs that do
+    not produce text, such as ``zlib``.
     """
 
     def _set_content_type_params(self, meta):
@@ -26,5 +26,5 @@ class Utf8Request(WSGIRequest):
 application = get_wsgi_application()
 application.request_class = Utf8Request
 
-# Import and index the routes now, not while the first caller waits.
+# Load the routes now, so that the first request does not wait for it.
 reverse("admin:index")

@@ -25,7 +25,7 @@ pytest.register_assert_rewrite(*HELPERS.difference(sys.modules))
 @pytest.fixture(autouse=True)
 def _first_log():
     """No test knows the identity that another one gave the log."""
-    cursors.Known.identity = EventLog.FIRST
+    cursors._log_identity = EventLog.FIRST
 
 
 @pytest.fixture(autouse=True)

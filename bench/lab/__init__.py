@@ -1,1 +1,1 @@
-"""What measurements and proofs share: servers, databases, load, followers, reports."""
+"""Shared by measurements and proofs: servers, databases, load, followers, reports."""

@@ -1,7 +1,7 @@
 """Bulk loading: millions of rows in minutes, without the ORM.
 
-Needs Django set up. Columns come from the models, so that a new one with a default
-needs no line here; rows name those that differ from row to row.
+Django must be set up. The columns come from the models, so a new column with a default
+needs no change here. Callers name the columns that differ from row to row.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,8 @@ from itertools import islice
 from django.db import connection, models
 
 BATCH = 20_000  # rows between two calls of the driver
-# Durability does not matter to what can be loaded again; the cache holds the indexes.
+# Durability does not matter, because the data can be loaded again. The cache is for the
+# indexes.
 RELAXED = ("journal_mode = OFF", "synchronous = OFF", "foreign_keys = OFF")
 RELAXED += ("cache_size = -1000000", "temp_store = MEMORY")
 
@@ -20,16 +21,16 @@ Row = tuple[object, ...]
 
 
 def stored(moment: datetime) -> str:
-    """Return a time in UTC as text that the database takes, of either kind."""
+    """Return a time in UTC as text in the form that the database expects."""
     text = str(moment.replace(tzinfo=None))
     return f"{text}+00" if connection.vendor == "postgresql" else text
 
 
 def write(model: type[models.Model], names: Iterable[str], rows: Iterable[Row]) -> None:
-    """Store rows of these columns, by attribute name, as the driver takes them.
+    """Store rows of these columns, which are given by attribute name.
 
-    Every other column has its default, worked out once for all rows; numbers that
-    the database gives are its own.
+    The values must be in the driver's form. Every other column gets its default, which
+    is computed once for all rows; the database generates automatic keys.
     """
     names = list(names)
     fields = {field.attname: field for field in model._meta.concrete_fields}
@@ -68,11 +69,11 @@ def _insert(table: str, columns: list[str], rows: Iterable[Row]) -> None:
 
 @contextmanager
 def indexes_afterwards(*tables: str) -> Iterator[None]:
-    """Drop what the tables' rows are checked and found by; make it again at the end.
+    """Drop the tables' indexes and constraints, and create them again at the end.
 
-    An index is made of sorted rows far faster than it grows by random ones, and a
-    foreign key is checked by one join. What a table is defined with, such as the
-    primary key and on SQLite unique constraints, stays.
+    Building an index from all rows is much faster than growing it by random ones, and a
+    foreign key is then checked by one join. Parts of a table's definition stay: the
+    primary key and, on SQLite, unique constraints.
     """
     with connection.cursor() as cursor:
         find = _of_postgres if connection.vendor == "postgresql" else _of_sqlite
@@ -94,7 +95,7 @@ def _of_sqlite(cursor, table: str) -> list[tuple[str, str]]:
 
 
 def _of_postgres(cursor, table: str) -> list[tuple[str, str]]:
-    """Return the statements; foreign keys come first, which need others' indexes."""
+    """Return the statements; foreign keys come first, because they need indexes."""
     cursor.execute(
         "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
         " WHERE conrelid = %s::regclass AND contype IN ('f', 'u') ORDER BY contype",
@@ -116,7 +117,7 @@ def _of_postgres(cursor, table: str) -> list[tuple[str, str]]:
 
 @contextmanager
 def relaxed() -> Iterator[None]:
-    """Load fast and tidy up at the end; for a connection that nothing else uses."""
+    """Relax durability for loading; for a connection that nothing else uses."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SET synchronous_commit = off")
@@ -126,5 +127,5 @@ def relaxed() -> Iterator[None]:
                 cursor.execute(f"PRAGMA {pragma}")
         yield
         if connection.vendor == "postgresql":
-            # As autovacuum would. SQLite has no such thing.
+            # As autovacuum would do later. SQLite has no autovacuum.
             cursor.execute("VACUUM ANALYZE")

@@ -1,4 +1,4 @@
-"""What the benches write into the documentation: tables, and charts as small SVGs."""
+"""Tables, and charts as small SVGs, that the benches write into the documentation."""
 
 import re
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 WIDTH, LEFT, RIGHT = 760, 190, 170
 BAR, GAP, TOP = 15, 14, 62
-COLOURS = ("#3b7dd8", "#d9822b", "#2e9e6b", "#9b5fc0")  # on white and on black alike
+COLOURS = ("#3b7dd8", "#d9822b", "#2e9e6b", "#9b5fc0")  # for white and black pages
 STYLE = """<style>
 text { font: 13px system-ui, sans-serif; fill: #24292f }
 .title { font-weight: 600; font-size: 15px }
@@ -23,7 +23,7 @@ line { stroke: #d0d7de }
 
 
 class Bar(NamedTuple):
-    """One bar; ``note`` stands behind its value."""
+    """One bar; ``note`` is shown after its value."""
 
     series: str
     value: float
@@ -38,7 +38,7 @@ class Group(NamedTuple):
 
 
 def bar_chart(title: str, unit: str, groups: list[Group]) -> str:
-    """Return an SVG of grouped horizontal bars, readable in dark and light."""
+    """Return an SVG of grouped horizontal bars, for light and dark pages."""
     names = list(dict.fromkeys(bar.series for group in groups for bar in group.bars))
     colours = dict(zip(names, COLOURS, strict=False))
     most = max((bar.value for group in groups for bar in group.bars), default=0) or 1
@@ -93,13 +93,13 @@ def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") 
 
 
 def rounded(value: float) -> str:
-    """Return the value with three digits or all before the point."""
+    """Return the value with three digits, or with all digits before the point."""
     places = 0 if value >= 100 else 1 if value >= 10 else 2
     return f"{value:,.{places}f}"
 
 
 def markdown_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Return a table whose first column is left-aligned and the others right."""
+    """Return a table with its first column left-aligned, the others right-aligned."""
     head = list(head)
     lines = [head, [":---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,4 +1,4 @@
-"""Chat logs as people keep them, in lines such as ``[09:56] <nick> text``."""
+"""Chat logs in the usual format, with lines such as ``[09:56] <nick> text``."""
 
 import re
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ MAX_BODY_LENGTH = 10_000
 
 @dataclass
 class Log:
-    """A chat log: who said what, in order."""
+    """The messages of a chat log, in order."""
 
     name: str
     lines: list[tuple[str, str]]  # nick, body
     skipped: int  # messages that are blank or too long
 
     def by_nick(self) -> dict[str, list[int]]:
-        """Return the indexes of each person's lines, by their first words."""
+        """Return the indexes of each nick's lines, in order of first appearance."""
         indexes: dict[str, list[int]] = {}
         for index, (nick, _) in enumerate(self.lines):
             indexes.setdefault(nick, []).append(index)
@@ -26,7 +26,7 @@ class Log:
 
 
 def parse_line(line: str) -> tuple[str, str] | None:
-    """Return nick and body of ``[HH:MM] <nick> body``, None for other lines."""
+    """Return nick and body of ``[HH:MM] <nick> body``, or None for other lines."""
     match = LINE.fullmatch(line)
     return (match[1], UNSENDABLE.sub("\ufffd", match[2])) if match else None
 

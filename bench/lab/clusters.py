@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own, which may be killed: fsync on, as in production."""
+"""A PostgreSQL server for a bench, which may be killed; fsync is on."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from bench.lab.servers import until
 
 
 def tool(name: str) -> str:
-    """Return the path of a server's tool, which Debian keeps off the PATH."""
+    """Return the path of a server's tool, which on Debian is not on the PATH."""
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
     path = str(found[-1]) if found else shutil.which(name)
     if not path:
@@ -25,7 +25,7 @@ def tool(name: str) -> str:
 
 
 def as_postgres(*command: str) -> None:
-    """Run a tool to its end; not as root, whom the server refuses."""
+    """Run a tool and wait for its end; not as root, which the server refuses."""
     is_root = os.geteuid() == 0
     prefix = ("runuser", "-u", "postgres", "--") if is_root else ()
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
@@ -38,7 +38,7 @@ def spare_port() -> int:
 
 
 class Cluster:
-    """One PostgreSQL server on a port of its own."""
+    """One PostgreSQL server on its own port."""
 
     def __init__(self, directory: Path, **settings: str):
         self.data = directory / "data"
@@ -53,10 +53,10 @@ class Cluster:
         self._options = " ".join([*flags, *(f"-c {k}={v}" for k, v in ours.items())])
 
     def start(self) -> None:
-        """Return when it accepts connections, its recovery done.
+        """Start it; return when recovery is done and it accepts connections.
 
-        Again and again: after a kill the memory that its children share is in use
-        until the last one has noticed.
+        The start is repeated: after a kill, the shared memory stays in use until the
+        last child process has noticed.
         """
         until(self._has_started)
 
@@ -74,7 +74,7 @@ class Cluster:
         as_postgres(tool("pg_ctl"), "-D", str(self.data), "-w", "-m", mode, "stop")
 
     def kill(self) -> None:
-        """Kill the postmaster, as the kernel does when memory runs out."""
+        """Kill the postmaster, as the kernel does when it is out of memory."""
         pid = int((self.data / "postmaster.pid").read_text().split()[0])
         os.kill(pid, signal.SIGKILL)
 
@@ -87,7 +87,7 @@ class Cluster:
 
 @contextmanager
 def cluster(**settings: str) -> Iterator[Cluster]:
-    """Yield a new server that runs; it and its data are gone afterwards."""
+    """Yield a new, running server; it and its data are removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         directory = Path(name)
         if os.geteuid() == 0:

@@ -1,4 +1,4 @@
-"""What was measured: figures over HTTP, processor time, and the verdict on a goal."""
+"""Measurements: figures over HTTP, processor time, and the verdict on a goal."""
 
 import os
 import time
@@ -14,7 +14,7 @@ import psycopg
 CORES = os.cpu_count() or 1
 TICK = os.sysconf("SC_CLK_TCK")
 TWO_PROCESSES = 1.7  # times the throughput of one
-QUIET = 0.2  # processors; with more busy elsewhere, throughput means nothing
+QUIET = 0.2  # processors; with more busy elsewhere, throughput is not judged
 
 
 class Figures(NamedTuple):
@@ -54,10 +54,10 @@ class Figures(NamedTuple):
         return 1000 * ordered[min(len(ordered) * percent // 100, len(ordered) - 1)]
 
     def rate_given_back(self, *, database: bool) -> float:
-        """Return the throughput if the generator (and the database) ran elsewhere.
+        """Estimate the throughput if the generator (and the database) ran elsewhere.
 
-        The time they took, less the time that was idle anyway, would have served
-        requests at the same cost for each.
+        The processor time they took, minus the time that was idle anyway, would then
+        serve requests at the same cost each.
         """
         taken = self.generator + (self.database if database else 0)
         idle = max(0.0, CORES * self.elapsed - self.machine)
@@ -75,10 +75,10 @@ def pooled(slices: Iterable[Figures]) -> Figures:
 
 
 class Meter:
-    """Reads what servers, their database and the whole machine have used.
+    """Reads the processor time of servers, their database and the whole machine.
 
-    SQLite works inside the servers; PostgreSQL's backends are counted while they
-    are connected, on this machine.
+    SQLite runs inside the servers. Of PostgreSQL, the backends on this machine are
+    counted while they are connected.
     """
 
     def __init__(self, pids: Iterable[int], database_url: str, stack: ExitStack):
@@ -98,7 +98,7 @@ class Meter:
         return [now - then for then, now in zip(before, self.read(), strict=True)]
 
     def backends(self) -> list[int]:
-        """Return the processes of this database but for the meter's own."""
+        """Return the backend processes of this database, except the meter's own."""
         if self._admin is None:
             return []
         query = "SELECT pid FROM pg_stat_activity WHERE datname = %s"
@@ -109,8 +109,8 @@ class Meter:
 def processor_time(pids: Iterable[int]) -> float:
     """Return the seconds of processor time that these processes have used.
 
-    Their clocks count nanoseconds on Linux, and include threads that have ended. A
-    process that is gone counts as none.
+    On Linux their clocks have nanoseconds and include threads that have ended. A
+    process that has ended counts as 0.
     """
     used = 0.0
     for pid in pids:
@@ -120,14 +120,14 @@ def processor_time(pids: Iterable[int]) -> float:
 
 
 def machine_time() -> float:
-    """Return the seconds in which any processor was busy, with anything."""
+    """Return the seconds that all processors together were busy."""
     with Path("/proc/stat").open() as file:
         user, nice, system, _, _, *rest = map(int, file.readline().split()[1:9])
     return (user + nice + system + sum(rest)) / TICK
 
 
 class Verdict(NamedTuple):
-    """A goal and the figure measured; ``is_met`` is None if it cannot be judged."""
+    """A goal and the measured figure; ``is_met`` is None if it cannot be judged."""
 
     goal: str
     figure: str
@@ -141,7 +141,7 @@ class Verdict(NamedTuple):
 def scaling_of(what: str, one: Figures, two: Figures) -> Verdict:
     """Judge the throughput of two processes against that of one.
 
-    Not judged where something else had much of the processors meanwhile.
+    It is not judged if the processors were too busy with something else.
     """
     given, alone = (
         two.rate_given_back(database=database) / one.rate for database in (False, True)

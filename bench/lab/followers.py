@@ -1,4 +1,4 @@
-"""People who follow by streams, and resume at another server when one is gone."""
+"""Followers of streams, which resume at another server when theirs is gone."""
 
 import itertools
 import select
@@ -10,7 +10,7 @@ from contextlib import suppress
 from bench.lab.messages import Message, message_of
 from bench.lab.servers import Person, Reader, call, stream_request
 
-PAUSE = 0.05  # seconds before a server that is down is asked again
+PAUSE = 0.05  # seconds before connecting again if a server is down
 
 
 class Follower:
@@ -18,7 +18,7 @@ class Follower:
 
     def __init__(self, person: Person, urls: list[str], cursor: str, wanted: int):
         self.person, self.cursor = person, cursor
-        self.wanted = wanted  # messages, after which it is at the end
+        self.wanted = wanted  # number of messages after which it is done
         self.messages: list[Message] = []
         self.seen_at: list[float] = []  # by the machine's monotonic clock
         self.moved = 0
@@ -27,7 +27,7 @@ class Follower:
         self._reader = Reader()
 
     def open(self) -> bool:
-        """Ask for the stream at the next server; return whether it is up."""
+        """Open the stream at the next server; return whether the server is up."""
         address = ("127.0.0.1", next(self._ports))
         self._reader = Reader(self.cursor)
         try:
@@ -55,7 +55,7 @@ class Follower:
 
 
 class Following(threading.Thread):
-    """Reads many streams, all open at once, until all followers are at the end."""
+    """Reads many concurrent streams, until all followers are done."""
 
     def __init__(self, followers: list[Follower]):
         super().__init__(name="following")

@@ -1,4 +1,4 @@
-"""What was sent and what was acknowledged, against what is stored and was followed."""
+"""Compares what was sent and acknowledged with what is stored and was followed."""
 
 import http.client
 import json
@@ -31,7 +31,7 @@ class Sent(NamedTuple):
 
 
 class Ledger:
-    """Every send that was tried, and the ``seq`` of those acknowledged."""
+    """Every attempted send, and the ``seq`` of the acknowledged ones."""
 
     def __init__(self) -> None:
         self.attempted: dict[str, Sent] = {}
@@ -78,7 +78,7 @@ class Ledger:
 
 
 class Sender(threading.Thread):
-    """Sends until it is over; a failed send is repeated, or given up as unknown."""
+    """Sends until ``is_over()``; a failed send is retried, or given up as unknown."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class Sender(threading.Thread):
         self.ledger, self.chance, self.is_over = ledger, chance, is_over
         self.giving_up = giving_up
         self.connection: http.client.HTTPConnection | None = None
-        self.refusal = ""  # an answer that no retry would mend
+        self.refusal = ""  # a response for which retries are useless
 
     def run(self) -> None:
         while not self.is_over() and not self.refusal:
@@ -121,12 +121,12 @@ class Sender(threading.Thread):
             self.ledger.retry()
 
     def _try(self, payload: str) -> int | None:
-        """Return the ``seq`` of the answer, None if it is a 503 or is not whole."""
+        """Return the ``seq`` of the response; None if it is a 503 or incomplete."""
         try:
             status, answer = self._once(payload)
             if status in {200, 201}:
                 return json.loads(answer)["seq"]
-        # ValueError: cut off in its head, an answer passes for one without a body.
+        # ValueError: a response cut off in its head looks like one without a body.
         except (OSError, http.client.HTTPException, ValueError):
             self._close()
             return None
@@ -151,7 +151,7 @@ class Sender(threading.Thread):
 
 
 class Follower(threading.Thread):
-    """Follows the stream over every outage, until it has seen the message wanted."""
+    """Follows the stream through all outages, until it has seen the last message."""
 
     def __init__(self, url: str, person: Person, cursor: str):
         super().__init__(daemon=True)
@@ -170,13 +170,13 @@ class Follower(threading.Thread):
             time.sleep(PAUSE)
 
     def finish(self, stored: list[Message]) -> None:
-        """Return when it has seen the last of them, or after PATIENCE seconds."""
+        """Wait until it has seen the last of them, but at most PATIENCE seconds."""
         self._last_seq = stored[-1].seq if stored else 0
         self._deadline = time.monotonic() + PATIENCE
         self.join()
 
     def faults(self, stored: list[Message]) -> dict[str, int]:
-        """Compare with what is stored; the order is that of ``seq``."""
+        """Compare with the stored messages, which are in the order of ``seq``."""
         seen = [message.client_id for message in self.messages]
         seqs = [message.seq for message in self.messages]
         return {
@@ -210,7 +210,7 @@ class Follower(threading.Thread):
 
 
 def start_conversation(url: str, people: list[Person]) -> str:
-    """Start a conversation of all people, owned by the first; return its id."""
+    """Start a conversation of all these people, owned by the first; return its id."""
     body = {"participant_ids": [person.user_id for person in people], "title": "Sent"}
     answer = call(url, "POST", "/api/conversations/", people[0].token, body)
     return answer.body["conversation_id"]
@@ -229,7 +229,7 @@ def read_back(url: str, person: Person, conversation_id: str) -> list[Message]:
 
 
 def see_the_doctor(database_url: str) -> int:
-    """Return 0, or 1 if the doctor finds something wrong, which it prints."""
+    """Run the doctor, which prints its findings; return 1 if there are any, or 0."""
     command = [sys.executable, "manage.py", "doctor", "--verbosity", "0"]
     return subprocess.run(
         command, cwd=ROOT, env=environment(database_url), check=False
@@ -237,7 +237,7 @@ def see_the_doctor(database_url: str) -> int:
 
 
 def print_table(rows: dict[str, dict[str, object]]) -> None:
-    """Print rows of the same columns, each under its name."""
+    """Print rows with the same columns, each beginning with its name."""
     columns = next(iter(rows.values()))
     print(f"{'':22}", *columns, sep="  ")
     for name, row in rows.items():

@@ -1,4 +1,4 @@
-"""The load: requests on kept connections, without a pause, from one process."""
+"""The load generator: requests on persistent connections, from one process."""
 
 import select
 import socket
@@ -18,7 +18,7 @@ STALL = 60.0  # seconds without any answer before the load gives up
 def request(
     method: str, path: str, token: str, data: dict | None = None, *, cookie: str = ""
 ) -> bytes:
-    """Return the bytes of a request on a kept connection."""
+    """Return the bytes of a request on a persistent connection."""
     body = b"" if data is None else orjson.dumps(data)
     lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Accept: application/json"]
     lines += [f"Authorization: Token {token}"] if token else []
@@ -29,14 +29,14 @@ def request(
 
 
 class Plan(NamedTuple):
-    """What one connection asks for: these requests in turn, once or over and over."""
+    """The requests of one connection, in order, once or repeatedly."""
 
     requests: list[bytes]
     repeated: bool
 
 
 class Load(NamedTuple):
-    """What the generator saw; times in seconds."""
+    """The generator's measurements; times are in seconds."""
 
     latencies: list[float]
     errors: int
@@ -45,10 +45,10 @@ class Load(NamedTuple):
 
 
 class Connection:
-    """A kept connection: one request at a time."""
+    """A persistent connection, for one request at a time."""
 
     def __init__(self, port: int, plan: Plan, address: str = ""):
-        """Connect from ``address``, one of this machine's own, if it is given."""
+        """Connect; from ``address``, an address of this machine, if it is given."""
         source = (address, 0) if address else None
         self.socket = socket.create_connection(
             ("127.0.0.1", port), source_address=source
@@ -67,15 +67,15 @@ class Connection:
             return False
         self._answer, self._length = b"", 0
         self.began = time.perf_counter()
-        with suppress(OSError):  # what is wrong shows when the answer is read
+        with suppress(OSError):  # an error shows when the response is read
             self.socket.sendall(data)
         return True
 
     def hear(self) -> int:
-        """Read; return the status once the answer is whole, 0 before.
+        """Read; return the status once the response is complete, and 0 before.
 
-        Raises ConnectionError when the server hangs up, ValueError on an answer
-        without a length.
+        Raises ConnectionError if the server disconnects, ValueError if the response has
+        no length.
         """
         data = self.socket.recv(262_144)
         if not data:
@@ -91,9 +91,9 @@ class Connection:
 
 
 def run_load(ports: list[int], plans: list[Plan], seconds: float) -> Load:
-    """Ask without a pause on all connections; the ports take them in turn.
+    """Send requests without pauses on all connections, which use the ports in turn.
 
-    After the deadline nothing new is asked; answers under way are awaited.
+    After the deadline no request is sent; responses to earlier ones are awaited.
     """
     poll, waiting = select.epoll(), {}
     for port, plan in zip(cycle(ports), plans, strict=False):
@@ -123,7 +123,7 @@ def run_load(ports: list[int], plans: list[Plan], seconds: float) -> Load:
 
 
 def heard(connection: Connection) -> int:
-    """Return what the connection hears, or -1 if it has failed."""
+    """Return the result of ``hear()``, or -1 if the connection has failed."""
     try:
         return connection.hear()
     except (OSError, ValueError):
@@ -131,7 +131,7 @@ def heard(connection: Connection) -> int:
 
 
 def answer(connection: Connection) -> int:
-    """Ask, and return the status; -1 when the connection fails."""
+    """Send the next request; return its status, or -1 if the connection fails."""
     connection.ask()
     while (status := heard(connection)) == 0:
         pass

@@ -1,4 +1,4 @@
-"""Loading a population into the database that Django is set up for."""
+"""Loading a population into Django's database."""
 
 import os
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ UNREAD = 5000  # messages that the second caller may mark as read
 
 
 def load_alone(database_url: str, messages: int, corpus: Path | None) -> Place:
-    """Fill an empty database, fast. For a process of its own."""
+    """Fill an empty database, fast. Call it in a separate process."""
     os.environ.clear()
     os.environ.update(environment(database_url))
     os.environ["DJANGO_SETTINGS_MODULE"] = "messaging_app.settings"
@@ -37,7 +37,7 @@ def load_alone(database_url: str, messages: int, corpus: Path | None) -> Place:
 
 
 def load(messages: int, texts: list[str]) -> Place:
-    """Fill the empty database with messages and all that belongs to them."""
+    """Fill the empty database with messages, conversations, users and events."""
     from django.db import transaction
 
     from bench.lab import bulk
@@ -92,7 +92,7 @@ def store_messages(population: Population) -> None:
 
 
 def store_events(population: Population) -> None:
-    """Store those of the newest messages; the log is pruned through one before."""
+    """Store the events of the newest messages; the log before them is pruned."""
     from bench.lab import bulk
     from chats.models import Event, EventLog
 
@@ -117,7 +117,7 @@ def store_rooms(population: Population) -> None:
                 room.key,
                 f"Conversation {n}",
                 person_id(room.people[0]),
-                len(members(population, room)),
+                len(participants_of(population, room)),
                 room.depth,
                 room.last_id,
                 bulk.stored(room.updated or population.start),
@@ -142,19 +142,19 @@ def store_participants(population: Population) -> None:
             (room.key, person_id(who), read, at, joining, hour, read < room.depth)
             for room in population.rooms
             for hour in [hour_of(room.updated or population.start)]
-            for who in members(population, room)
+            for who in participants_of(population, room)
             for read in [population.read_up_to(room, who)]
         ),
     )
 
 
-def members(population: Population, room) -> list[int]:
-    """Return the participants, with the quiet sender in the large conversation."""
+def participants_of(population: Population, room) -> list[int]:
+    """Return the participants; the large conversation also has the quiet sender."""
     return [*room.people, 4] if room is population.large else room.people
 
 
 def described(population: Population) -> Place:
-    """Give the callers tokens and a session; return what they need to know."""
+    """Create tokens and a session for the callers; return the description."""
     from django.test import Client
 
     from chats.models import AccessToken, EventLog, Message, User

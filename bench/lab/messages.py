@@ -1,4 +1,4 @@
-"""Messages as they were sent and as they came back, and how the two differ."""
+"""Messages as sent and as received, and the differences between them."""
 
 from itertools import pairwise
 from typing import NamedTuple
@@ -7,24 +7,27 @@ FAULTS = ("lost", "doubled", "altered", "out of order")
 
 
 class Message(NamedTuple):
-    """What was sent, or what came back."""
+    """A message as sent, or as received."""
 
     client_id: str
     username: str
     body: str
-    seq: int = 0  # only known of a message that came back
+    seq: int = 0  # known only for received messages
 
 
 def message_of(row: dict) -> Message:
-    """Return the message that a row of an answer, or of an event, shows."""
+    """Return the message in a row of a response, or in an event."""
     sender = row["sender"]["username"]
     return Message(row["client_id"], sender, row["message_body"], row["seq"])
 
 
 def judge(sent: list[Message], received: list[Message], *, burst: bool) -> list[int]:
-    """Count what was lost, doubled (or never sent), altered (in body or sender) and
-    out of order. In a burst only each person's own order counts, and that ``seq``
-    is 1, 2, 3 …"""
+    """Count the lost, doubled (or never sent), altered (in body or sender) and
+    disordered messages.
+
+    Gaps in ``seq`` count as disorder. In a burst, otherwise only the order of each
+    person's own messages counts.
+    """
     places = {message.client_id: place for place, message in enumerate(sent)}
     known = [message for message in received if message.client_id in places]
     distinct = len({message.client_id for message in known})

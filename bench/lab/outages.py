@@ -1,4 +1,4 @@
-"""Ways to take away what a server depends on, for as long as a block lasts."""
+"""Outages of what a server depends on, each for the duration of a block."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ def disk_filled(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def small_disk() -> Iterator[Path | None]:
-    """Yield the directory of a tmpfs of 8 MB; None where none may be mounted."""
+    """Yield the directory of an 8 MB tmpfs, or None if it cannot be mounted."""
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", directory]
         if subprocess.run(mount, capture_output=True, check=False).returncode:
@@ -62,7 +62,7 @@ def stopped(own: Cluster) -> Iterator[None]:
 
 @contextmanager
 def out_of_connections(own: Cluster) -> Iterator[None]:
-    """Take every connection there is, including the server's own."""
+    """Take all connections, including those of the server under test."""
     with ExitStack() as stack:
 
         def take_all() -> list[psycopg.Connection]:
@@ -108,7 +108,7 @@ def read_only(own: Cluster) -> Iterator[None]:
 
 
 class Redis:
-    """A Redis server of our own."""
+    """A Redis server for a bench."""
 
     def __init__(self) -> None:
         self.port = spare_port()

@@ -1,7 +1,7 @@
-"""The database of ``bench.speed.growth``: the same callers, and a growing crowd.
+"""The database of ``bench.speed.growth``: a few fixed callers, and a growing crowd.
 
-A tenth of all messages is in one conversation of theirs, another tenth in their
-others, the rest in those of a crowd, which grows too. Messages come at an even pace
+A tenth of all messages is in one conversation of the callers, another tenth in their
+other conversations, and the rest in those of the crowd. The messages are spread evenly
 over 300 days, of which the event log keeps 30.
 """
 
@@ -18,14 +18,14 @@ from bench.lab.chat_logs import read_log
 SPAN = timedelta(days=300)
 LOGGED = 10  # the newest 1 / LOGGED of all messages is still in the event log
 PARTICIPANTS = 5  # in most conversations
-HERS = 25  # conversations of the first caller, the large one included
-HIS = 10  # of the second
-MANY = 5000  # of the third, with a message each
-RARE = "zyzzyva"  # a word of three messages, all of them old
-ABSENT = "qwxzvk"
-SELDOM = (10, 20, 30)  # seq of all that one participant of the large one ever said
-MISSED = 100
-WORDS = 3000  # of the vocabulary that bodies are made of without a corpus
+HERS = 25  # conversations of the first caller, including the large one
+HIS = 10  # conversations of the second caller
+MANY = 5000  # conversations of the third caller, with one message each
+RARE = "zyzzyva"  # a word in three messages, all of them old
+ABSENT = "qwxzvk"  # a word in no message
+SELDOM = (10, 20, 30)  # seq of the only messages of one participant, in the large one
+MISSED = 100  # events
+WORDS = 3000  # in the vocabulary for made-up bodies
 
 
 class Caller(NamedTuple):
@@ -36,24 +36,24 @@ class Caller(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A filled database: who calls, and what is where."""
+    """A filled database: the callers, and where to find what the calls need."""
 
     first: Caller  # with 25 conversations
-    second: Caller  # with 10; has read nothing of the large one
+    second: Caller  # with 10; has read nothing in the large one
     third: Caller  # with 5,000
     session: str  # of a superuser, for the admin
     seldom: str  # the user_id of a sender with three old messages
     large: str  # the conversation_id of the one with a tenth of all messages
     depth: int  # its last seq
-    unread: list[str]  # message_ids there, rising, for the second to mark as read
-    early: str  # a time by which a tenth of all was said
-    common: str  # a word of many bodies
-    missed: str  # the cursor behind which the first has missed ``MISSED`` events
+    unread: list[str]  # ascending message_ids there, for the second to mark as read
+    early: str  # a time before which a tenth of all messages was sent
+    common: str  # a word in many bodies
+    missed: str  # a cursor after which the first caller has ``MISSED`` events
     log_begins: str  # the cursor just before the oldest event that is kept
 
 
 class Room:
-    """A conversation while it fills."""
+    """A conversation while it is being filled."""
 
     __slots__ = ("depth", "key", "last_id", "people", "updated")
 
@@ -63,14 +63,14 @@ class Room:
 
 
 def bodies(corpus: Path | None) -> list[str]:
-    """Return what is said: the lines of a directory's logs, or sentences made up."""
+    """Return message bodies: the lines of a directory's logs, or made-up sentences."""
     if corpus is not None:
         logs = [read_log(path) for path in sorted(corpus.iterdir()) if path.is_file()]
         return [body for log in logs for _, body in log.lines]
     chance = random.Random(1)
     letters = "etaoinshrdlu"
     words = ["".join(chance.choices(letters, k=2 + n % 7)) for n in range(WORDS)]
-    weights = [1 / (n + 1) for n in range(WORDS)]  # Zipf's law, as of real words
+    weights = [1 / (n + 1) for n in range(WORDS)]  # Zipf's law, as for real words
     return [
         " ".join(chance.choices(words, weights, k=chance.randint(1, 25)))
         for _ in range(5000)
@@ -83,13 +83,13 @@ def common_word(texts: Iterable[str]) -> str:
 
 
 def uuid_at(number: int, kind: int) -> str:
-    """Return a UUID of version 7 that rises with ``number``, in hexadecimal."""
+    """Return a version 7 UUID in hexadecimal, ascending with ``number``."""
     milliseconds = 1_700_000_000_000 + number
     return f"{milliseconds:012x}7{kind:03x}8{number:015x}"
 
 
 class Population:
-    """Decides who takes part where and who says what, always alike for one size."""
+    """Determines all participants and messages; always the same for the same size."""
 
     def __init__(self, messages: int, texts: list[str]):
         self.messages, self.texts = messages, texts
@@ -97,7 +97,7 @@ class Population:
         self.many = min(MANY, messages // 2)
         self.start = datetime.now(UTC) - SPAN
         self.step = SPAN / messages
-        # The first five people have a name: callers, staff, a quiet one.
+        # The first five people have roles: three callers, staff, a quiet sender.
         self.large = Room(0, [0, 1, 2, *self._people(0, 7)])
         self.small = [
             Room(n, [int(n >= HERS), *self._people(n, PARTICIPANTS - 1)])
@@ -140,11 +140,11 @@ class Population:
             yield number, room, seq, person_id(sender), body
 
     def read_up_to(self, room: Room, person: int) -> int:
-        """Return where a participant's cursor is: mostly at the end."""
+        """Return a participant's read cursor, which is usually at the end."""
         number = int(room.key[-15:], 16)
         if room is self.large:
             return {0: room.depth // 2, 1: 0}.get(person, room.depth)
-        every = {0: 12, 2: 100}.get(person)  # of the callers' others, some are unread
+        every = {0: 12, 2: 100}.get(person)  # some of the callers' others are unread
         behind = every is not None and number % every == 0
         return max(0, room.depth - 3) if behind else room.depth
 

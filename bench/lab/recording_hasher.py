@@ -8,7 +8,7 @@ FILE = "BENCH_EVALUATED"  # the environment variable that names the file
 
 
 class RecordingHasher(Argon2PasswordHasher):
-    """Argon2, at its usual cost; each evaluation adds a line to the file."""
+    """Argon2 with its usual cost; each evaluation adds a line to the file."""
 
     def encode(self, password: str, salt: str) -> str:
         record(password)
@@ -20,7 +20,7 @@ class RecordingHasher(Argon2PasswordHasher):
 
 
 def record(password: str) -> None:
-    """Append the password in one write: several processes share the file."""
+    """Append the password in one write, because several processes share the file."""
     file = os.open(os.environ[FILE], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(file, f"{password}\n".encode())

@@ -1,4 +1,4 @@
-"""The project's settings, with the hasher that records what it checks."""
+"""The project's settings, with the hasher that records passwords."""
 
 from messaging_app.settings import *  # noqa: F403
 

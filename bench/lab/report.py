@@ -1,4 +1,4 @@
-"""What the programs share: their options, goals, tables and page."""
+"""Shared by all programs: options, goals, tables and the page."""
 
 import argparse
 import sys
@@ -17,7 +17,7 @@ Maker = Callable[[], AbstractContextManager[str]]
 
 
 def parser_of(program: str, description: str) -> argparse.ArgumentParser:
-    """Return a parser for the program that ``python -m`` starts by this name."""
+    """Return a parser for a program that is started as ``python -m program``."""
     return argparse.ArgumentParser(
         prog=f"python -m {program}",
         description=description,
@@ -32,9 +32,9 @@ def add_usual(
     databases: bool = True,
     writes: bool = True,
 ) -> None:
-    """Add the options that every program has; ``quick`` describes the short run.
+    """Add the options common to all programs; ``quick`` describes the short run.
 
-    Not every program can choose its databases or write into the page.
+    Some programs cannot choose their databases, or do not write to the page.
     """
     add = parser.add_argument
     add("--quick", action="store_true", help=quick)
@@ -51,13 +51,13 @@ def add_usual(
 
 
 def makers(options: argparse.Namespace) -> dict[str, Maker]:
-    """Return what makes a new database, by the names of those asked for."""
+    """Return functions that create a new database, by name, for those requested."""
     known = {"SQLite": sqlite, "PostgreSQL": partial(postgres, options.postgres)}
     return {name: known[name] for name in options.database}
 
 
 def print_rows(head: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    """Print a table, its first column to the left and the others to the right."""
+    """Print a table with its first column left-aligned and the others right-aligned."""
     table = [list(head), *map(list, rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for first, *others in table:
@@ -72,7 +72,7 @@ def goals_table(verdicts: Iterable[Verdict], head: str = "goal") -> str:
 
 
 def write_chart(name: str, described: str, drawing: str) -> str:
-    """Write a chart beside the page; return what shows it there."""
+    """Write a chart to a file beside the page; return the Markdown that shows it."""
     path = PAGE.parent / "img" / f"{name}.svg"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(drawing)
@@ -85,7 +85,7 @@ def write_section(name: str, title: str, body: str) -> None:
 
 
 def finish(verdicts: Iterable[Verdict], title: str = "Goals") -> None:
-    """Print the verdicts and end the program: with 1 if a goal is missed."""
+    """Print the verdicts and exit, with 1 if a goal is missed."""
     found = list(verdicts)
     print(f"\n{title}" if found else "")
     for verdict in found:

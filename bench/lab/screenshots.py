@@ -1,6 +1,7 @@
-"""Photograph the web client with demo data, into docs/img: a server of its own.
+"""Take screenshots of the web client with demo data, for docs/img.
 
-Needs chromium on the PATH. Exits with 1 if a picture is larger than MOST.
+Starts its own server. Needs chromium on the PATH. Exits with 1 if a picture is larger
+than MOST.
 """
 
 import shutil
@@ -16,7 +17,7 @@ from bench.lab.servers import ROOT, Server, environment, run_python, sqlite
 MOST = 150_000  # bytes of a picture
 PASSWORD = "demo-pass-2026"
 SIZES = {"wide": (1120, 700), "phone": (390, 760), "tablet": (820, 700)}
-PICTURES = [  # name, size, theme, what is opened
+PICTURES = [  # name, size, theme, title of the opened conversation
     ("client-wide", "wide", "light", "Lake cabin"),
     ("client-dark", "wide", "dark", "Cleaning and keys"),
     ("client-phone", "phone", "light", "House rules"),
@@ -44,14 +45,14 @@ def photograph(browser: Any, url: str, size: str, theme: str, title: str) -> byt
         page.get_by_role("button", name="Try it as Alice").click()
         page.locator(".entry", has_text=title).click()
         page.locator(".message").last.wait_for()
-        page.mouse.move(0, 0)  # what is pointed at looks different
+        page.mouse.move(0, 0)  # elements under the pointer look different
     picture = page.screenshot(animations="disabled", caret="hide")
     context.close()
     return picture
 
 
 def main() -> int:
-    """Take the pictures; return how many are too large."""
+    """Take the pictures; return the number that are too large."""
     options = {"executable_path": shutil.which("chromium"), "args": ["--no-sandbox"]}
     too_large = 0
     with demo_server() as server, sync_playwright() as engine:

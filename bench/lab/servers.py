@@ -1,7 +1,7 @@
-"""Servers of our own, on databases of their own, and what arrives on their streams.
+"""Servers and databases for benches and tests, and a reader of their streams.
 
-For the benches and the tests of the live stream. Run as a program, it makes people
-in the database of DATABASE_URL: ``python -m bench.lab.servers COUNT``.
+Run as a program, it creates people in the database of DATABASE_URL:
+``python -m bench.lab.servers COUNT``.
 """
 
 import http.client
@@ -32,12 +32,12 @@ LIMITS = (
     "THROTTLE_STRANGERS",
     "THROTTLE_EXPORT",
 )
-KEPT = ("HOME", "LANG", "PATH", "TMPDIR")  # of this process's environment
+KEPT = ("HOME", "LANG", "PATH", "TMPDIR")  # variables a server inherits
 APPLICATION = "messaging_app.asgi:application"
 
 
 def environment(database_url: str = "", **settings: str) -> dict[str, str]:
-    """Return a server's environment: no limits, and none of this process's settings."""
+    """Return a server's environment, without limits or this process's settings."""
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     fixed = {
         "SECRET_KEY": "a fixed key for benches, which guards nothing",
@@ -54,7 +54,7 @@ def environment(database_url: str = "", **settings: str) -> dict[str, str]:
 
 
 def run_python(*arguments: str, **options) -> subprocess.CompletedProcess:
-    """Run a program of the project to its end; CalledProcessError when it fails."""
+    """Run a program of the project; raise CalledProcessError if it fails."""
     command = [sys.executable, *arguments]
     return subprocess.run(command, cwd=ROOT, check=True, text=True, **options)
 
@@ -73,7 +73,7 @@ def sqlite() -> Iterator[str]:
 
 @contextmanager
 def postgres(server_url: str) -> Iterator[str]:
-    """Yield the URL of a new, migrated database on the server that the URL names."""
+    """Yield the URL of a new, migrated database on the server at ``server_url``."""
     name = f"bench_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
@@ -86,7 +86,7 @@ def postgres(server_url: str) -> Iterator[str]:
 
 
 def default_postgres() -> str:
-    """Return DATABASE_URL if it names PostgreSQL, else this machine's server."""
+    """Return DATABASE_URL if it is PostgreSQL's, otherwise this machine's server."""
     url = os.environ.get("DATABASE_URL", "")
     return url if url.startswith("postgres") else "postgres://127.0.0.1:5432/postgres"
 
@@ -103,7 +103,7 @@ class Person(NamedTuple):
 
 
 def make_people(database_url: str, count: int) -> list[Person]:
-    """Create people with tokens, in the database: signing up is slow by design."""
+    """Create people with tokens directly in the database; signing up would be slow."""
     command = ("-m", "bench.lab.servers", str(count))
     done = run_python(*command, env=environment(database_url), capture_output=True)
     return [Person(*line.split()) for line in done.stdout.splitlines()]
@@ -132,7 +132,7 @@ def print_new_people(count: int) -> None:
 
 
 def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    """Return as soon as the condition holds; TimeoutError if it does not."""
+    """Wait until the condition holds; raise TimeoutError after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -141,9 +141,9 @@ def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
 
 
 class Server:
-    """One uvicorn process, which keeps its port when stopped and started again.
+    """A uvicorn process, which keeps its port when it is stopped and started again.
 
-    It keeps to one core if ``core`` is a number, as docs/deploy.md starts it.
+    If ``core`` is a number, the process is pinned to that core, as in docs/deploy.md.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class Server:
         core: int | None = None,
         **settings: str,
     ):
-        # Bound and never listening: no other process gets the port, and connections
+        # Bound but never listening. So no other process gets the port, and connections
         # are refused while the server is down.
         self._reserved = socket.socket()
         self._reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -183,22 +183,22 @@ class Server:
         return self._process.pid
 
     def start(self) -> None:
-        """Return when the server answers."""
+        """Start it, and wait until it answers."""
         self._process = subprocess.Popen(
             self._command, cwd=ROOT, env=self._environment, stdout=subprocess.DEVNULL
         )
         until(self._answers)
 
     def stop(self) -> None:
-        """Terminate it as an operator would; TimeoutExpired if it does not go."""
+        """Terminate it as an operator would; raise TimeoutExpired if this fails."""
         self._process.terminate()
         try:
             self._process.wait(timeout=15)
         finally:
-            self._process.kill()  # harmless to one that is gone
+            self._process.kill()  # harmless if it has ended
 
     def kill(self) -> None:
-        """End it without notice, as a power cut does."""
+        """Kill it without notice, like a power cut."""
         self._process.kill()
         self._process.wait()
 
@@ -218,7 +218,7 @@ class Answer(NamedTuple):
 def call(
     url: str, method: str, path: str, token: str = "", body: dict | None = None
 ) -> Answer:
-    """Make one request on a connection of its own."""
+    """Make one request on a new connection."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
     headers = {"Authorization": f"Token {token}"} if token else {}
     headers["Content-Type"] = "application/json"
@@ -237,7 +237,7 @@ def call(
 
 
 def stream_request(token: str, cursor: str = "") -> bytes:
-    """Return the bytes that ask for a stream, from a cursor on if there is one."""
+    """Return the bytes of a request for a stream, from a cursor if given."""
     lines = ["GET /api/events/ HTTP/1.1", "Host: localhost"]
     lines += ["Accept: text/event-stream", f"Authorization: Token {token}"]
     lines += [f"Last-Event-ID: {cursor}"] if cursor else []
@@ -245,7 +245,7 @@ def stream_request(token: str, cursor: str = "") -> bytes:
 
 
 class ServerSentEvent(NamedTuple):
-    """An event as a browser would dispatch it; ``id`` is empty if it has none."""
+    """An event as a browser would dispatch it; ``id`` is "" if it has none."""
 
     id: str
     type: str
@@ -253,17 +253,17 @@ class ServerSentEvent(NamedTuple):
 
 
 class Reader:
-    """Makes events of the bytes of one answer, as HTML's EventSource does.
+    """Parses the bytes of one response into events, like HTML's EventSource.
 
     ``cursor`` is the last id seen.
     """
 
     def __init__(self, cursor: str = ""):
         self.cursor = cursor
-        self.status = 0  # of the answer; 0 until its head is here
+        self.status = 0  # of the response; 0 until its head has arrived
         self._raw = b""  # not yet parsed
-        self._left = 0  # bytes of the present chunk (RFC 9112, 7.1) yet to come
-        self._text = b""  # an event that is not yet whole
+        self._left = 0  # missing bytes of the current chunk (RFC 9112, 7.1)
+        self._text = b""  # an incomplete event
 
     def feed(self, data: bytes) -> list[ServerSentEvent]:
         """Return the events that these bytes complete."""

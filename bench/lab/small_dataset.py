@@ -1,4 +1,4 @@
-"""A small database for the measurements: people who call, and what they may read."""
+"""A small database for the measurements: callers, and messages that they may read."""
 
 import os
 import random
@@ -16,8 +16,8 @@ WORDS = ("it", "was", "then", "that", "we", "all", "saw", "what", "others", "did
 PASSWORD = "correct horse 2026"
 
 
-class Member(NamedTuple):
-    """A caller; ``messages`` are all they may read, rising in each conversation."""
+class Account(NamedTuple):
+    """A caller; ``messages`` are all they may read, ascending by conversation."""
 
     username: str
     token: str
@@ -25,8 +25,8 @@ class Member(NamedTuple):
     messages: list[str]
 
 
-def fill(database_url: str) -> list[Member]:
-    """Fill an empty database; return who may call. For a process of its own."""
+def fill(database_url: str) -> list[Account]:
+    """Fill an empty database; return the callers. Call it in a separate process."""
     os.environ.clear()
     os.environ.update(environment(database_url))
     os.environ["DJANGO_SETTINGS_MODULE"] = "messaging_app.settings"
@@ -43,9 +43,9 @@ def fill(database_url: str) -> list[Member]:
         tokens = [AccessToken.objects.issue(who, "bench", None)[1] for who in people]
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("ANALYZE")  # as autovacuum would
+            cursor.execute("ANALYZE")  # as autovacuum would do later
     return [
-        Member(who.username, token, *places_of(n, said))
+        Account(who.username, token, *places_of(n, said))
         for n, (who, token) in enumerate(zip(people, tokens, strict=True))
     ]
 
@@ -69,7 +69,7 @@ def store_people() -> list:
 
 
 def converse(people: list, number: int) -> tuple[str, list[str]]:
-    """Store a conversation; return its id and those of its messages."""
+    """Store a conversation; return its id and the ids of its messages."""
     from django.utils import timezone
 
     from chats.models import Conversation, Message, Participant
@@ -115,5 +115,5 @@ def places_of(person: int, said: list[tuple[str, list[str]]]) -> tuple[str, list
 
 
 def sentence(seed: int) -> str:
-    """Return some eighty characters."""
+    """Return a sentence of about eighty characters."""
     return " ".join(random.Random(seed).choices(WORDS, k=20))

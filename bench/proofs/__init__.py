@@ -1,1 +1,1 @@
-"""Attempts to lose, double or leak messages: each program exits with 1 if one works."""
+"""Attempts to lose, double or leak messages; a program exits with 1 if one succeeds."""

@@ -1,7 +1,7 @@
-"""One hostile account at a time: what each attack of ``bench.proofs.fairness`` sends.
+"""The attacks of ``bench.proofs.fairness``, each by one hostile account.
 
-An attack comes from an address of its own and goes on for some seconds, on as many
-connections as it can use. Each runs in a process of its own.
+An attack comes from its own address and lasts some seconds, on as many connections as
+it can use. Each runs in a separate process.
 """
 
 import asyncio
@@ -12,30 +12,30 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from bench.lab.load import request
-from bench.lab.small_dataset import PASSWORD, Member
+from bench.lab.small_dataset import PASSWORD, Account
 
 ADDRESS = "127.0.0.66"
-LONG = 200_000  # bytes of an answer that is worth not reading
+LONG = 200_000  # least bytes of a response for the attacks that do not read it
 BRACKETS = b'{"a":[' + b"[]," * 349_000 + b"[]]}"  # a mebibyte, two levels deep
-PATIENCE = 5.0  # seconds for an answer before the attacker gives up
+PATIENCE = 5.0  # seconds until the attacker gives up waiting for a response
 
 
 class Target(NamedTuple):
     """The server that is attacked, and the attacker's account."""
 
     port: int
-    attacker: Member
+    attacker: Account
 
 
 Attack = Callable[[Target, float], Awaitable[int]]
 
 
 def run(name: str, target: Target, seconds: float) -> int:
-    """Run an attack; return how many requests were sent whole or in part."""
+    """Run an attack; return the number of requests sent, completely or in part."""
     return asyncio.run(ATTACKS[name](target, time.monotonic() + seconds))
 
 
-# --- What they send -------------------------------------------------------------
+# --- Requests -------------------------------------------------------------------
 
 
 def raw(method: str, path: str, token: str, body: bytes) -> bytes:
@@ -56,7 +56,7 @@ async def connect(target: Target, limit: int = 2**16):
 
 
 async def over_and_over(target: Target, data: bytes, ends: float) -> int:
-    """Ask on one kept connection, as soon as an answer is there."""
+    """Repeat a request on one persistent connection, without pauses."""
     sent = 0
     while time.monotonic() < ends:
         with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
@@ -87,14 +87,14 @@ async def read_answer(reader: asyncio.StreamReader) -> None:
 
 
 async def check(target: Target, data: bytes) -> None:
-    """Raise RuntimeError if the answer is not the long one that the attack is about."""
+    """Raise RuntimeError unless the response is long, as the attack requires."""
     reader, writer = await connect(target)
     writer.write(data)
     head = await reader.readuntil(b"\r\n\r\n")
     length = int(head.lower().split(b"content-length: ")[1].split(b"\r")[0])
     writer.transport.abort()
     if not head.startswith(b"HTTP/1.1 200") or length < LONG:
-        raise RuntimeError(f"The attack asks for nothing long: {head.decode()}")
+        raise RuntimeError(f"The response is not long: {head.decode()}")
 
 
 async def on_many(count: int, target: Target, data: bytes, ends: float) -> int:
@@ -117,7 +117,7 @@ async def brackets_without_account(target: Target, ends: float) -> int:
 
 
 async def leaving(target: Target, ends: float) -> int:
-    """Ask for much on 60 connections, leave after half a second, and again."""
+    """Repeatedly request long pages on 60 connections and leave after half a second."""
     sent, data = 0, page_of(target, 100)  # among the quick calls
     await check(target, data)
     while time.monotonic() < ends:
@@ -132,9 +132,9 @@ async def leaving(target: Target, ends: float) -> int:
 
 
 async def reading_nothing(target: Target, ends: float) -> int:
-    """Ask for long pages on 200 connections, and never read.
+    """Request long pages on 200 connections, and never read.
 
-    Each with a window so small that the system buffers hardly anything.
+    The receive windows are so small that the system buffers hardly anything.
     """
     token = target.attacker.token
     events = request("GET", "/api/events/?limit=1000&after=1-0", token)
@@ -172,11 +172,11 @@ async def flood(target: Target, ends: float) -> int:
     return await on_many(200, target, data, ends)
 
 
-_left_open: list[socket.socket] = []  # by the attack before
+_left_open: list[socket.socket] = []  # by the previous attack
 
 
 async def idle(target: Target, ends: float) -> int:
-    """Hold 1,000 connections that say nothing, or half a head; never end them."""
+    """Hold 1,000 connections open that send nothing, or only half a head."""
     _left_open.clear()
     for number in range(1000):
         with contextlib.suppress(OSError):
@@ -191,7 +191,7 @@ async def idle(target: Target, ends: float) -> int:
 
 
 async def slow_bodies(target: Target, ends: float) -> int:
-    """Announce a mebibyte on 200 connections, and send it by the kilobyte."""
+    """Announce a mebibyte on 200 connections, and send it kilobyte by kilobyte."""
 
     async def drip() -> None:
         with contextlib.suppress(OSError):

@@ -1,9 +1,9 @@
 """Replay a whole directory of chat logs through two processes, to 200 followers.
 
 All logs are sent at the same time, each in its order, every second person through the
-other process. Each log has followers of its own, half of them at either process.
-What every follower got, and what is read back, is compared with what was sent. Exits
-with 1 if a message is lost, doubled, altered or out of order.
+other process. Each log has its own followers, half of them at each process. The
+messages that each follower received, and those read back, are compared with those sent.
+Exits with 1 if a message is lost, doubled, altered or out of order.
 """
 
 import argparse
@@ -39,7 +39,7 @@ PATIENCE = 60.0  # seconds for the last event to reach all followers
 
 
 class TimedReplay(Replay):
-    """A replay that notes when each message was sent, and uses two servers."""
+    """A replay that records when each message was sent, and uses two servers."""
 
     def __init__(self, urls: list[str], log: Log, people: dict[str, Person]):
         super().__init__(urls[0], log, people)
@@ -59,23 +59,23 @@ class TimedReplay(Replay):
 
 
 class Followed(NamedTuple):
-    """What one follower received, and when, by the monotonic clock."""
+    """The messages one follower received, with their times (monotonic clock)."""
 
     messages: list[Message]
     seen_at: list[float]
 
 
 def follow(followers: list[tuple], pipe: Connection) -> None:
-    """Follow all streams; report when they are open, and at the end what arrived.
+    """Follow all streams; report when they are open, and finally what arrived.
 
-    For a process of its own, so that reading does not slow down the sending.
+    Call it in a separate process, so that reading does not slow down the sending.
     """
     raise_limit()
     opened = [Follower(*arguments) for arguments in followers]
     following = Following(opened)
     following.start()
     pipe.send("open")
-    pipe.recv()  # all is sent
+    pipe.recv()  # all messages are sent
     following.give_up_at = time.monotonic() + PATIENCE
     following.join()
     pipe.send([Followed(each.messages, each.seen_at) for each in opened])
@@ -132,7 +132,7 @@ def run(database_url: str, logs: list[Log], followers: int) -> Outcome:
 def send_to(
     replays: list[TimedReplay], followers: list[tuple]
 ) -> tuple[float, list[Followed]]:
-    """Send everything while others follow; return the seconds and what they got."""
+    """Send everything while others follow; return the seconds and their messages."""
     spawn = get_context("spawn")
     ours, theirs = spawn.Pipe()
     process = spawn.Process(target=follow, args=(followers, theirs), daemon=True)
@@ -195,7 +195,7 @@ def row_of(name: str, outcome: Outcome) -> Iterator[str]:
 
 
 def raise_limit() -> None:
-    """Allow as many open sockets as possible: each person has one."""
+    """Allow as many open sockets as possible, because each person has one."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 

@@ -3,13 +3,12 @@
 The server is killed (SIGKILL) at random moments, on SQLite and on PostgreSQL. Then a
 PostgreSQL of the bench's own, with fsync on, is killed and stopped at once (``pg_ctl
 -m immediate``) in turn, while the server stays up. Half of the sends that fail are
-repeated with their client_id. The other half are given up: whether they were stored is
-unknown. Two people follow the stream all the time.
+repeated with their client_id. The other half are given up: it is unknown whether they
+were stored. Two people follow the stream all the time.
 
-Exits with 1 if something acknowledged is lost, doubled or altered, something is
-stored that nobody sent, ``seq`` has a gap, the stream lost, doubled or disordered
-anything, the doctor finds anything wrong, or the first send after a restart took
-longer than the limit.
+Exits with 1 if an acknowledged message is lost, doubled or altered, a message is stored
+that nobody sent, ``seq`` has a gap, the stream lost, doubled or disordered an event,
+the doctor finds anything, or the first send after a restart took longer than the limit.
 """
 
 import argparse
@@ -69,7 +68,7 @@ class Run:
         return Follower(self.url, person, cursor)
 
     def kill(self, ends: list[Callable[[], None]], start: Callable, name: str) -> None:
-        """Kill, start again and wait for a success, once for each way to end it."""
+        """For each of ``ends``: call it, start again and wait for a successful send."""
         for thread in (*self.followers, *self.senders):
             thread.start()
         for end in tqdm(ends, desc=f"Killing {name}", unit=""):

@@ -1,11 +1,11 @@
-"""Measure what one hostile account does to the others, attack by attack.
+"""Measure what one hostile account does to other users, attack by attack.
 
-Others send, turn pages, and sign in at an even pace, each from an address of their
-own: alone, and during an attack (``bench.proofs.attacks``). Exits with 1 if the
-slowest in a hundred of their calls takes more than three times as long as alone, if
-one of them fails, if the process holds more than 64 MiB above what it holds without an
-attack, or if it keeps descriptors afterwards. Each database is measured directly and
-through nginx, with the configuration of docs/deploy.md but for TLS.
+The others send, read pages and sign in at an even pace, alone and during an attack
+(``bench.proofs.attacks``). Exits with 1 if the p99 of their calls is more than three
+times that without an attack, if one of their calls fails, if the process uses more than
+64 MiB above its use without an attack, or if it keeps descriptors afterwards. Each
+database is measured directly and through nginx, with the configuration of
+docs/deploy.md except TLS.
 """
 
 import argparse
@@ -38,17 +38,17 @@ from bench.lab.report import (
     write_section,
 )
 from bench.lab.servers import ROOT, Server, until
-from bench.lab.small_dataset import PASSWORD, Member, fill
+from bench.lab.small_dataset import PASSWORD, Account, fill
 from bench.proofs.attacks import ATTACKS, Target, run
 
 MOST = 3.0  # times the p99 of the same call alone
 MOST_MEMORY = 64  # MiB above idle
-# Milliseconds; where a call alone takes less, its p99 is a matter of the scheduler.
+# Milliseconds; the least p99 to compare with, because smaller ones depend on chance.
 LEAST = {"send": 10.0, "page": 10.0, "sign-in": 100.0}
 PER_SECOND = {"send": 20, "page": 20, "sign-in": 0.5}
-GUESTS = 4  # people who sign in, each from an address of their own
-HOME = "127.0.1.1"  # the others' address
-# As a server has them by default.
+GUESTS = 4  # people who sign in, each from their own address
+HOME = "127.0.1.1"  # the address of the other people
+# The server's defaults.
 LIMITS = {
     "THROTTLE_ANON": "1200/min",
     "THROTTLE_USER": "12000/min",
@@ -62,7 +62,7 @@ PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Seen(NamedTuple):
-    """One slice: the others' latencies in milliseconds by call, and the process."""
+    """One slice: the others' latencies (ms) by call, and the process's resources."""
 
     latencies: dict[str, list[float]]
     errors: int
@@ -71,12 +71,12 @@ class Seen(NamedTuple):
     attacks: int
 
 
-# --- The place ------------------------------------------------------------------
+# --- The database and nginx -----------------------------------------------------
 
 
-def fill_all(url: str) -> list[Member]:
-    """Fill an empty database; the first member's own conversation has long messages."""
-    members = fill(url)
+def fill_all(url: str) -> list[Account]:
+    """Fill an empty database; the first account's conversation has long messages."""
+    accounts = fill(url)
     from datetime import timedelta
 
     from django.utils import timezone
@@ -84,7 +84,7 @@ def fill_all(url: str) -> list[Member]:
     from chats.models import Conversation, Message
     from chats.services.messages import send_message
 
-    place = Conversation.objects.get(pk=members[0].conversation_id)
+    place = Conversation.objects.get(pk=accounts[0].conversation_id)
     start, first = timezone.now() - timedelta(hours=1), place.last_seq + 1
     for begin in range(first, first + LONG_MESSAGES, 100):
         Message.objects.bulk_create(
@@ -103,12 +103,12 @@ def fill_all(url: str) -> list[Member]:
     )
     for _ in range(LONG_EVENTS):
         send_message(place.owner, place.pk, message_body="a" * 10_000)
-    return members
+    return accounts
 
 
 @contextmanager
 def nginx(upstream: int) -> Iterator[int]:
-    """Put nginx in front as docs/deploy.md has it, without TLS; yield its port."""
+    """Run nginx as in docs/deploy.md, but without TLS; yield its port."""
     page = (ROOT / "docs" / "deploy.md").read_text()
     config = re.search(r"```nginx\n(.*?)```", page, re.DOTALL)[1]
     port = Server("").port
@@ -151,7 +151,7 @@ def _is_open(port: int) -> bool:
 
 
 class Other(NamedTuple):
-    """A person who repeats one call, from an address of their own."""
+    """A person who repeats one call, from their own address."""
 
     call: str
     request: bytes
@@ -161,13 +161,13 @@ class Other(NamedTuple):
 def run_others(
     port: int, people: list[Other], seconds: float
 ) -> list[tuple[str, list[float], int]]:
-    """Return for each the call, latencies in milliseconds, and how many failed."""
+    """Return for each person the call, its latencies (ms), and the number of errors."""
     with ThreadPoolExecutor(len(people)) as threads:
         return list(threads.map(lambda one: pace(port, one, seconds), people))
 
 
 def pace(port: int, one: Other, seconds: float) -> tuple[str, list[float], int]:
-    """Ask at an even pace on one connection, counting from when a call was due."""
+    """Call at an even pace on one connection; latency counts from the due time."""
     rate, plan = PER_SECOND[one.call], Plan([one.request], True)
     connection, latencies, errors = Connection(port, plan, one.address), [], 0
     began = time.perf_counter()
@@ -184,7 +184,7 @@ def pace(port: int, one: Other, seconds: float) -> tuple[str, list[float], int]:
     return one.call, latencies, errors
 
 
-def sign_in_of(guest: Member) -> bytes:
+def sign_in_of(guest: Account) -> bytes:
     identity = {"username": guest.username, "password": PASSWORD}
     return request("POST", "/api/auth/login/", "", identity)
 
@@ -203,7 +203,7 @@ class Watch:
         self._thread.start()
 
     def stop(self) -> float:
-        """Return the most that was seen."""
+        """Return the maximum."""
         self._over.set()
         self._thread.join()
         return self._most
@@ -215,9 +215,9 @@ class Watch:
 
 
 class Bench:
-    """One database and one server, asked in one way."""
+    """One database and one server, reached directly or through nginx."""
 
-    def __init__(self, url: str, via: str, members: list[Member], stack: ExitStack):
+    def __init__(self, url: str, via: str, accounts: list[Account], stack: ExitStack):
         proxies = "1" if via == "nginx" else "0"
         server = Server(url, TRUSTED_PROXIES=proxies, **LIMITS)
         self._server = stack.enter_context(server)
@@ -226,7 +226,7 @@ class Bench:
             self.port = stack.enter_context(nginx(self._server.port))
         context = get_context("spawn")
         self._pool = stack.enter_context(ProcessPoolExecutor(2, mp_context=context))
-        self._attacker, *rest = members
+        self._attacker, *rest = accounts
         sender, reader, *guests = rest[20 : 22 + GUESTS]
         text = {"conversation": sender.conversation_id, "message_body": "Hello."}
         page = f"/api/messages/?conversation_id={reader.conversation_id}&page_size=50"
@@ -240,7 +240,7 @@ class Bench:
         ]
 
     def slice(self, attack: str, seconds: float) -> Seen:
-        """Measure the others for some seconds, among the attack if there is one."""
+        """Measure the others for some seconds, during ``attack`` if it is not ""."""
         descriptors, watch = self._descriptors(), Watch(self._server.pid)
         target, hostile = Target(self.port, self._attacker), None
         if attack:
@@ -255,7 +255,7 @@ class Bench:
         return Seen(latencies, errors, watch.stop(), self._kept(descriptors), sent)
 
     def _kept(self, before: int) -> int:
-        """Return how many descriptors more the server has; given 15 s to end them."""
+        """Return how many more descriptors the server has, after at most 15 s."""
         ends = time.monotonic() + 15
         while (more := self._descriptors() - before) > 4 and time.monotonic() < ends:
             time.sleep(0.1)
@@ -275,10 +275,10 @@ def measure(
     context = get_context("spawn")
     with maker() as url:
         with ProcessPoolExecutor(1, mp_context=context) as pool:
-            members = pool.submit(fill_all, url).result()
+            accounts = pool.submit(fill_all, url).result()
         for via in options.via:
             with ExitStack() as stack:
-                bench = Bench(url, via, members, stack)
+                bench = Bench(url, via, accounts, stack)
                 bench.slice("", 3.0)  # warms up
                 found: Measured = {attack: [] for attack in ("", *options.attack)}
                 order = [each for a in options.attack for each in ("", a)]
@@ -297,9 +297,10 @@ def p99(slices: list[Seen], call: str) -> float:
 
 
 def growth(measured: Measured, attack: str) -> float:
-    """Return how many MiB more the process held during the attack than before any.
+    """Return how many MiB more the process used during the attack than before any.
 
-    People sign in before an attack too, and hashing a password takes 100 MiB by design.
+    People also sign in before an attack, and hashing a password takes 100 MiB by
+    design.
     """
     idle, attacked = measured[""][0], measured[attack]
     return max(seen.memory for seen in attacked) - idle.memory

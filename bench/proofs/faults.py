@@ -1,14 +1,15 @@
-"""Take away what the server depends on; it must answer soon and recover by itself.
+"""Interrupt what the server depends on; it must answer soon and recover by itself.
 
-The program starts servers of its own and interrupts them one after the other: SQLite's
-writer is held and its disk is full (a small tmpfs, which only root can mount);
-PostgreSQL is stopped, out of connections, has its rows locked, is read-only as a
-standby is; Redis is stopped, frozen and emptied. During an outage a send must be
-answered within BOUND seconds, with 503 and Retry-After (without Redis it is stored);
-/readyz must be 503 if the database is away, and /healthz 200. Afterwards, without a
-restart, a send must succeed within RECOVERY seconds. At the end no acknowledged message
-may be lost, doubled or altered, neither in the database nor on the stream. Otherwise
-the program exits with 1.
+The program starts its own servers and causes one outage after the other. SQLite's write
+lock is held, and its disk is full (a small tmpfs, which only root can mount).
+PostgreSQL is stopped, is out of connections, has its rows locked, and is read-only like
+a standby. Redis is stopped, frozen and emptied.
+
+During an outage a send must be answered within BOUND seconds, with 503 and Retry-After
+(without Redis it must be stored). /readyz must be 503 if the database is unavailable,
+and /healthz 200. Afterwards, without a restart, a send must succeed within RECOVERY
+seconds. At the end no acknowledged message may be lost, doubled or altered, neither in
+the database nor on the stream. Otherwise the program exits with 1.
 """
 
 import argparse
@@ -108,7 +109,7 @@ class Run:
         """Go through one outage; return the table's row."""
         before = self.send().status
         with case.outage():
-            # The first answer may still be by what was there: a kept connection.
+            # The first response may still come by a persistent connection.
             answers = [self.send() for _ in range(SENDS)]
             ready = self._status("/readyz")
             alive = self._status("/healthz")

@@ -1,14 +1,13 @@
-"""Call everything in the schema with what it allows and forbids; nothing may break.
+"""Call all operations of the schema with valid and invalid data; nothing may break.
 
-Schemathesis makes the calls, as four kinds of caller, on SQLite and on PostgreSQL:
-by the schema's examples, at the edges of every value, at random, and in chains, in
-which one answer's ids are the next call's. Exits with 1 if an answer is a 5xx, is
-not in the schema (its status, its content type, its body), or lets in a caller who is
-not signed in.
+Schemathesis makes the calls, as four kinds of caller, on SQLite and on PostgreSQL: with
+the schema's examples, with boundary values, at random, and in chains, where the ids of
+one response are used in the next call. Exits with 1 if a response is a 5xx, does not
+match the schema (status, content type, body), or admits a caller who is not signed in.
 
-The endless stream is left out, and so are two checks: positive_data_acceptance,
-since no schema can say which ids exist, and negative_data_rejection, since an empty
-query parameter means none to us, as a form sends it, and a number is taken as a name.
+The endless stream is excluded, and so are two checks: positive_data_acceptance, because
+no schema can say which ids exist; and negative_data_rejection, because an empty query
+parameter counts as missing, as forms send it, and a number is accepted as a name.
 """
 
 import argparse
@@ -35,19 +34,19 @@ from bench.lab.report import add_usual, makers, parser_of
 from bench.lab.servers import ROOT, environment
 
 CALLERS = ("anonymous", "guest", "admin", "superuser")
-EXAMPLES = 30  # of each operation, besides the edges of its values: 24,000 calls
+EXAMPLES = 30  # of each operation, besides boundary values: 24,000 calls
 LEFT_OUT = ("positive_data_acceptance", "negative_data_rejection")
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
-# What holds ids, in bodies; in paths every parameter does.
+# The fields of bodies with ids; in paths, all parameters are ids.
 ID_FIELDS = ("conversation", "conversation_id", "user_id", "participant_ids")
-FAMILIAR = 0.7  # of all ids: of things that exist, and are the caller's
+FAMILIAR = 0.7  # share of ids that exist and that the caller may see
 
 
 def send_in_process(case, *, send=WSGI_TRANSPORT.send, **options):
-    """Send without the socket's settings.
+    """Send without options for sockets.
 
-    Schemathesis 4.32 removes them from its calls in the process, but not from those
-    that probe without credentials.
+    Schemathesis 4.32 removes them from its in-process calls, but not from those that
+    probe without credentials.
     """
     for name in ("max_redirects", "verify", "cert", "proxies"):
         options.pop(name, None)
@@ -59,7 +58,7 @@ WSGI_TRANSPORT.send = send_in_process
 
 @dataclass
 class Findings:
-    """What a run has called, and what was wrong."""
+    """The calls of a run, and the faults found."""
 
     calls: Counter = field(default_factory=Counter)  # by phase
     answers: Counter = field(default_factory=Counter)  # by operation and status
@@ -92,7 +91,7 @@ def described(check) -> str:
 
 
 class World:
-    """A caller with things of their own, made anew when the calls have ended them."""
+    """A caller with their own data, which is created again after calls deleted it."""
 
     def __init__(self, caller: str, seed: int):
         self.caller, self.random = caller, random.Random(seed)
@@ -158,21 +157,21 @@ class World:
         person.save(force_insert=True)
         return person
 
-    # --- What schemathesis calls, before each case -------------------------------
+    # --- Called by schemathesis before each case ---------------------------------
 
     def get(self, case, context) -> "World":
         from chats.models import SignInAttempts
 
-        SignInAttempts.objects.all().delete()  # or soon every sign-in would be a 429
+        SignInAttempts.objects.all().delete()  # otherwise sign-ins would soon be 429
         if not self.is_whole():
             self.make()
         return self
 
     def set(self, case, data: "World", context) -> None:
-        """Sign the call in, and name things that exist in most of its ids."""
+        """Authenticate the call, and replace most of its ids by existing ones."""
         if self.caller != "anonymous":
             case.headers["Authorization"] = f"Token {self.secret}"
-        # Without a server in between, nothing decodes a compressed answer.
+        # In-process calls do not decode compressed responses.
         case.headers["Accept-Encoding"] = "identity"
         for name in case.path_parameters or {}:
             if name in self.ids and self.random.random() < FAMILIAR:
@@ -185,14 +184,17 @@ class World:
 
 
 def provider_of(world: World) -> type:
-    """Return the class that schemathesis makes its one instance of."""
+    """Return a class for schemathesis, which creates one instance of it."""
     return type("Caller", (), {"get": world.get, "set": world.set})
 
 
 @contextmanager
 def closed_after() -> Iterator[None]:
-    """Close the connections made within: schemathesis's threads end and leave theirs,
-    to which Django then holds no key."""
+    """Close the database connections opened in the block.
+
+    Schemathesis's threads end without closing theirs, and Django then has no reference
+    to them.
+    """
     from django.db.backends.signals import connection_created
 
     made = []
@@ -249,7 +251,7 @@ def run_inside(caller: str, examples: int, seed: int) -> None:
 
 
 def run_on(database_url: str, caller: str, options: argparse.Namespace) -> Findings:
-    """Fuzz in a process of its own, since a process has one database."""
+    """Fuzz in a separate process, because a process has one database."""
     command = [
         sys.executable,
         "-W",
@@ -274,7 +276,7 @@ def run_on(database_url: str, caller: str, options: argparse.Namespace) -> Findi
 
 
 def print_answers(findings: Findings) -> None:
-    """Print how often each operation answered with each status."""
+    """Print how often each operation returned each status."""
     by_label: dict[str, list[str]] = {}
     for (label, status), count in sorted(findings.answers.items()):
         by_label.setdefault(label, []).append(f"{status}: {count}")

@@ -1,11 +1,11 @@
-"""Change memberships at random for a minute; nobody may get events of others.
+"""Change participants at random for a minute; nobody may receive events of others.
 
-A hundred people follow their streams from two processes and change between these, while
-others add and remove them, send, edit and read. An oracle knows from the HTTP answers
-who joined and left where, in which order, and from the log's bare rows which event that
-was. A person may see a conversation's events from their joining to their removal, both
-included. Exits with 1 if a stream or a page of the log has an event too many,
-one too few, one twice, one out of order, or one that shows what came later.
+A hundred people follow their streams from two processes and move between them, while
+others add and remove them, send, edit and read. An oracle knows the order of all joins
+and removals from the HTTP responses, and their events from the rows of the log. A
+person may see a conversation's events from their joining to their removal, both
+included. Exits with 1 if a stream or a page of the log has a foreign, missing, doubled
+or disordered event, or one that shows later changes.
 """
 
 import argparse
@@ -48,23 +48,23 @@ CONVERSATIONS = 20
 THREADS = 4  # that change and send
 MOVE_EVERY = 0.05  # seconds between streams that resume at the other server
 PATIENCE = 60.0  # seconds for the last event to reach all followers
-ACTIONS = {"send": 9, "change": 6, "edit": 3, "read": 2}  # how often, relatively
+ACTIONS = {"send": 9, "change": 6, "edit": 3, "read": 2}  # relative frequencies
 FAULTS = ("foreign", "missing", "doubled", "out of order", "too new", "unannounced")
 COLUMNS = ("changes", "messages", "resumed", "events", "withheld", *FAULTS)
 
 
 @dataclass
 class Conversation:
-    """What the HTTP answers say of one conversation."""
+    """The state of a conversation according to the HTTP responses."""
 
     conversation_id: str
     inside: set[Person]
     changes: list[tuple[str, str]] = field(default_factory=list)  # type, user_id
-    # Held for a change of membership only: all else runs into it.
+    # Held only to add or remove a participant; everything else races with that.
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-# --- What happens -------------------------------------------------------------
+# --- Actions ------------------------------------------------------------------
 
 
 class Company:
@@ -85,8 +85,8 @@ class Company:
         return iter(self.conversations)
 
     def act(self, until: float) -> None:
-        """Do one thing after the other; for a thread of its own."""
-        mine: dict[str, Person] = {}  # messages this thread has sent, and may edit
+        """Do one action after the other, in a separate thread."""
+        mine: dict[str, Person] = {}  # the messages that this thread has sent
         while time.monotonic() < until:
             (action,) = random.choices([*ACTIONS], [*ACTIONS.values()])
             conversation = random.choice(self.conversations)
@@ -143,7 +143,7 @@ class Company:
         self._call(self._somebody(conversation), "POST", path, body, {200, 400})
 
     def _somebody(self, conversation: Conversation) -> Person:
-        """Return a participant, who may be removed before the request arrives."""
+        """Return a participant; they may be removed before their request arrives."""
         inside = tuple(conversation.inside)
         return random.choice(inside or (self.director,))
 
@@ -161,7 +161,7 @@ class Company:
 
 
 class Follower:
-    """A person's stream, which goes on by its cursor on whichever server."""
+    """A person's stream, which resumes by its cursor at any server."""
 
     def __init__(self, person: Person, cursor: str):
         self.person, self.start = person, cursor
@@ -176,7 +176,7 @@ class Follower:
         self.connection.sendall(stream_request(self.person.token, self.reader.cursor))
 
     def receive(self) -> None:
-        """Read what has arrived; RuntimeError if the server ends the stream."""
+        """Read what has arrived; raise RuntimeError if the server ends the stream."""
         data = self.connection.recv(65_536)
         self.events += [e for e in self.reader.feed(data) if e.id and e.type != "ping"]
         if not data or self.reader.status not in {0, 200}:
@@ -279,7 +279,7 @@ def as_text(value: Any) -> str:
 
 
 class Span(NamedTuple):
-    """From which event to which one a person takes part; for ever if ``last`` is 0."""
+    """The first and last event of a participation; ``last`` is 0 if it goes on."""
 
     first: int
     last: int = 0
@@ -289,13 +289,13 @@ class Span(NamedTuple):
 
 
 class Oracle:
-    """Knows who may see what."""
+    """Knows which events each person may and must receive."""
 
     def __init__(self, facts: list[Fact], company: Company):
         self.facts = {fact.event_id: fact for fact in facts}
         self.spans: dict[tuple[str, str], list[Span]] = {}
-        self.versions: dict[str, list[int]] = {}  # the events that made each
-        self.removals: dict[tuple[str, str], int] = {}  # the last one of each person
+        self.versions: dict[str, list[int]] = {}  # events that set each body
+        self.removals: dict[tuple[str, str], int] = {}  # of each person, the last
         first = company.first | {company.everybody: set(company.people)}
         for fact in facts:
             self._note(fact, first.get(fact.conversation_id, set()))
@@ -321,10 +321,10 @@ class Oracle:
         return next((span for span in spans if fact.event_id in span), None)
 
     def is_required(self, fact: Fact, span: Span) -> bool:
-        """Return whether the person must get the event.
+        """Return whether the person must receive the event.
 
-        It may be withheld when it could only show what is gone (who joined and has
-        left) or what came after the person's removal (docs/events.md).
+        It may be withheld if its participant has left again, or if it would show
+        changes after the person's removal (docs/events.md).
         """
         if fact.event_id == span.last or fact.type == "participant.removed":
             return True
@@ -335,7 +335,7 @@ class Oracle:
         return not span.last and not has_left
 
     def is_too_new(self, event: ServerSentEvent, span: Span) -> bool:
-        """Return whether an event shows what came after the person's removal."""
+        """Return whether an event shows changes after the person's removal."""
         shown = [event.data.get("message")]
         shown.append((event.data.get("conversation") or {}).get("last_message"))
         return any(
@@ -368,7 +368,7 @@ class Oracle:
 
 
 def id_of(event: ServerSentEvent) -> int:
-    """Return the id inside a cursor, which only a test may look into."""
+    """Return the id in a cursor; clients must not parse cursors, but tests may."""
     return int(event.id.rpartition("-")[2])
 
 
@@ -404,7 +404,7 @@ def two_servers(database_url: str) -> Iterator[list[str]]:
 
 
 def run(database_url: str, streams: int, seconds: int) -> dict[str, Counter[str]]:
-    """Return what was counted in the streams and in the pages."""
+    """Return the counts for the streams and for the pages."""
     director, *people = make_people(database_url, streams + 1)
     with two_servers(database_url) as urls:
         followers = Followers(urls, people)
@@ -426,7 +426,7 @@ def run(database_url: str, streams: int, seconds: int) -> dict[str, Counter[str]
 
 
 def bustle(company: Company, followers: Followers, seconds: int) -> None:
-    """Let all people act for ``seconds``, and follow to the end; raise their errors."""
+    """Run all actions for ``seconds``, and follow to the end; raise their errors."""
     goodbye = threading.Event()
     until = time.monotonic() + seconds
     with ThreadPoolExecutor(THREADS + 1) as pool:

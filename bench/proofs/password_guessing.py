@@ -1,13 +1,15 @@
 """Guess passwords in bursts at four processes; count how many guesses are evaluated.
 
-Each guess comes by another door (session, token, admin, browsable API), under another
-spelling of the person's name or e-mail, with another User-Agent and another
+The guesses alternate between the ways to sign in (session, token, admin, browsable
+API), and vary the spelling of the username or e-mail, the User-Agent and
 X-Forwarded-For. There are three attacks, each on another person: with headers that the
-servers do not trust, from all addresses of one IPv6 network, and from as many addresses
-as guesses. The servers' hasher records each password that it evaluates, since answers
-prove nothing. Username and e-mail have an allowance each, so twice as many guesses are
-evaluated. Exits with 1 if more guesses were evaluated than the allowance, or none, or
-if the right password, which is guessed last, was evaluated.
+servers do not trust, from all addresses of one IPv6 network, and from a new address for
+each guess.
+
+The servers' hasher records each password that it evaluates, because the responses do
+not show it. Username and e-mail have an allowance each, so twice as many guesses are
+evaluated. Exits with 1 if more guesses than allowed were evaluated, or none, or if the
+right password, which is guessed last, was evaluated.
 """
 
 import argparse
@@ -31,14 +33,14 @@ from bench.lab.report import add_usual, makers, parser_of
 from bench.lab.servers import Server, environment, run_python
 
 PROCESSES = 4
-AT_ONCE = 48  # guesses under way at any time
+AT_ONCE = 48  # concurrent guesses
 PASSWORD = "the-right-0ne-of-all"
 CSRF = "c" * 32
 REFUSED = ("Too many failed attempts", "throttled")
 
 
 class Attack(NamedTuple):
-    """A way to look like many clients, and how many evaluations it may get."""
+    """A way to look like many clients, and the evaluations that it is allowed."""
 
     name: str
     proxies: int  # number of trusted reverse proxies
@@ -53,34 +55,35 @@ ATTACKS = (
 )
 
 
-class Door(NamedTuple):
-    """A place that takes a password, and the form in which it takes it."""
+class Endpoint(NamedTuple):
+    """A route that takes a password, and the format of its body."""
 
     path: str
     is_form: bool
     name: str = "username"  # of the field with the name or e-mail
 
 
-DOORS = (
-    Door("/api/auth/login/", is_form=False),
-    Door("/api/auth/login/", is_form=False, name="email"),
-    Door("/api/auth/tokens/", is_form=False),
-    Door("/admin/login/", is_form=True),
-    Door("/api-auth/login/", is_form=True),
+ENDPOINTS = (
+    Endpoint("/api/auth/login/", is_form=False),
+    Endpoint("/api/auth/login/", is_form=False, name="email"),
+    Endpoint("/api/auth/tokens/", is_form=False),
+    Endpoint("/admin/login/", is_form=True),
+    Endpoint("/api-auth/login/", is_form=True),
 )
 
 
 def guess(url: str, person: str, number: int, password: str, attack: Attack) -> str:
-    """Send one guess; return "refused" or the status of the answer."""
-    door = DOORS[number % len(DOORS)]
-    fields = {door.name: spelling(person, number), "password": password, "name": "x"}
+    """Send one guess; return "refused" or the status of the response."""
+    endpoint = ENDPOINTS[number % len(ENDPOINTS)]
+    identity = {endpoint.name: spelling(person, number)}
+    fields = identity | {"password": password, "name": "x"}
     headers = {
         "User-Agent": f"browser/{number}",
         "X-Forwarded-For": attack.forwarded.format(a=number // 256, b=number % 256),
         "X-Real-IP": f"192.0.2.{number % 256}",
         "Forwarded": f"for=192.0.2.{number % 256}",
     }
-    if door.is_form:
+    if endpoint.is_form:
         body = urlencode(fields | {"csrfmiddlewaretoken": CSRF})
         headers |= {"Cookie": f"csrftoken={CSRF}"}
         headers |= {"Content-Type": "application/x-www-form-urlencoded"}
@@ -89,7 +92,7 @@ def guess(url: str, person: str, number: int, password: str, attack: Attack) -> 
         headers |= {"Content-Type": "application/json"}
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=120)
     try:
-        connection.request("POST", door.path, body, headers)
+        connection.request("POST", endpoint.path, body, headers)
         response = connection.getresponse()
         text = response.read().decode()
     finally:
@@ -106,7 +109,7 @@ def spelling(person: str, number: int) -> str:
 
 
 def run(attack: Attack, guesses: int, database_url: str, record: Path) -> bool:
-    """Attack a new person with that many guesses; return whether the limit held."""
+    """Attack a new person with ``guesses``; return whether the limit held."""
     person = f"victim{ATTACKS.index(attack)}"
     make_person(database_url, person, record)
     with ExitStack() as stack:
@@ -156,7 +159,7 @@ def recording_environment(record: Path) -> dict[str, str]:
 
 
 def make_person(database_url: str, username: str, record: Path) -> None:
-    """Create a user who can sign in at every door."""
+    """Create a user who can sign in at every endpoint."""
     about = {
         "USERNAME": username,
         "EMAIL": f"{username}@bench.example",

@@ -1,12 +1,12 @@
 """Kill one of two processes while people send through both and others follow.
 
-Two servers share one PostgreSQL. Eight people send through both; when an answer fails
-to come, they send the message to the other server with the same ``client_id``. Forty
+Two servers share one PostgreSQL. Eight people send through both; if a response does not
+arrive, they send the message to the other server with the same ``client_id``. Forty
 people follow by streams, half of them from each server, and resume by their cursor at
-the server that is left. One server is killed (SIGKILL) when half of the messages are
-acknowledged. Then what each follower received, and the conversation read back, are
-compared with what was acknowledged. Exits with 1 if a message is lost, doubled,
-altered or out of order.
+the remaining server. One server is killed (SIGKILL) when half of the messages are
+acknowledged. Then the messages that each follower received, and those read back, are
+compared with the acknowledged ones. Exits with 1 if a message is lost, doubled, altered
+or out of order.
 """
 
 import argparse
@@ -30,14 +30,14 @@ from bench.lab.servers import Person, Server, call, make_people, postgres
 
 SENDERS = 8
 FOLLOWERS = 40
-TRIES = 200  # of one message; a pause between them
+TRIES = 200  # of one message, with a pause after each
 PAUSE = 0.05  # seconds
 PATIENCE = 60.0  # seconds for the last event to reach all followers
 HEAD = ("", "messages", "deliveries", "tried again", *FAULTS)
 
 
 class Outcome(NamedTuple):
-    """What was counted; the faults are summed over all followers and the reader."""
+    """The counts; the faults are the sum for all followers and the stored messages."""
 
     messages: int
     deliveries: int
@@ -55,7 +55,7 @@ class Sender:
         self.retried = 0
 
     def send(self, message_body: str) -> None:
-        """Send a message; RuntimeError if it is refused, or not taken for too long."""
+        """Send a message; raise RuntimeError if it is refused or all tries fail."""
         message = Message(str(uuid.uuid4()), self.person.username, message_body)
         body = {"conversation": self._conversation_id, "client_id": message.client_id}
         body["message_body"] = message_body
@@ -71,11 +71,11 @@ class Sender:
                 raise RuntimeError(f"A message was refused with {status}.")
             self.retried += 1
             time.sleep(PAUSE)
-        raise RuntimeError("A message was not taken by any server.")
+        raise RuntimeError("A message was not accepted by any server.")
 
 
 def kill_one(database_url: str, count: int) -> Outcome:
-    """Send ``count`` messages, kill one process half way, compare."""
+    """Send ``count`` messages, kill one process halfway, and compare."""
     people = make_people(database_url, SENDERS + FOLLOWERS)
     each = count // SENDERS
     count = each * SENDERS
@@ -101,7 +101,7 @@ def kill_one(database_url: str, count: int) -> Outcome:
 
 
 def send_all(senders: list[Sender], each: int, doomed: Server) -> None:
-    """Let all people send; kill the server as soon as half of it is acknowledged."""
+    """Let all people send; kill the server when half of the sends are acknowledged."""
     half, killing = len(senders) * each // 2, threading.Lock()
     with tqdm(total=2 * half, desc="Sending", unit="") as bar:
 
@@ -120,7 +120,7 @@ def send_all(senders: list[Sender], each: int, doomed: Server) -> None:
 def compared(
     senders: list[Sender], followers: list[Follower], stored: list[Message]
 ) -> Outcome:
-    """Compare what each follower received, and what is stored, with what was sent."""
+    """Compare the followers' messages, and the stored ones, with those sent."""
     sent = [message for sender in senders for message in sender.sent]
     received = [stored, *(follower.messages for follower in followers)]
     judged = [judge(sent, messages, burst=True) for messages in received]

@@ -1,13 +1,13 @@
 """Make conflicting calls at the same moment, 1,000 times; then check the rows.
 
-Each round starts a conversation. Several people, each in a thread with a connection of
-its own, make calls that race: send against removal, add against remove, owners leaving,
-devices marking as read, one client_id at once, deletion of the conversation or of a
-person against everything. A refusal by the domain is an answer; any other exception is
-a fault, and so is a round that returned something impossible. At the end the doctor
-checks the rows, and this program checks what the doctor cannot know: whether somebody
-sent a message that they could not send. Runs on SQLite and on PostgreSQL. Exits with 1
-if there is a fault.
+Each round starts a conversation. Several people, each in a thread with its own database
+connection, make calls that race: send against removal, add against remove, owners
+leaving, devices marking as read, concurrent sends with one client_id, deletion of the
+conversation or of a person against everything. A refusal by the domain is a valid
+result. Any other exception is a fault, and so is a round that returned something
+impossible. At the end the doctor checks the rows, and this program checks what the
+doctor cannot know: whether somebody sent a message that they were not allowed to send.
+Runs on SQLite and on PostgreSQL. Exits with 1 if there is a fault.
 """
 
 import argparse
@@ -32,7 +32,7 @@ ROUNDS = 1000
 DEVICES = 50
 WAIT = 60  # seconds for all threads of a round to be ready
 
-# Rules of a database into which nothing was imported: SQL that finds rows against them.
+# Rules for a database without imports, each with SQL that finds rows that break it.
 RULES = {
     "a sender's cursor is before their own message": """
         SELECT m.message_id FROM chats_message m JOIN chats_participant p
@@ -53,7 +53,7 @@ Call = Callable[[], Any]
 
 
 class Race(NamedTuple):
-    """Calls made at the same moment, and what must hold of all that they return."""
+    """Calls made at the same moment, and a condition on all their results."""
 
     calls: list[Call]
     holds: Callable[[list], bool] = lambda returned: True
@@ -117,7 +117,7 @@ class Scene:
         return Race(leave[: self.chance.randint(2, len(leave))])
 
     def devices_reading(self) -> Race:
-        """The cursor ends at the highest position that any device was given."""
+        """The cursor ends at the highest position that any device received."""
         who = self.others[0]
         calls = [self.read(who) for _ in range(DEVICES - 10)]
         calls += [*[self.read_all(who)] * 10, *[self.send(self.owner)] * 4]
@@ -129,7 +129,7 @@ class Scene:
         return Race(calls, holds)
 
     def one_client_id(self) -> Race:
-        """One of the calls stores the message, all return it."""
+        """One of the calls stores the message; all of them return it."""
         calls = [self.send(self.owner, uuid.uuid4())] * 6
 
         def holds(returned: list) -> bool:
@@ -161,7 +161,7 @@ SELDOM = Scene.devices_reading  # 54 threads: one round in twenty
 
 
 def together(race: Race, chance: random.Random) -> Counter:
-    """Call all at the same moment in random order; count how each ended."""
+    """Make all calls at the same moment, in random order; count their outcomes."""
     from django.db import connections
 
     from chats.web.exceptions import ChatError
@@ -185,7 +185,7 @@ def together(race: Race, chance: random.Random) -> Counter:
     with ThreadPoolExecutor(len(calls)) as pool:
         ended = Counter(pool.map(run, calls))
     if not race.holds(returned):
-        ended["FAULT: the calls returned what cannot be"] += 1
+        ended["FAULT: the calls returned impossible results"] += 1
     return ended
 
 
@@ -206,7 +206,7 @@ def run_inside(rounds: int, seed: int) -> None:
 
 
 def wrong_rows() -> Counter:
-    """Count what the doctor finds, and what breaks the rules."""
+    """Count the doctor's findings, and the rows that break the rules."""
     from django.db import connection
 
     from chats.management.doctor.invariants import Scope
@@ -236,7 +236,7 @@ def new_people(count: int) -> list:
 def run_on(database_url: str, options: argparse.Namespace) -> bool:
     """Race and print the outcome; return whether there is no fault.
 
-    In a process of its own, since a process has one database.
+    This uses a separate process, because a process has one database.
     """
     command = [sys.executable, "-m", "bench.proofs.races", "--inside"]
     command += ["--rounds", str(options.rounds), "--seed", str(options.seed)]

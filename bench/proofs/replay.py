@@ -1,7 +1,7 @@
 """Replay real chat logs through the HTTP API, then prove that nothing is missing.
 
-Each person in a log signs up and sends what they said. Then the conversation is read
-back and compared with what was sent. Exits with 1 if a message is lost, doubled,
+Each person in a log signs up and sends their messages. Then the conversation is read
+back and compared with the messages sent. Exits with 1 if a message is lost, doubled,
 altered or out of order.
 """
 
@@ -25,19 +25,19 @@ from bench.lab.messages import FAULTS, Message, judge
 from bench.lab.report import parser_of
 from bench.lab.servers import Person
 
-PAGE_SIZE = 200  # the API's largest
+PAGE_SIZE = 200  # the API's maximum
 PASSWORD = "replay-pass-2026"
 TRIES = 8  # of one request, on a broken connection or a busy server
 IDLE_LIMIT = 3  # seconds; servers close idle connections a little later
-LONGEST_WAIT = 60  # seconds of Retry-After that are worth waiting for
+LONGEST_WAIT = 60  # seconds of Retry-After; the replay stops at more
 COLUMNS = ("people", "messages", "skipped", "sent/s", "retried", *FAULTS)
 
 
 def usernames(nicks: Iterable[str], run: str) -> dict[str, str]:
-    """Map each nick to a legal username of its own.
+    """Map each nick to a valid, unique username.
 
-    The number keeps apart what differs in case only or in characters that no
-    username may hold; ``run`` keeps one replay apart from the next.
+    The number distinguishes nicks that differ only in case or in characters that a
+    username cannot have; ``run`` distinguishes one replay from the next.
     """
     return {
         nick: f"{re.sub('[^A-Za-z0-9_.-]', '_', nick)[:100]}-{number}-{run}"
@@ -46,11 +46,11 @@ def usernames(nicks: Iterable[str], run: str) -> dict[str, str]:
 
 
 class RefusedError(Exception):
-    """The replay cannot continue after the server's answer."""
+    """The replay cannot continue after a response of the server."""
 
 
 class Client:
-    """One person's connection, which retries what is safe to send again."""
+    """One person's connection, which retries requests that are safe to repeat."""
 
     def __init__(self, url: str, token: str = ""):
         self.host = urlsplit(url).netloc
@@ -61,7 +61,7 @@ class Client:
         self.retried = 0
 
     def call(self, method: str, path: str, body: dict | None = None) -> dict:
-        """Return the answer; RefusedError if no try succeeds."""
+        """Return the response's body; raise RefusedError if no try succeeds."""
         payload = None if body is None else json.dumps(body).encode()
         for attempt in range(TRIES):
             try:
@@ -116,10 +116,10 @@ def sign_up(url: str, username: str) -> Person:
 
 
 class Replay:
-    """One log on its way through the server."""
+    """The replay of one log."""
 
     def __init__(self, url: str, log: Log, everybody: dict[str, Person]):
-        """Open the log's conversation; the first to speak owns it."""
+        """Start the log's conversation, owned by the sender of the first message."""
         self.log = log
         people = {nick: everybody[nick] for nick in log.by_nick()}
         self.clients = {nick: Client(url, people[nick].token) for nick in people}
@@ -132,10 +132,10 @@ class Replay:
         body = {"participant_ids": ids, "title": log.name}
         opened = opener.call("POST", "/api/conversations/", body)
         self.conversation_id = opened["conversation_id"]
-        self.acknowledged_at = 0.0  # the last one, by the monotonic clock
+        self.acknowledged_at = 0.0  # the last one, in the monotonic clock
 
     def send(self, index: int) -> None:
-        """Send the log's line with this index; return when it is acknowledged."""
+        """Send the log's line with this index; wait until it is acknowledged."""
         nick, body = self.log.lines[index]
         message = {
             "conversation": self.conversation_id,
@@ -172,7 +172,7 @@ def sign_up_all(url: str, logs: list[Log]) -> dict[str, Person]:
 
 
 def send_all(replays: list[Replay], *, burst: bool, threads: int) -> None:
-    """Send all logs at once, each in its order; in a burst each person in theirs."""
+    """Send all logs at once, each in its order; in a burst, each person's in order."""
     tasks = [(replay, range(len(replay.log.lines))) for replay in replays]
     if burst:
         tasks = [
@@ -180,7 +180,7 @@ def send_all(replays: list[Replay], *, burst: bool, threads: int) -> None:
             for replay in replays
             for lines in replay.log.by_nick().values()
         ]
-        # The longest first, so that none is left to run alone at the end.
+        # The longest first, so that it does not run alone at the end.
         tasks.sort(key=lambda task: -len(task[1]))
     bar = tqdm(total=sum(len(task[1]) for task in tasks), desc="Sending", unit="")
 
@@ -217,7 +217,7 @@ def run(logs: list[Log], url: str, *, burst: bool = False, threads: int = 16) ->
     for replay, row in zip(replays, rows, strict=True):
         print_row(replay.log.name, row)
     total = [sum(column) for column in zip(*rows, strict=True)]
-    # All logs were sent at the same time: the rates do not simply add up.
+    # All logs were sent at the same time, so the rates do not simply add up.
     seconds = max(replay.acknowledged_at for replay in replays) - began
     total[COLUMNS.index("sent/s")] = round(total[COLUMNS.index("messages")] / seconds)
     print_row("total", total)

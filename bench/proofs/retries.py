@@ -1,9 +1,9 @@
-"""Lose 30 % of the answers after the server has done the work; clients send again.
+"""Lose 30 % of the responses after the server has done the work; clients retry.
 
-A TCP proxy between the clients and the server cuts connections: before the answer's
-first byte, or within it. Every message is sent until it is acknowledged, always with
-the same client_id. Exits with 1 if one is lost, doubled or altered, ``seq`` has a gap,
-or the doctor finds anything wrong.
+A TCP proxy between the clients and the server cuts connections before a response's
+first byte, or within the response. Every message is sent until it is acknowledged,
+always with the same client_id. Exits with 1 if a message is lost, doubled or altered,
+``seq`` has a gap, or the doctor finds anything.
 """
 
 import argparse
@@ -38,7 +38,7 @@ LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 
 def whole(connection: socket.socket) -> bytes:
-    """Read one request or answer: its head and its body come apart."""
+    """Read one complete request or response, whose parts may arrive separately."""
     message = b""
     while data := connection.recv(65_536):
         message += data
@@ -50,7 +50,7 @@ def whole(connection: socket.socket) -> bytes:
 
 
 class LossyProxy:
-    """Passes requests on, and cuts a share of the answers off."""
+    """Passes requests on, and cuts off a share of the responses."""
 
     def __init__(self, address: tuple[str, int], share: float, seed: int):
         self._address, self._share = address, share
@@ -72,7 +72,7 @@ class LossyProxy:
                 thread.start()
 
     def _serve(self, client: socket.socket) -> None:
-        """Pass on request after request, until a cut."""
+        """Pass on requests, until a response is cut."""
         server = socket.create_connection(self._address)
         with client, server, suppress(OSError):
             while request := whole(client):
@@ -84,7 +84,7 @@ class LossyProxy:
                     return
 
     def _kept(self, answer: bytes) -> int:
-        """Return how many bytes of an answer to let pass."""
+        """Return how many bytes of a response to pass on."""
         self.answers += 1
         if not answer or self._chance.random() >= self._share:
             return len(answer)

@@ -1,9 +1,9 @@
 """Cut a client's stream 200 times while a real log is sent; nothing may be missing.
 
-The client resumes by Last-Event-ID after each cut: clean (it closes), reset (its
-connection breaks), half-open (it is gone and the server hears nothing), mid-event (a
-proxy breaks off after some bytes). Exits with 1 if a message is lost, doubled,
-altered or out of order.
+The client resumes by Last-Event-ID after each cut. The kinds of cuts are clean (the
+client closes), reset (the connection breaks), half-open (the client is gone and the
+server does not notice) and mid-event (a proxy cuts after some bytes). Exits with 1 if a
+message is lost, doubled, altered or out of order.
 """
 
 import argparse
@@ -38,17 +38,17 @@ from bench.lab.servers import (
 )
 from bench.proofs.replay import Replay, sign_up_all
 
-WATCHER = "\0"  # no nick: the person who follows
+WATCHER = "\0"  # the person who follows; no nick can be this
 KINDS = ("clean", "reset", "half-open", "mid-event")
-IDLE = 0.3  # seconds without a byte after which a cut does not wait for more
-MOST_BYTES = 6000  # of an answer, its head included, before it breaks off
-LONGEST_AWAY = 0.1  # seconds until the client comes back
+IDLE = 0.3  # seconds without a byte, after which a cut waits no longer
+MOST_BYTES = 6000  # of a response, including its head, before it is cut off
+LONGEST_AWAY = 0.1  # seconds until the client reconnects
 PATIENCE = 30.0  # seconds for the last message to arrive
 COLUMNS = ("messages", *KINDS, "torn", *FAULTS)
 
 
 class Proxy:
-    """A TCP proxy that breaks each connection off within the answer."""
+    """A TCP proxy that cuts each connection within the response."""
 
     def __init__(self, address: tuple[str, int]):
         self._address = address
@@ -56,7 +56,7 @@ class Proxy:
         self.address = self._listening.getsockname()[:2]
 
     def pass_on(self, most: int) -> threading.Thread:
-        """Serve the next connection, in a thread of its own."""
+        """Serve the next connection, in a new thread."""
         thread = threading.Thread(target=self._serve, args=[most])
         thread.start()
         return thread
@@ -88,7 +88,7 @@ class Follower:
         self._abandoned: list[socket.socket] = []
 
     def be_cut(self, kind: str, after: int) -> None:
-        """Follow for ``after`` messages, or until nothing comes; lose the stream."""
+        """Follow for ``after`` messages, or until nothing arrives; lose the stream."""
         self.cuts[kind] += 1
         if kind == "mid-event":
             self._be_broken_off()
@@ -99,7 +99,7 @@ class Follower:
         self._lose(connection, kind)
 
     def follow(self, count: int) -> None:
-        """Follow until ``count`` messages are there, for at most PATIENCE seconds."""
+        """Follow until ``count`` messages have arrived, at most PATIENCE seconds."""
         deadline = time.monotonic() + PATIENCE
 
         def is_over() -> bool:
@@ -130,7 +130,7 @@ class Follower:
         return connection
 
     def _read(self, connection: socket.socket, is_enough: Callable) -> Reader:
-        """Read until it is enough, nothing comes, or the stream ends."""
+        """Read until ``is_enough()``, nothing arrives, or the stream ends."""
         reader = Reader(self.cursor)
         with suppress(TimeoutError, ConnectionResetError):
             while not is_enough() and (data := connection.recv(4096)):
@@ -195,7 +195,7 @@ def run_on_own_server(database_url: str, log: Log, cuts: int) -> list[int]:
 
 
 def run_on(url: str, log: Log, cuts: int) -> list[int]:
-    """Run against a server that is up already; all people sign up first."""
+    """Run against a running server; all people sign up first."""
     watcher = Log("", [(WATCHER, "")], 0)
     return run(url, log, sign_up_all(url, [log, watcher]), cuts)
 

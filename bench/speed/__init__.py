@@ -1,1 +1,1 @@
-"""What calls and streams cost: each program exits with 1 if a goal is missed."""
+"""The cost of calls and streams; each program exits with 1 if a goal is missed."""

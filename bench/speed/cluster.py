@@ -1,7 +1,7 @@
 """Measure two processes on one PostgreSQL.
 
-The throughput of one and of two processes with 64 connections, and the time from a
-send at one process to the event at the other. Exits with 1 if a goal is missed.
+It measures the throughput of one and of two processes with 64 connections, and the time
+from a send at one process to the event at the other. Exits with 1 if a goal is missed.
 ``bench.proofs.process_kill`` shows what happens when one of the two is killed.
 """
 
@@ -28,7 +28,7 @@ from bench.lab.report import (
     write_section,
 )
 from bench.lab.servers import Server, make_people, postgres
-from bench.lab.small_dataset import Member, fill
+from bench.lab.small_dataset import Account, fill
 from bench.speed.http import plans_of
 from bench.speed.http_goals import CALLS, GOALS
 from bench.speed.stream import latency
@@ -47,8 +47,8 @@ Results = dict[str, dict[int, Figures]]  # by call, by the number of processes
 class Cluster:
     """Two servers on one database, and the load on one or both."""
 
-    def __init__(self, url: str, members: list[Member], pool: ProcessPoolExecutor):
-        self._url, self._members, self._pool = url, members, pool
+    def __init__(self, url: str, accounts: list[Account], pool: ProcessPoolExecutor):
+        self._url, self._accounts, self._pool = url, accounts, pool
 
     def measure(self, options: argparse.Namespace) -> Results:
         """Measure one and two processes in turn, slice by slice."""
@@ -76,14 +76,14 @@ class Cluster:
     def _slice(
         self, meter: Meter, ports: list[int], name: str, seconds: float
     ) -> Figures:
-        plans = plans_of(name, self._members, CONNECTIONS)
+        plans = plans_of(name, self._accounts, CONNECTIONS)
         before = meter.read()
         load = self._pool.submit(run_load, ports, plans, seconds).result()
         return Figures(*load, *meter.since(before))
 
 
 def across(url: str, rounds: int) -> dict[int, float]:
-    """Return the percentiles of the time from a send here to the event there."""
+    """Return percentiles of the time from a send at one to the event at the other."""
     people = make_people(url, 2)
     with Server(url, core=0) as first, Server(url, core=1) as second:
         p50, p99 = latency(first.url, second.url, people, rounds)
@@ -167,8 +167,8 @@ def main() -> None:
         postgres(options.postgres) as url,
         ProcessPoolExecutor(1, mp_context=spawn) as pool,
     ):
-        members = pool.submit(fill, url).result()
-        results = Cluster(url, members, pool).measure(options)
+        accounts = pool.submit(fill, url).result()
+        results = Cluster(url, accounts, pool).measure(options)
         times = across(url, options.latencies)
     print_rows(HEAD, rows_of(results))
     found = list(verdicts(results, times))

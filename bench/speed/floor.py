@@ -1,8 +1,8 @@
-"""The floor: the five calls as bare WSGI, by the plain driver, on the same server.
+"""The floor: the five calls as bare WSGI with the plain driver, on the same server.
 
-The same statements in the same transactions under the same locks, and the same JSON;
-no framework: ``bench.speed.http`` measures how much more ours costs. Run it as
-``uvicorn bench.speed.floor:application``, on the database of DATABASE_URL.
+It uses the same statements, transactions and locks, and returns the same JSON, but
+without a framework. ``bench.speed.http`` measures how much more the application costs.
+Run it as ``uvicorn bench.speed.floor:application``, on the database of DATABASE_URL.
 """
 
 import base64
@@ -51,13 +51,13 @@ def hyphened(text: bytes) -> str:
     return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
 
 
-# Django declares UUIDs as char(32) and times as datetime: rows come as JSON has them.
+# Django declares UUIDs as char(32) and times as datetime, so rows have JSON's forms.
 sqlite3.register_converter("char", hyphened)
 sqlite3.register_converter("datetime", lambda b: b.decode().replace(" ", "T") + "Z")
 
 
 def statement(sql: str) -> str:
-    """Return the statement for the database: SQLite's transaction is its lock."""
+    """Return the statement for the database; SQLite's transaction is already a lock."""
     if not IS_SQLITE:
         return sql
     sql = (
@@ -100,7 +100,7 @@ class Sqlite:
 
 
 class Postgres:
-    """A connection of psycopg; values are what it makes of them."""
+    """A connection of psycopg, which converts values itself."""
 
     def __init__(self) -> None:
         options = "-c timezone=UTC"
@@ -138,15 +138,15 @@ SEEN = statement("UPDATE chats_user SET last_seen_at = %s WHERE user_id = %s")
 
 class Caller(NamedTuple):
     user_id: Any
-    person: tuple  # as ``public_user`` takes it
+    person: tuple  # the row for ``public_user``
 
 
 class Refused(Exception):
-    """An answer that is not the one asked for."""
+    """The call is refused, with this status."""
 
 
 def caller_of(environ: dict, db: Sqlite | Postgres) -> Caller:
-    """Return the caller; record, now and then, that they were here."""
+    """Return the caller; record from time to time that they are online."""
     secret = environ.get("HTTP_AUTHORIZATION", "").partition(" ")[2]
     digest = hashlib.sha256(secret.encode()).hexdigest()
     row = db.execute(TOKEN, [digest]).fetchone()
@@ -473,8 +473,10 @@ verify = argon2.PasswordHasher().verify
 
 
 def count_attempt(db: Sqlite | Postgres, keys: list[str], step: int) -> None:
-    """Change the counters of attempts, each under its lock, in the caller's
-    transaction."""
+    """Change the counters of attempts, each under its lock.
+
+    Call it in a transaction.
+    """
     ends = db.at(datetime.now(UTC) + timedelta(minutes=15))
     counted = []
     for key in keys:
@@ -494,7 +496,7 @@ def remember(db: Sqlite | Postgres, key: str) -> None:
 
 
 def start_session(db: Sqlite | Postgres, environ: dict, user_id: Any) -> str:
-    """Store a session for the person; return its key."""
+    """Store a session for the user; return its key."""
     key, data = secrets.token_urlsafe(24), secrets.token_urlsafe(150)
     digest, me = hashlib.sha256(key.encode()).hexdigest(), db.key(user_id)
     now = datetime.now(UTC)
@@ -546,7 +548,7 @@ def handler_of(environ: dict) -> Callable | None:
 
 
 class Body(tuple):
-    """What the WSGI function returns, with the ``close()`` that the shell calls."""
+    """The WSGI function's result, with the ``close()`` that the shell calls."""
 
     __slots__ = ()
 

@@ -1,10 +1,10 @@
 """Measure the calls in databases of 10,000 to 5,000,000 messages.
 
-Each size has the same callers, in a table that grows around them and in their own
-conversations. All sizes are up at once and asked in turn, so that other work of the
-machine affects all alike. What counts is the processor time of server and
-database for a call, as a multiple of that in the smallest database. Exits with 1 if
-a call costs more than 1.3 times as much in the largest one.
+Each size has the same callers; their conversations grow, and so do those of others. All
+sizes run at once and are called in turn, so that other work of the machine affects all
+equally. The cost of a call is the processor time of the server and the database, as a
+multiple of that in the smallest database. Exits with 1 if a call costs more than 1.3
+times as much in the largest one.
 """
 
 import argparse
@@ -28,20 +28,20 @@ from bench.speed.growth_report import Slices, print_table, verdicts, write_page
 
 SIZES = (10_000, 100_000, 1_000_000, 5_000_000)
 QUICK = (10_000, 100_000)
-LEAST = 10_000  # messages, for the callers to have all that is asked
-SLOW = 2.0  # seconds for one call, after which a few slices are enough
+LEAST = 10_000  # messages, so that the callers have all data for the calls
+SLOW = 2.0  # seconds for one call; slower calls get only FEW slices
 FEW = 2
 DISK = "random_page_cost = 1.1"
 
 
 def fill(database_url: str, messages: int, corpus: Path | None) -> Place:
-    """Load a database from a process of its own, whose settings name it."""
+    """Load a database from a separate process, whose settings name it."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         place = pool.submit(load_alone, database_url, messages, corpus).result()
     if database_url.startswith("postgres"):
         with psycopg.connect(database_url, autocommit=True) as connection:
-            # All of a statement's work is then one process's, whose clock is read; and
-            # the planner has the settings of docs/deploy.md for the disk.
+            # So that one process, whose clock is read, does all work of a statement,
+            # and the planner has the disk settings of docs/deploy.md.
             for setting in ("max_parallel_workers_per_gather = 0", DISK):
                 alter = f'ALTER DATABASE "{connection.info.dbname}" SET {setting}'
                 connection.execute(alter)
@@ -49,7 +49,7 @@ def fill(database_url: str, messages: int, corpus: Path | None) -> Place:
 
 
 class Database:
-    """One size: a filled database, its server, and what is asked of it."""
+    """One size: a filled database, its server, and the calls."""
 
     def __init__(self, url: str, place: Place, stack: ExitStack):
         self._server = stack.enter_context(Server(url))
@@ -73,7 +73,7 @@ class Database:
 
 
 def measure(options: argparse.Namespace, maker: Callable, name: str) -> Slices:
-    """Fill a database of each size and ask them in turn, round after round."""
+    """Fill a database of each size and call them in turn, round after round."""
     slices: Slices = {call: {size: [] for size in options.sizes} for call in CALLS}
     context = get_context("spawn")
     with ExitStack() as stack:
@@ -104,7 +104,7 @@ def ask_all(
     run: Callable,
     options: argparse.Namespace,
 ) -> None:
-    """Ask every size once, the first another one each round; round -1 warms up."""
+    """Call every size once, in a rotating order; round -1 warms up."""
     sizes = list(databases)
     start = number % len(sizes)
     for size in sizes[start:] + sizes[:start]:

@@ -1,4 +1,4 @@
-"""The calls of ``bench.speed.growth``: what each asks of a filled database."""
+"""The calls of ``bench.speed.growth``, with their requests."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -45,13 +45,13 @@ ADMIN["admin conversations"] = "/admin/chats/conversation/"
 
 
 class Caller(NamedTuple):
-    """Asks one filled database behind a server."""
+    """Makes the requests for one filled database behind a server."""
 
     url: str
     place: Place
 
     def paths(self) -> dict[str, str]:
-        """Return what the first caller gets, by call; a few are looked up first."""
+        """Return the paths of the first caller's GETs; this makes some requests."""
         place = self.place
         messages, users = "/api/messages/?page_size=50", "/api/users/?page_size=20"
         page = f"{messages}&conversation_id={place.large}"
@@ -77,7 +77,7 @@ class Caller(NamedTuple):
         }
 
     def plans(self) -> dict[str, Callable[[], Plan]]:
-        """Return what makes the next plan of each call but the stream's."""
+        """Return functions that make the next plan, for each call except the stream."""
         place, token = self.place, self.place.first.token
         paths = self.paths()
         made = {name: self._always("GET", path, token) for name, path in paths.items()}
@@ -99,7 +99,7 @@ class Caller(NamedTuple):
         return lambda: Plan([request(*arguments)], True)
 
     def _reading(self) -> Callable[[], Plan]:
-        """Return what makes a plan for a few marks, each further than all before."""
+        """Return a function that makes a plan to mark the next few messages as read."""
         paths = (f"/api/messages/{key}/mark_as_read/" for key in self.place.unread)
         asked: Iterator[bytes] = (
             request("POST", path, self.place.second.token) for path in paths
@@ -107,7 +107,7 @@ class Caller(NamedTuple):
         return lambda: Plan(list(itertools.islice(asked, 40)), False)
 
     def _middle(self, page: str) -> str:
-        """Return the page that a cursor from the middle of the large one leads to."""
+        """Return the page at a cursor in the middle of the large conversation."""
         found = self._get(f"{page}&before_seq={self.place.depth // 2}")
         [cursor] = parse_qs(urlsplit(found["next"]).query)["cursor"]
         return f"{page}&cursor={quote(cursor)}"

@@ -9,8 +9,8 @@ from bench.lab.report import goals_table, print_rows, write_chart, write_section
 from bench.speed.growth_calls import CALLS
 
 MOST = 1.3  # times the cost in the smallest database
-UNBOUND = ("SQLite", "users search")  # its cost follows the people: decision 28
-LONGEST_BAR = 4.0  # times; longer ones would dwarf the rest
+UNBOUND = ("SQLite", "users search")  # its cost grows with the users: decision 28
+LONGEST_BAR = 4.0  # times; longer bars would make the others invisible
 HOW = """
 Each call in databases of several sizes, by the same callers: one with 25
 conversations, one with 10, one with 5,000 of a message each, and a superuser in the
@@ -36,7 +36,7 @@ Slices = dict[str, dict[int, list[Figures]]]  # by call, by size
 def growth(slices: dict[int, list[Figures]], size: int) -> float:
     """Return the cost at a size as a multiple of that at the smallest one.
 
-    The median over the rounds, in each of which both were asked within seconds.
+    It is the median of the rounds; in each round both were called within seconds.
     """
     base = slices[min(slices)]
     pairs = zip(slices[size], base, strict=False)
@@ -92,7 +92,7 @@ def print_table(name: str, slices: Slices) -> None:
 
 
 def elsewhere(slices: Slices) -> float:
-    """Return how many processors were busy with other things, on average."""
+    """Return the average number of processors busy with other things."""
     found = [
         figures.elsewhere
         for sizes in slices.values()

@@ -1,9 +1,9 @@
-"""Measure five calls over HTTP, each beside its floor: send, page, list, read, sign-in.
+"""Measure five calls over HTTP, each with its floor: send, page, list, read, sign-in.
 
-The floor (``bench.speed.floor``) is a bare WSGI function on the same server that does
-the same statements with the plain driver. What counts is our processor time per
-request divided by the floor's. Servers and databases are of its own; the load comes
-from a process of its own. Exits with 1 if a goal is missed.
+The floor (``bench.speed.floor``) is a bare WSGI function on the same server that runs
+the same statements with the plain driver. The result is the application's processor
+time per request, divided by the floor's. The program starts its own servers and
+databases; the load comes from a separate process. Exits with 1 if a goal is missed.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from bench.lab.figures import Figures, Meter, pooled
 from bench.lab.load import Load, Plan, request, run_load
 from bench.lab.report import add_usual, finish, makers, parser_of
 from bench.lab.servers import Server, call
-from bench.lab.small_dataset import PASSWORD, Member, fill, sentence
+from bench.lab.small_dataset import PASSWORD, Account, fill, sentence
 from bench.speed.http_goals import CALLS, SIDES, Case, Results, verdicts
 from bench.speed.http_report import print_table, write_page
 
@@ -34,27 +34,27 @@ WARM_CONNECTIONS = 4
 # --- The requests -------------------------------------------------------------
 
 
-def arguments_of(name: str, member: Member) -> tuple:
-    """Return the method, path, token and data of a call that is always the same."""
-    place, token = member.conversation_id, member.token
+def arguments_of(name: str, account: Account) -> tuple:
+    """Return the method, path, token and data of a call."""
+    place, token = account.conversation_id, account.token
     text = {"conversation": place, "message_body": sentence(1)}
-    identity = {"username": member.username, "password": PASSWORD}
+    identity = {"username": account.username, "password": PASSWORD}
     page = f"/api/messages/?conversation_id={place}&page_size=50"
     return {
         "send": ("POST", "/api/messages/", token, text),
         "page": ("GET", page, token),
         "list": ("GET", "/api/conversations/?page_size=20", token),
-        "read": ("POST", f"/api/messages/{member.messages[0]}/mark_as_read/", token),
+        "read": ("POST", f"/api/messages/{account.messages[0]}/mark_as_read/", token),
         "sign-in": ("POST", "/api/auth/login/", "", identity),
     }[name]
 
 
-def plans_of(name: str, members: list[Member], connections: int) -> list[Plan]:
-    """Return a plan for each connection, each of another person."""
-    callers = islice(cycle(members), connections)
+def plans_of(name: str, accounts: list[Account], connections: int) -> list[Plan]:
+    """Return a plan for each connection, each for another caller."""
+    callers = islice(cycle(accounts), connections)
     if name != "read":
         return [Plan([request(*arguments_of(name, who))], True) for who in callers]
-    most = len(members[0].messages) // min(connections, 8)
+    most = len(accounts[0].messages) // min(connections, 8)
     return [
         Plan(
             [
@@ -71,7 +71,7 @@ def plans_of(name: str, members: list[Member], connections: int) -> list[Plan]:
 
 
 class Bench:
-    """One database with its servers, all up all the time; one is asked at a time."""
+    """One database with its servers, all running; one is called at a time."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Bench:
         stack: ExitStack,
     ):
         self.url, self._pool = database_url, pool
-        self.members = pool.submit(fill, database_url).result()
+        self.accounts = pool.submit(fill, database_url).result()
         self._servers = {
             side: [
                 stack.enter_context(Server(database_url, app, core=core))
@@ -95,11 +95,11 @@ class Bench:
         }
 
     def compare(self, names: Iterable[str]) -> None:
-        """Make each call on both sides; SystemExit unless the answers are alike."""
+        """Make each call on both sides; raise SystemExit if the responses differ."""
         for name in names:
-            for member in self.members[:2]:
+            for account in self.accounts[:2]:
                 ours, floor = (
-                    call(servers[0].url, *arguments_of(name, member))
+                    call(servers[0].url, *arguments_of(name, account))
                     for servers in self._servers.values()
                 )
                 pages = [answer.body.get("results") for answer in (ours, floor)]
@@ -110,13 +110,13 @@ class Bench:
     def measure(self, name: str, connections: int, seconds: float) -> Results:
         """Measure both sides with one process and with two.
 
-        All four take turns, so that other work of the machine affects all alike. The
-        sides of signing in are measured one after the other, since each slice waits
-        for its last answer, which is 64 hashes of passwords.
+        All four take turns, so that other work of the machine affects all equally. For
+        sign-in, the sides are measured one after the other, because each slice waits
+        for its last responses, which takes up to 64 password hashes.
         """
         cases = [Case(name, connections, count) for count in PROCESSES]
         slices = {case: {side: [] for side in SIDES} for case in cases}
-        plans = plans_of(name, self.members, connections)
+        plans = plans_of(name, self.accounts, connections)
         for side in SIDES:
             self._load(side, cases[-1], plans[:WARM_CONNECTIONS], WARM_UP)
         rounds = 1 if name == "sign-in" else ROUNDS
@@ -153,7 +153,7 @@ class Bench:
 
 
 def shape(value: object) -> object:
-    """Return the keys of a JSON value, all the way down."""
+    """Return the keys of a JSON value, with those of nested values."""
     if isinstance(value, dict):
         return {key: shape(item) for key, item in value.items()}
     return [shape(item) for item in value[:1]] if isinstance(value, list) else None

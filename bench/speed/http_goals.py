@@ -1,4 +1,4 @@
-"""The goals of ``bench.speed.http``: cost beside the floor, scaling, no errors."""
+"""The goals of ``bench.speed.http``: cost relative to the floor, scaling, no errors."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -50,7 +50,7 @@ def verdicts(results: Results) -> Iterator[Verdict]:
 
 
 def scaling(results: Results) -> Iterator[Verdict]:
-    """Judge two processes against one, where there are most connections."""
+    """Judge two processes against one, at the highest number of connections."""
     for name in GOALS:
         most = max((c.connections for c in results if c.call == name), default=0)
         if most < 2:

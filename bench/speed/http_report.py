@@ -1,4 +1,4 @@
-"""What ``bench.speed.http`` prints and writes: tables, charts and how to read them."""
+"""The report of ``bench.speed.http``: tables, charts and how to read them."""
 
 from collections.abc import Iterator
 
@@ -55,7 +55,7 @@ def print_table(name: str, results: Results) -> None:
 
 
 def elsewhere(results: Results) -> float:
-    """Return how many processors were busy with other things, on average."""
+    """Return the average number of processors busy with other things."""
     found = [side.elsewhere for sides in results.values() for side in sides.values()]
     return sum(found) / len(found)
 
@@ -77,7 +77,7 @@ def write_page(measured: dict[str, Results]) -> None:
 
 
 def drawings(name: str, results: Results) -> dict[str, str]:
-    """Return the charts of one database; sign-in, mostly Argon2, would dwarf all."""
+    """Return the charts of one database, without sign-in, which takes much longer."""
     shown = {case: sides for case, sides in results.items() if case.call != "sign-in"}
     usual = 8 if any(case.connections == 8 for case in shown) else 1
     at_once = max((case.connections for case in shown), default=0)

@@ -1,12 +1,12 @@
-"""Measure the quick among the slow: sends and pages while others take long.
+"""Measure quick calls among slow ones: sends and pages during sign-ins and exports.
 
-One process serves one person who sends and one who turns pages, twenty times a second
-each. Meanwhile eight others a second sign in, whose passwords are hashed, and one
-exports all they have, over and over. Exits with 1 if the slowest in a hundred of the
-quick calls takes more than three times as long as without the others.
+One process serves one person who sends and one who reads pages, twenty times a second
+each. Meanwhile eight others a second sign in, which hashes their passwords, and one
+repeatedly exports all their data. Exits with 1 if the p99 of the quick calls is more
+than three times that without the others.
 
-Latency counts from when a call was due, so it includes the wait for the call before
-it. Slices alone and slices among others take turns.
+Latency counts from the time when a call was due, so it includes waiting for the
+previous call. Slices with and without the others take turns.
 """
 
 import argparse
@@ -62,7 +62,7 @@ again.
 
 
 class Slice(NamedTuple):
-    """The quick calls of one slice, and how many of the slow ones got an answer."""
+    """The quick calls of one slice, and the number of slow calls answered."""
 
     quick: dict[str, Figures]
     slow: int
@@ -75,7 +75,7 @@ Measured = dict[str, list[Slice]]  # by company
 
 
 def fill(database_url: str) -> Place:
-    """Fill an empty database; its crowd can sign in. For a process of its own."""
+    """Fill a database, whose crowd can sign in. Call it in a separate process."""
     place = load_alone(database_url, MESSAGES, None)
     from django.contrib.auth.hashers import make_password
 
@@ -87,7 +87,7 @@ def fill(database_url: str) -> Place:
 
 
 def run_paced(port: int, asked: dict[str, bytes], seconds: float) -> dict[str, Load]:
-    """Ask each request at an even pace, on a connection of its own."""
+    """Make each request at an even pace, on its own connection."""
     with ThreadPoolExecutor(len(asked)) as threads:
         running = {
             name: threads.submit(pace, port, data, seconds)
@@ -111,10 +111,10 @@ def pace(port: int, data: bytes, seconds: float) -> Load:
 
 
 def keep_busy(port: int, sign_ins: list[bytes], exporter: str, seconds: float) -> int:
-    """Sign in by threads, each once a second, and export by the exporter's token.
+    """Sign in by threads, each once a second, and export with the exporter's token.
 
-    Without a token there is no export. Return the number of answers; of an export each
-    MiB counts as one.
+    Without a token there is no export. Return the number of responses; each MiB of an
+    export counts as one.
     """
     answered: list[int] = []
     ends = time.perf_counter() + seconds
@@ -146,7 +146,7 @@ def keep_busy(port: int, sign_ins: list[bytes], exporter: str, seconds: float) -
 
 
 def export(port: int, token: str, ends: float, answered: list[int]) -> None:
-    """Export over and over; note the status for each MiB."""
+    """Export repeatedly; record the status for each MiB."""
     while time.perf_counter() < ends:
         connection = HTTPConnection("127.0.0.1", port)
         headers = {"Authorization": f"Token {token}"}
@@ -161,7 +161,7 @@ def export(port: int, token: str, ends: float, answered: list[int]) -> None:
 
 
 class Bench:
-    """One database, one server, and two processes that ask."""
+    """One database, one server, and two processes that make calls."""
 
     def __init__(self, url: str, place: Place, stack: ExitStack):
         context = get_context("spawn")
@@ -219,7 +219,7 @@ def figures_of(measured: Measured, company: str, call: str) -> Figures:
 
 
 def verdicts(everything: dict[str, Measured]) -> Iterator[Verdict]:
-    """Judge the p99 of each quick call among all others; errors count as missed."""
+    """Judge the p99 of each quick call among all others; with errors it is missed."""
     for name, measured in everything.items():
         for call, words in QUICK_CALLS.items():
             alone, among = (figures_of(measured, c, call) for c in ("alone", "all"))

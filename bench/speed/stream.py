@@ -1,9 +1,9 @@
 """Measure the live stream: latency, fan-out, the cost of idle streams, catching up.
 
-Each figure stands beside the floor: the same measured on a bare ASGI application
-that stores nothing, under the same uvicorn. Servers and databases are of its own.
-Exits with 1 if a goal is missed. The load comes from this one process, on the same
-processors: the less other work they have, the better the figures.
+Each figure is shown with its floor: the same measurement with a bare ASGI application
+that stores nothing, under the same uvicorn. The program starts its own servers and
+databases, and makes the load itself, on the same processors: other work on the machine
+makes the figures worse. Exits with 1 if a goal is missed.
 """
 
 import argparse
@@ -39,9 +39,9 @@ from bench.lab.servers import (
 )
 
 FLOOR = "bench.speed.stream:floor"
-OPENING = 32  # streams asked for at a time
-WARM = 20  # streams open before the cost of the others is measured
-SETTLE = 8.0  # seconds in which the hub does all it does at intervals
+OPENING = 32  # streams opened at a time
+WARM = 20  # streams that are open before the cost of the others is measured
+SETTLE = 8.0  # seconds, enough for all periodic work of the hub
 MISSED = 1000  # events to catch up with
 PAUSE = 0.04  # seconds at most between messages
 
@@ -49,7 +49,7 @@ Figures = dict[str, float]
 
 
 class Row(NamedTuple):
-    """A line of the table; ``goal`` is the highest good figure, on ``goal_for``."""
+    """A line of the table; ``goal`` is the highest figure allowed, on ``goal_for``."""
 
     key: str
     label: str
@@ -77,7 +77,7 @@ ROWS = (
 
 
 class Floor:
-    """A bare ASGI application: every POST's body goes to every open GET."""
+    """A bare ASGI application, which sends the body of each POST to all open GETs."""
 
     def __init__(self) -> None:
         self.queues: set[asyncio.Queue[bytes]] = set()
@@ -116,7 +116,7 @@ floor = Floor()
 
 
 class Streams:
-    """Many open streams, read by one thread that hardly looks at what it reads."""
+    """Many open streams, read by one thread that hardly parses them."""
 
     def __init__(self) -> None:
         self._poll = select.epoll()
@@ -124,7 +124,7 @@ class Streams:
         self._seen: dict[int, bytes] = {}
 
     def open(self, url: str, people: list[Person], cursor: str = "") -> None:
-        """Open one stream for each person; return when all have begun."""
+        """Open one stream for each person; wait until all have begun."""
         for start in range(0, len(people), OPENING):
             asked = [
                 self._ask(url, person, cursor)
@@ -142,11 +142,11 @@ class Streams:
         return connection.fileno()
 
     def expect(self) -> None:
-        """Forget what was read before: what comes now is new."""
+        """Forget everything read so far, so that ``wait`` sees only new data."""
         self._seen = dict.fromkeys(self._sockets, b"")
 
     def wait(self, mark: bytes, among: list[int] | None = None, times=1) -> float:
-        """Return when the last stream has read ``mark``, as often as ``times``."""
+        """Wait until each stream has read ``mark`` that often; return the time."""
         waiting = set(self._sockets if among is None else among)
         deadline = time.perf_counter() + 60
         while waiting:
@@ -178,7 +178,7 @@ def streams(url: str, people: list[Person], cursor: str = "") -> Iterator[Stream
 
 
 class Sender:
-    """Sends on one kept connection; reading the answer is a step of its own."""
+    """Sends on one persistent connection; reading the response is a separate step."""
 
     def __init__(self, url: str, person: Person, conversation_id: str):
         address = urlsplit(url)
@@ -195,7 +195,7 @@ class Sender:
         self._connection.sendall("\r\n".join(head).encode() + payload)
 
     def finish(self) -> None:
-        """Read the answer; RuntimeError unless the message is stored."""
+        """Read the response; raise RuntimeError unless the message is stored."""
         answer = b""
         while not answer.endswith((b"}", b"\r\n0\r\n\r\n")):
             answer += self._connection.recv(65_536)
@@ -207,10 +207,10 @@ class Sender:
 
 
 def rounds(listening: Streams, sender: Sender, count: int, what: str) -> list[float]:
-    """Send one message after the other; return the milliseconds until all had it."""
+    """Send one message after the other; return the times until all had it, in ms."""
     taken = []
     for number in tqdm(range(count), desc=what, leave=False):
-        time.sleep(random.uniform(0, PAUSE))  # otherwise sends fall in step with polls
+        time.sleep(random.uniform(0, PAUSE))  # so that sends do not sync with polls
         listening.expect()
         began = time.perf_counter()
         sender.send(f"message-{number}.")
@@ -224,7 +224,7 @@ def percentile(values: list[float], percent: int) -> float:
 
 
 def start_conversation(url: str, people: list[Person]) -> str:
-    """Start a conversation of the first person with the others; return its id."""
+    """Start a conversation, owned by the first of the people; return its id."""
     ids = [person.user_id for person in people[1:]]
     body = {"participant_ids": ids}
     answer = call(url, "POST", "/api/conversations/", people[0].token, body)
@@ -232,7 +232,7 @@ def start_conversation(url: str, people: list[Person]) -> str:
 
 
 def latency(sent_to: str, read_from: str, people: list[Person], count: int) -> tuple:
-    """Return p50 and p99 from before the POST to the event in another's hands."""
+    """Return p50 and p99 of the time from the POST to the recipient's event."""
     pair = people[:2]
     conversation_id = start_conversation(sent_to, pair)
     sender = Sender(sent_to, pair[0], conversation_id)
@@ -243,11 +243,11 @@ def latency(sent_to: str, read_from: str, people: list[Person], count: int) -> t
 
 
 def fan_out(url: str, people: list[Person], count: int) -> tuple[float, float]:
-    """Return p50 and worst of the time until the last of a thousand has an event."""
+    """Return p50 and maximum of the time until all of a thousand have an event."""
     crowd = people[:1000]
     conversation_id = start_conversation(url, crowd)
     with streams(url, crowd) as listening:
-        time.sleep(SETTLE)  # each person hears of all who came online
+        time.sleep(SETTLE)  # until the presence events of all people are sent
         sender = Sender(url, crowd[0], conversation_id)
         rounds(listening, sender, 3, "Warming up")
         taken = rounds(listening, sender, count, "Fan-out")
@@ -255,7 +255,7 @@ def fan_out(url: str, people: list[Person], count: int) -> tuple[float, float]:
 
 
 def idle(server: Server, database_url: str, people: list[Person]) -> Figures:
-    """Return what the streams after the first few cost while nothing happens."""
+    """Return the cost of idle streams, not counting the first few."""
     with streams(server.url, people[:WARM]) as listening:
         before = Usage.of(server.pid, database_url)
         for start in tqdm(range(WARM, len(people), 100), desc="Idle", leave=False):
@@ -274,12 +274,12 @@ def idle(server: Server, database_url: str, people: list[Person]) -> Figures:
 
 
 class Usage(NamedTuple):
-    """What a process uses at a moment."""
+    """The resources of a process at one moment."""
 
     kibibytes: int
     threads: int
     connections: int
-    seconds: float  # of processor time, ever
+    seconds: float  # of processor time since its start
 
     @classmethod
     def of(cls, pid: int, database_url: str) -> "Usage":
@@ -297,7 +297,7 @@ class Usage(NamedTuple):
 
 
 def connections_of(pid: int, database_url: str) -> int:
-    """Count a server's database connections; SQLite's are its open files."""
+    """Count a server's database connections; for SQLite, its open files."""
     if database_url.startswith("postgres"):
         with psycopg.connect(database_url) as connection:
             query = "SELECT count(*) - 1 FROM pg_stat_activity WHERE datname = %s"
@@ -309,7 +309,7 @@ def connections_of(pid: int, database_url: str) -> int:
 
 
 def catch_up(url: str, people: list[Person]) -> tuple[float, float]:
-    """Return how long the missed events take by the stream, and by one page."""
+    """Return the milliseconds to get the missed events by stream, and by one page."""
     pair = people[:2]
     sender = Sender(url, pair[0], start_conversation(url, pair))
     cursor = call(url, "GET", "/api/events/", pair[1].token).body["cursor"]
@@ -343,7 +343,7 @@ def measure_floor(options: argparse.Namespace) -> Figures:
 
 
 def measure(database_url: str, options: argparse.Namespace) -> Figures:
-    """Measure the messaging server on this database; each part on fresh processes."""
+    """Measure the messaging server on this database, each part with new processes."""
     people = make_people(database_url, options.streams)
     figures: Figures = {}
     with Server(database_url) as server:
@@ -365,7 +365,7 @@ def measure(database_url: str, options: argparse.Namespace) -> Figures:
 
 
 def print_table(results: dict[str, Figures]) -> bool:
-    """Print what was measured; return whether every goal is met."""
+    """Print the measurements; return whether every goal is met."""
     print(f"{'':45}", *(f"{name:>11}" for name in results), "       goal", sep="")
     met = True
     for row in ROWS:
@@ -385,7 +385,7 @@ def cell(value: float | None) -> str:
 
 
 def is_missed(row: Row, name: str, figures: Figures) -> bool:
-    """Return whether a figure, as it is printed, is above the goal."""
+    """Return whether a figure, rounded as printed, is above the goal."""
     if row.goal is None or name not in row.goal_for or row.key not in figures:
         return False
     return round(figures[row.key], 1) > row.goal

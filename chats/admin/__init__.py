@@ -1,4 +1,4 @@
-"""The Django admin: one file per concept; writes go through ``chats.services``."""
+"""The Django admin, one module a concept; ``chats.services`` makes all changes."""
 
 from chats.admin import (
     audit,

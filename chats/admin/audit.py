@@ -1,4 +1,4 @@
-"""The record of what matters for safety, to look at."""
+"""The audit log, read-only."""
 
 from django.contrib import admin
 
@@ -11,9 +11,10 @@ from chats.models import AuditEntry
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ExportsLists, ReadOnly, RefersById, StaffAdmin):
-    """Who did what, newest first; nobody changes or deletes an entry, superusers too.
+    """The audit log, newest first. Nobody can change or delete entries.
 
-    Ids narrow the list, as in ``?user_id=…``; they lead to rows that may be gone.
+    The list can be filtered by ids, as in ``?user_id=…``. The rows with these ids may
+    no longer exist.
     """
 
     list_display = (

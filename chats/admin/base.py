@@ -1,4 +1,4 @@
-"""What all pages of the admin have in common."""
+"""The base classes of all admin pages."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -16,22 +16,22 @@ from chats.models.fields import NormalText
 from chats.models.text.characters import spellings
 from chats.web.exceptions import ChatError
 
-MOST_SELECTED = 500  # rows one action takes
-# How an address may compare a column; to its year, say, there is no index.
+MOST_SELECTED = 500  # rows for one action
+# The lookups allowed in query strings; others, such as ``year``, have no index.
 COMPARISONS = {"exact", "in", "isnull", "gte", "lt", "lte"}
-# What an id raises that no column can hold, by kind of column and database.
+# Raised for invalid ids, depending on the column and the database.
 UNREADABLE = (ValueError, OverflowError, ValidationError, DataError)
 
 
-def tell_refusals(view: Callable) -> Callable:
-    """Wrap a view so that what its services refuse is told on the page.
+def show_refusals(view: Callable) -> Callable:
+    """Decorate a view to show errors of services as messages on the page.
 
-    The forms check first, so this is for what changed meanwhile, and for forged
-    input. The view's transaction has been undone by then.
+    The forms validate first, so this is for concurrent changes and forged input. The
+    view's transaction has already been rolled back.
     """
 
     @wraps(view)
-    def telling(self, request, *args, **kwargs):
+    def wrapper(self, request, *args, **kwargs):
         try:
             return view(self, request, *args, **kwargs)
         except ChatError as refusal:
@@ -41,16 +41,15 @@ def tell_refusals(view: Callable) -> Callable:
         self.message_user(request, text, messages.ERROR)
         return HttpResponseRedirect(request.get_full_path())
 
-    return telling
+    return wrapper
 
 
 class GuardedAdmin(admin.ModelAdmin):
-    """A page that gives nothing away to those who may not see it, nor fails when its
-    actions are sent ids that there cannot be."""
+    """A page that reveals nothing to users without permission, and whose actions do not
+    fail for invalid ids."""
 
     def history_view(self, request, object_id, extra_context=None):
-        """Ask for the permission first: Django looks first, and so tells which ids
-        exist."""
+        """Check the permission first; Django would first reveal which ids exist."""
         if not self.has_view_or_change_permission(request):
             raise PermissionDenied
         return super().history_view(request, object_id, extra_context)
@@ -64,10 +63,10 @@ class GuardedAdmin(admin.ModelAdmin):
             )
 
 
-class MayStay:
-    """Mixed into a model's form: text that stays as it is breaks no rule.
+class AllowsUnchangedText:
+    """Mixin for a model form: unchanged text is not validated.
 
-    It may be from before the rule, and somebody may be changing another field.
+    It may be older than the rules, and must not prevent a change of another field.
     """
 
     def _get_validation_exclusions(self):
@@ -78,21 +77,21 @@ class MayStay:
 
 
 class StaffAdmin(GuardedAdmin):
-    """A page that is quick over large tables and changes rows through services."""
+    """A page that stays fast with large tables and changes rows through services."""
 
     list_per_page = 50
     show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER  # a count per choice, over the whole table
+    show_facets = admin.ShowFacets.NEVER  # they would count the whole table
     paginator = BoundedPaginator
 
     def get_changelist(self, request, **kwargs):
         return QuickChangeList
 
     def lookup_allowed(self, lookup, value, request):
-        """Allow in addresses only what the page itself offers.
+        """Allow only the lookups that the page itself offers.
 
-        Any other lookup could read a whole table, or guess at a column that the
-        page doesn't show.
+        Other lookups could read a whole table, or be used to guess the values of a
+        column that the page does not show.
         """
         name, *ways = lookup.split("__")
         offered = name in self.get_offered_lookups() and COMPARISONS.issuperset(ways)
@@ -100,30 +99,30 @@ class StaffAdmin(GuardedAdmin):
         return allowed and super().lookup_allowed(lookup, value, request)
 
     def get_offered_lookups(self) -> set[str]:
-        """Return the fields and parameters that ``lookup_allowed`` lets pass."""
+        """Return the fields and parameters that ``lookup_allowed`` accepts."""
         filters = (
             item[0] if isinstance(item, tuple) else item for item in self.list_filter
         )
         return {getattr(item, "parameter_name", item) for item in filters}
 
     def get_id_searched(self, search_term: str) -> UUID | None:
-        """Return the id that the search box holds, where rows have such ids."""
+        """Return the id in the search box, if the model has UUIDs as keys."""
         return as_uuid(search_term) if isinstance(self.opts.pk, UUIDField) else None
 
     def get_found_anywhere(self, search_term: str) -> UUID | None:
-        """Return the id of a row that an index finds by what is in the search box.
+        """Return the id of a row that an index finds by the whole search term.
 
-        For ``SearchedChangeList``, which else looks through the newest rows only.
+        For ``SearchedChangeList``, which otherwise searches the newest rows only.
         """
         return None
 
     def get_search_fields(self, request):
-        """Look for text as the API does, where Django would by LIKE."""
+        """Search text like the API does; Django would use LIKE."""
         fields = super().get_search_fields(request)
         return [f"{name}__has_text" if name[0].isalpha() else name for name in fields]
 
     def get_search_results(self, request, queryset, search_term):
-        """Find rows by what ``search_fields`` says, or the one with the id given."""
+        """Find rows by ``search_fields``, or the row with the given id."""
         if not is_searchable(search_term):
             return queryset.none(), False
         if pk := self.get_id_searched(search_term):
@@ -135,15 +134,15 @@ class StaffAdmin(GuardedAdmin):
             found |= search(request, queryset, spelling)[0]
         return found, may_repeat
 
-    @tell_refusals
+    @show_refusals
     def changeform_view(self, request, object_id=None, form_url="", extra_context=None):
         return super().changeform_view(request, object_id, form_url, extra_context)
 
-    @tell_refusals
+    @show_refusals
     def delete_view(self, request, object_id, extra_context=None):
         return super().delete_view(request, object_id, extra_context)
 
-    @tell_refusals
+    @show_refusals
     def response_action(self, request, queryset):
         most = self.get_most_selected(request)
         if self._selects_more(most, request, queryset):
@@ -152,7 +151,7 @@ class StaffAdmin(GuardedAdmin):
         return super().response_action(request, queryset)
 
     def get_deleted_objects(self, objs, request):
-        """Say what goes. Django would first load every row that goes with it."""
+        """Describe the deletion. Django would first load all dependent rows."""
         tree = []
         for row in objs:
             details = self.get_deletion_details(row)
@@ -162,7 +161,7 @@ class StaffAdmin(GuardedAdmin):
         return tree, {self.opts.verbose_name_plural: len(objs)}, lacking, []
 
     def get_deletion_details(self, row) -> list[str]:
-        """Return what else goes with ``row``, one line for each kind."""
+        """Return the other consequences of deleting ``row``, one line for each."""
         return []
 
     def delete_queryset(self, request, queryset):
@@ -170,7 +169,7 @@ class StaffAdmin(GuardedAdmin):
             self.delete_model(request, row)
 
     def get_most_selected(self, request) -> int:
-        """Return how many rows the action that is asked for takes."""
+        """Return the most rows for the requested action."""
         return MOST_SELECTED
 
     def _selects_more(self, most: int, request, queryset) -> bool:
@@ -179,7 +178,7 @@ class StaffAdmin(GuardedAdmin):
 
 
 class ReadOnly:
-    """Mixed into a page whose rows are looked at and not written."""
+    """Mixin for a page whose rows can be viewed but not added or changed."""
 
     def has_add_permission(self, request, obj=None):
         return False

@@ -1,4 +1,4 @@
-"""Actions of a list that ask before they end something."""
+"""List actions that ask for confirmation."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -6,18 +6,18 @@ from functools import wraps
 from django.contrib.admin import helpers
 from django.template.response import TemplateResponse
 
-MOST_NAMED = 100  # rows; the page says how many more there are
+MOST_NAMED = 100  # rows listed by name; of the others, the page shows the number
 
 
-def asks_first(question: str, consequence: str) -> Callable:
-    """Wrap an action so that it shows the rows chosen and runs once that is confirmed.
+def confirm_first(question: str, consequence: str) -> Callable:
+    """Decorate an action to show the selected rows and run only when confirmed.
 
-    Like Django's own deletion: the page posts the same action again, with ``post``.
+    As for Django's own deletion, the page posts the same action again, with ``post``.
     """
 
     def wrap(action: Callable) -> Callable:
         @wraps(action)
-        def asking(self, request, queryset):
+        def wrapper(self, request, queryset):
             if request.POST.get("post"):
                 return action(self, request, queryset)
             rows = list(queryset)
@@ -36,6 +36,6 @@ def asks_first(question: str, consequence: str) -> Callable:
             request.current_app = self.admin_site.name
             return TemplateResponse(request, "admin/chats/confirm.html", context)
 
-        return asking
+        return wrapper
 
     return wrap

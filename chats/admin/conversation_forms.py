@@ -5,13 +5,13 @@ from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 
-from chats.admin.base import MayStay
+from chats.admin.base import AllowsUnchangedText
 from chats.admin.widgets import PeoplePicker
 from chats.models import Conversation, User
 
 
 class AddConversationForm(forms.ModelForm):
-    """A conversation that begins as if its owner had started it."""
+    """A new conversation, as if its owner had started it."""
 
     people = forms.ModelMultipleChoiceField(
         label="Other participants",
@@ -43,8 +43,8 @@ class AddConversationForm(forms.ModelForm):
         return people
 
 
-class EditConversationForm(MayStay, forms.ModelForm):
-    """The title and the owner, who is one of the participants."""
+class EditConversationForm(AllowsUnchangedText, forms.ModelForm):
+    """The title and the owner, who must be a participant."""
 
     class Meta:
         model = Conversation

@@ -1,4 +1,4 @@
-"""Conversations: starting, renaming, handing over, deleting."""
+"""Conversations: starting, renaming, changing the owner, deleting."""
 
 from django.contrib import admin
 
@@ -40,7 +40,7 @@ class ConversationAdmin(ExportsLists, PicksPeople, StaffAdmin):
         "Search by title or by a participant's username or names, among the newest"
         f" {MOST_LISTED:,} conversations; or by conversation id."
     )
-    # conversation_created; those of one person are few.
+    # conversation_created; one user owns few conversations.
     window_orders = {"owner": "created_at", "": "created_at"}
     sortable_by = ("updated_at", "created_at")
     autocomplete_fields = ("owner",)
@@ -100,19 +100,19 @@ class ConversationAdmin(ExportsLists, PicksPeople, StaffAdmin):
     def get_fieldsets(self, request, obj=None):
         if obj is None:
             return [(None, {"fields": ("title", "owner", "people")})]
-        *facts, activity = self.readonly_fields
+        *details, activity = self.readonly_fields
         if request.user.has_perm("chats.view_message"):
-            facts.append(activity)
+            details.append(activity)
         return [
             (None, {"fields": ("title", "owner")}),
-            ("Details", {"fields": facts}),
+            ("Details", {"fields": details}),
         ]
 
     def get_inlines(self, request, obj):
         return self.inlines if obj else ()
 
     def save_model(self, request, obj, form, change):
-        """Start a new one; changes wait for ``save_related``."""
+        """Start a new conversation; ``save_related`` makes changes to existing ones."""
         if change:
             return
         people = form.cleaned_data["people"]
@@ -123,11 +123,11 @@ class ConversationAdmin(ExportsLists, PicksPeople, StaffAdmin):
         obj.refresh_from_db()
 
     def save_related(self, request, form, formsets, change):
-        """Make all changes: participants first, as they lock people, and services
-        lock people before conversations."""
+        """Make all changes, participants first: this locks users, and services lock
+        users before conversations."""
         conversation, actor = form.instance, request.user
         for formset in formsets:
-            formset.save(commit=False)  # notes what the log of changes will say
+            formset.save(commit=False)  # collects the changes for Django's log
             change_participants(
                 conversation,
                 joining=formset.joining,

@@ -1,4 +1,4 @@
-"""The event log, to look at."""
+"""The event log, read-only."""
 
 from django.contrib import admin
 
@@ -10,7 +10,7 @@ from chats.models import Event
 
 @admin.register(Event)
 class EventAdmin(ReadOnly, RefersById, StaffAdmin):
-    """What was announced, newest first; the ids lead to rows that may be gone."""
+    """The event log, newest first; the rows with its ids may no longer exist."""
 
     list_display = (
         "event_id",

@@ -14,29 +14,29 @@ from django.utils import timezone
 from chats.models.text.characters import without_controls
 from chats.services.audit import Action, record
 
-MOST_EXPORTED = 10_000  # rows, as many as a list pages through
-CHUNK = 100  # rows read at once, each time by a short query of its own
-# What a spreadsheet would run, by OWASP's page on CSV injection: these at the start of
-# a cell, past space and quotes. It may begin a cell of its own at a line break, or at a
-# semicolon or tab, which are the separators in some countries and programs.
+MOST_EXPORTED = 10_000  # rows, as many as the pages of a list show
+CHUNK = 100  # rows read by one short query
+# A spreadsheet runs a cell that begins with one of these, after space and quotes, as a
+# formula (OWASP, CSV Injection). A new cell may begin at a line break, and at a
+# semicolon or tab, which are separators in some countries and programs.
 FORMULA = r"[=+\-@\uff1d\uff0b\uff0d\uff20]"  # the last four are full-width
-# Whole runs, each looked at once, however long.
+# Matches whole runs, so that each is checked only once, however long it is.
 BEFORE = re.compile(rf"(?<![\s\";])[\s\";]++(?={FORMULA})")
 AT_START = re.compile(rf"[\s\"]*+{FORMULA}|[\t\r\n]")
 
 
 class Line:
-    """A file for ``csv.writer`` that hands the line back."""
+    """A file for ``csv.writer`` that returns the line."""
 
     def write(self, line: str) -> str:
         return line
 
 
 class ExportsLists:
-    """Mixed into an admin class: an action that sends the rows chosen as CSV.
+    """Mixin for an admin class: an action that sends the selected rows as CSV.
 
-    Columns are those of ``get_export_fields``, by name. Who exported how many is in
-    the audit before the first row leaves.
+    The columns are those of ``get_export_fields``. The audit log records the export
+    before the first row is sent.
     """
 
     actions = ("export_selected",)
@@ -50,7 +50,7 @@ class ExportsLists:
         return MOST_EXPORTED if is_export else super().get_most_selected(request)
 
     def record_export(self, request, keys: list) -> None:
-        """Record what is about to leave, in the transaction of the caller."""
+        """Record the export in the audit log, in the caller's transaction."""
         name = self.opts.verbose_name_plural
         details = f"{len(keys)} {name}: {', '.join(self.get_export_fields(request))}"
         record(Action.LIST_EXPORTED, actor=request.user, details=details)
@@ -72,10 +72,9 @@ class ExportsLists:
 
 
 def lines_of(present: QuerySet, keys: list, fields: tuple[str, ...]) -> Iterator[str]:
-    """Yield the lines, in the order of the keys; what is gone from ``present``
-    meanwhile is left out.
+    """Yield the lines in the order of the keys, without rows deleted meanwhile.
 
-    No query and no transaction is open while the reader takes its time.
+    No query and no transaction stays open while the client reads.
     """
     writer = csv.writer(Line(), quoting=csv.QUOTE_ALL)
     yield writer.writerow(fields)
@@ -92,10 +91,10 @@ def cells_of(values: Iterable[Any]) -> list[str]:
 
 
 def cell(value: Any) -> str:
-    """Return a value as text of which no spreadsheet takes a part for a formula.
+    """Return a value as text that no spreadsheet runs as a formula, even in part.
 
-    An apostrophe stands before what one would. U+FFFD stands for control characters,
-    which a terminal would obey. All other text is as it was.
+    An apostrophe is inserted before formulas. Control characters, which a terminal
+    would obey, are replaced by U+FFFD. All other text is unchanged.
     """
     if value is None:
         return ""
@@ -105,5 +104,5 @@ def cell(value: Any) -> str:
 
 
 def guarded(before: re.Match) -> str:
-    """Return what stands before a formula, with an apostrophe if it ends a cell."""
+    """Return the text before a formula, with an apostrophe if it may end a cell."""
     return f"{before[0]}'" if {*";\t\r\n"}.intersection(before[0]) else before[0]

@@ -7,7 +7,7 @@ from django.db.models import ForeignKey
 
 
 def as_uuid(text: str) -> UUID | None:
-    """Return the id that ``text`` spells, or None."""
+    """Return ``text`` as a UUID, or None if it is not one."""
     try:
         return UUID(text.strip())
     except ValueError:
@@ -15,10 +15,10 @@ def as_uuid(text: str) -> UUID | None:
 
 
 class LinkedFilter(FieldListFilter):
-    """Narrow a list to one value, as in ``?sender=<id>``.
+    """Filters a list by one value, as in ``?sender=<id>``.
 
-    Other pages link to it. It shows itself only while in use: a choice of all
-    people or conversations would be too long for a page.
+    Other pages link to it. It is shown only while in use, because a choice of all users
+    or conversations would be too long for a page.
     """
 
     def expected_parameters(self):
@@ -44,10 +44,10 @@ class LinkedFilter(FieldListFilter):
 
 
 class DatesFilter(FieldListFilter):
-    """Two fields for days, as in ``?sent_at__gte=2026-03-01&sent_at__lt=2026-04-01``.
+    """Two fields for dates, as in ``?sent_at__gte=2026-03-01&sent_at__lt=2026-04-01``.
 
-    They cost no query, unlike Django's own date hierarchy, which reads the whole list.
-    The list narrows its rows by them: see ``WindowChangeList``.
+    They make no query, unlike Django's date hierarchy, which reads the whole list. The
+    list itself applies them: see ``WindowChangeList``.
     """
 
     template = "admin/chats/dates_filter.html"
@@ -56,7 +56,7 @@ class DatesFilter(FieldListFilter):
         return []  # left to the list
 
     def choices(self, changelist):
-        """Yield the form."""
+        """Yield the context of the form."""
         asked = changelist.params
         names = {f"{self.field_path}__gte": "From", f"{self.field_path}__lt": "Before"}
         others = set(asked).difference(names, changelist.continued_by)

@@ -1,4 +1,4 @@
-"""Groups, and what of them and of people's permissions is recorded."""
+"""Groups, and the audit of groups and of users' permissions."""
 
 from django import forms
 from django.contrib import admin
@@ -14,19 +14,19 @@ from chats.services.audit import Action, record, record_all, steps
 
 
 def permissions_in(permissions: Manager) -> set[str]:
-    """Return the permissions' names as code has them: "chats.view_message"."""
+    """Return the permissions' names as used in code: "chats.view_message"."""
     columns = ("content_type__app_label", "codename")
     return {".".join(pair) for pair in permissions.values_list(*columns)}
 
 
 def given_to(person: User) -> set[str]:
-    """Return the groups and permissions by which somebody has powers."""
+    """Return the groups and permissions of a user."""
     groups = person.groups.values_list("pk", flat=True)
     return permissions_in(person.user_permissions) | {f"group {pk}" for pk in groups}
 
 
 class GroupForm(forms.ModelForm):
-    """A group, whose name follows the rules of all names."""
+    """A group; its name follows the rules for all names."""
 
     def clean_name(self):
         name = composed(self.cleaned_data["name"])
@@ -40,7 +40,7 @@ admin.site.unregister(Group)
 
 @admin.register(Group)
 class GroupAdmin(GuardedAdmin, auth_admin.GroupAdmin):
-    """Groups, for superusers to change: to fill one's own is to take powers."""
+    """Groups. Only superusers change them: others could give themselves permissions."""
 
     form = GroupForm
 
@@ -54,7 +54,7 @@ class GroupAdmin(GuardedAdmin, auth_admin.GroupAdmin):
         return request.user.is_superuser
 
     def save_related(self, request, form, formsets, change):
-        """Record which permissions come and go: ``save_model`` has locked the row."""
+        """Record added and removed permissions; ``save_model`` has locked the row."""
         group = form.instance
         before = permissions_in(group.permissions)
         super().save_related(request, form, formsets, change)
@@ -70,7 +70,10 @@ class GroupAdmin(GuardedAdmin, auth_admin.GroupAdmin):
 
     @transaction.atomic
     def delete_model(self, request, obj):
-        """Record whom it takes powers from, too; nobody joins while it is locked."""
+        """Delete the group, and record each user who loses its permissions.
+
+        The lock prevents users from being added meanwhile.
+        """
         list(Group.objects.select_for_update().filter(pk=obj.pk))
         for user_id in obj.user_set.order_by("pk").values_list("pk", flat=True):
             record(

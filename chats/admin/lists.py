@@ -1,4 +1,4 @@
-"""Lists that stay quick over large tables."""
+"""Lists that stay fast with large tables."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -21,17 +21,19 @@ TOOK_LONG = (
     " Choose dates or another filter, so that there is less to search."
 )
 UNSEARCHABLE = f"A search can have at most {MAX_SEARCH_LENGTH} characters, and no NUL."
-MOST_LISTED = 10_000  # rows a list counts, and through which one can page
+MOST_LISTED = 10_000  # rows that a list counts and that its pages show
 
 
 def is_searchable(text: str) -> bool:
-    """Return whether this can be looked for. PostgreSQL refuses a NUL; and of a long
-    text, each word is another condition."""
+    """Return whether this can be searched for.
+
+    PostgreSQL refuses NUL, and each word of a long text would be another condition.
+    """
     return len(text) <= MAX_SEARCH_LENGTH and "\0" not in text
 
 
 class BoundedPaginator(Paginator):
-    """Pages through the first 10,000 rows: neither count nor OFFSET goes further."""
+    """Paginates the first 10,000 rows, so neither the count nor OFFSET goes further."""
 
     @cached_property
     def count(self):
@@ -39,12 +41,14 @@ class BoundedPaginator(Paginator):
 
     @property
     def is_cut(self) -> bool:
-        """Whether there is more than the pages show."""
+        """Whether there are more rows than the pages show."""
         return self._seen > MOST_LISTED
 
     def page(self, number):
-        """Find the rows of the page before joining others to them, not after: else
-        the database joins to every row it skips."""
+        """Find the rows of the page before joining others to them.
+
+        Otherwise the database would also join every skipped row.
+        """
         page = super().page(number)
         keys = list(page.object_list.values_list("pk", flat=True))
         page.object_list = self.object_list.filter(pk__in=keys)
@@ -56,16 +60,16 @@ class BoundedPaginator(Paginator):
 
 
 class QuickChangeList(ChangeList):
-    """A list that sorts by indexed columns only, and whose searches end in time."""
+    """A list that sorts by indexed columns only and limits the time of searches."""
 
     def get_ordering_field(self, field_name):
-        """Hold to ``sortable_by``, whatever ``?o=`` says."""
+        """Sort only by columns in ``sortable_by``, even if ``?o=`` names others."""
         if field_name not in self.sortable_by:
             return None
         return super().get_ordering_field(field_name)
 
     def get_results(self, request):
-        """Read the page; a search that takes too long shows nothing and says so."""
+        """Load the page; a search that takes too long is stopped, with a message."""
         if not self.query:
             return super().get_results(request)
         if not is_searchable(self.query):
@@ -80,23 +84,23 @@ class QuickChangeList(ChangeList):
 
 
 class WindowChangeList(QuickChangeList):
-    """The newest 10,000 rows of what was asked for, and a link to the older ones.
+    """A list of the newest 10,000 matching rows, with a link to the older ones.
 
-    Asking by ``window_orders`` of the admin class and by date is served by indexes.
-    All else (search, other filters, the count) looks only within those rows, so no
-    request reads the whole table. An id in the search box is looked up anywhere.
+    Filters by ``window_orders`` of the admin class and by date use indexes, and define
+    these rows. Everything else (search, other filters, the count) is limited to them,
+    so no request reads the whole table. An id in the search box is found in all rows.
     """
 
     older_link = ""
 
     @property
     def continued_by(self) -> list[str]:
-        """The parameters by which ``older_link`` goes on."""
+        """The parameters of ``older_link``."""
         return [f"{name}__lte" for name in set(self.model_admin.window_orders.values())]
 
     @property
     def newest_link(self) -> str:
-        """The way back, on a page that ``older_link`` has led to."""
+        """The link back to the newest rows, on a page of older ones."""
         if not any(name in self.params for name in self.continued_by):
             return ""
         return self.get_query_string(remove=self.continued_by)
@@ -112,20 +116,20 @@ class WindowChangeList(QuickChangeList):
 
     @property
     def dated_by(self) -> str:
-        """The column that says when rows were made."""
+        """The column with the time when rows were created."""
         return self.model_admin.window_orders[""]
 
     def get_bounds(self, since: Any, until: Any) -> list[Q]:
-        """Return what finds the rows from ``since`` on, and those before ``until``."""
+        """Return two conditions: rows from ``since`` on, and rows before ``until``."""
         low = Q(**{f"{self.dated_by}__gte": since}) if since else Q()
         high = Q(**{f"{self.dated_by}__lt": until}) if until else Q()
         return [low, high]
 
     def _narrowed(self, rows: QuerySet, lookups: dict[str, list]) -> QuerySet:
-        """Take the dates out of ``lookups`` and apply them, within the newest rows.
+        """Remove the dates from ``lookups``; return the newest rows between them.
 
-        Each bound is given once: SQLite walks from the first one it finds, though
-        a later one be nearer.
+        Each bound is in the query only once: of several, SQLite would start at the
+        first one, even if another is closer.
         """
         self.scope, self.order = self._scope(rows)
         low, high = self._dates(lookups)
@@ -141,18 +145,18 @@ class WindowChangeList(QuickChangeList):
         return rows.filter(low, high)
 
     def _dates(self, lookups: dict[str, list]) -> list[Q]:
-        """Take the dates out of ``lookups``; return what finds the rows between."""
+        """Remove the dates from ``lookups``; return the conditions for them."""
         names = (f"{self.dated_by}__{side}" for side in ("gte", "lt"))
         return self.get_bounds(*(self._pop(lookups, name) for name in names))
 
     def _pop(self, lookups: dict[str, list], name: str) -> Any:
-        """Take a bound out of ``lookups``; None where a form leaves it empty."""
+        """Remove a bound from ``lookups``; return None if it is missing or empty."""
         text = lookups.pop(name, [""])[-1]
         column, _, _ = name.partition("__")
         return _value(self.model._meta.get_field(column), text) if text else None
 
     def _scope(self, rows: QuerySet) -> tuple[QuerySet, str]:
-        """Return what was asked for by index, and the column that index sorts by."""
+        """Return the rows of the indexed filter in use, and its index's sort column."""
         orders = self.model_admin.window_orders
         for name in orders:
             if value := self.params.get(name):
@@ -160,7 +164,7 @@ class WindowChangeList(QuickChangeList):
         return rows, orders[""]
 
     def _edge(self, rows: QuerySet) -> Any:
-        """Return where the newest 10,000 rows end, or None if there are no others."""
+        """Return the value after the newest 10,000 rows; None if there are no more."""
         newest_first = rows.order_by(f"-{self.order}")
         return newest_first.values_list(self.order, flat=True)[MOST_LISTED:].first()
 
@@ -172,11 +176,11 @@ class WindowChangeList(QuickChangeList):
 
 
 class SearchedChangeList(WindowChangeList):
-    """All rows, until one searches or filters by what no index serves.
+    """A list of all rows, unless it is searched or filtered without an index.
 
-    Then the newest 10,000 are looked through, as in ``WindowChangeList``, and what is
-    found is sorted as they are: another order could have the database walk through
-    the whole table by that order's index.
+    Then it searches the newest 10,000 rows, as ``WindowChangeList`` does, and sorts the
+    result in the same order. For another order, the database could scan the whole table
+    by the index of that order.
     """
 
     is_narrowed = False
@@ -200,9 +204,9 @@ class SearchedChangeList(WindowChangeList):
 
 
 def _value(field: Field, text: str) -> Any:
-    """Return the value of a column that an address names; a day is its beginning.
+    """Return a value of the query string for a column; a date becomes its first moment.
 
-    Raises ValidationError, or OverflowError for a time outside the calendar in UTC.
+    Raises ValidationError, or OverflowError for a time that UTC cannot represent.
     """
     value = field.to_python(text)
     if not isinstance(value, datetime):

@@ -1,4 +1,4 @@
-"""Messages: read, found and taken away, but not rewritten."""
+"""Messages: they can be read, searched and deleted, but not edited."""
 
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -21,12 +21,12 @@ from chats.services.staff import redact_message
 
 
 def may_read(staff: User) -> bool:
-    """Whether one of the staff may read what other people wrote."""
+    """Return whether a member of staff may read what other users wrote."""
     return staff.has_perm("chats.read_message_body")
 
 
 def record_reading(staff: User, shown: Iterable[Message]) -> None:
-    """Record which bodies are about to be shown: entries for each conversation."""
+    """Record the bodies that will be shown, with entries for each conversation."""
     seqs: dict[UUID, list[int]] = {}
     for message in shown:
         if not message.is_deleted:
@@ -45,7 +45,7 @@ def record_reading(staff: User, shown: Iterable[Message]) -> None:
 
 
 def runs_of(numbers: Iterable[int]) -> list[str]:
-    """Return rising numbers as text, three or more in a row as "7-9"."""
+    """Return ascending numbers as text, with runs of three or more as "7-9"."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and runs[-1][-1] == number - 1:
@@ -60,7 +60,7 @@ def runs_of(numbers: Iterable[int]) -> list[str]:
 
 
 class StateFilter(admin.SimpleListFilter):
-    """What has happened to a message since it was sent."""
+    """Filters messages that were edited or deleted."""
 
     title = "state"
     parameter_name = "state"
@@ -75,9 +75,9 @@ class StateFilter(admin.SimpleListFilter):
 
 
 class MessageChangeList(WindowChangeList):
-    """The list of messages; within a conversation, dates are looked up as ``seq``.
+    """The list of messages; within a conversation, dates are converted to ``seq``.
 
-    No index sorts a conversation by time, but its ``seq`` does.
+    There, ``seq`` follows the order of time and is what the index sorts by.
     """
 
     def get_bounds(self, since, until):
@@ -89,10 +89,10 @@ class MessageChangeList(WindowChangeList):
 
 
 def first_seq_since(conversation: QuerySet, moment: datetime) -> int:
-    """Return the ``seq`` of the first message sent at ``moment`` or later.
+    """Return the ``seq`` of a conversation's first message at ``moment`` or later.
 
-    Of a conversation's messages; one past the end if there is none. ``sent_at``
-    rises with ``seq``, so 20 look-ups find the place among a million.
+    If there is none, returns the next ``seq``. ``sent_at`` rises with ``seq``, so a
+    binary search needs 20 lookups for a million messages.
     """
 
     def sent_at(seq: int) -> datetime:
@@ -104,11 +104,10 @@ def first_seq_since(conversation: QuerySet, moment: datetime) -> int:
 
 @admin.register(Message)
 class MessageAdmin(ExportsLists, ReadOnly, StaffAdmin):
-    """Messages, newest first. To delete one is to leave a tombstone.
+    """Messages, newest first. Deleting a message leaves a tombstone.
 
-    Search reads bodies, for which there is no index: it looks through the newest
-    10,000 messages of the conversation, the sender or the dates chosen, and the
-    page links to the older ones.
+    The search reads bodies without an index. It covers the newest 10,000 messages of
+    the selected conversation, sender or dates; the page links to the older ones.
     """
 
     list_display = (
@@ -132,8 +131,8 @@ class MessageAdmin(ExportsLists, ReadOnly, StaffAdmin):
         " sender or dates; any message can be found by its id."
     )
     sortable_by = ()
-    # Which column the index for each of these sorts by: message_seq_unique,
-    # message_sender, message_newest.
+    # The column that the index for each filter sorts by. The indexes are
+    # message_seq_unique, message_sender and message_newest.
     window_orders = {"conversation": "seq", "sender": "sent_at", "": "sent_at"}
     fields = (
         "message_id",
@@ -192,14 +191,14 @@ class MessageAdmin(ExportsLists, ReadOnly, StaffAdmin):
         if may_read(request.user):
             for start in range(0, len(keys), CHUNK):
                 some = Message.objects.filter(pk__in=keys[start : start + CHUNK])
-                told = some.only("conversation_id", "seq", "deleted_at")
-                record_reading(request.user, told)
+                exported = some.only("conversation_id", "seq", "deleted_at")
+                record_reading(request.user, exported)
 
     def get_queryset(self, request):
         return super().get_queryset(request).kept()
 
     def get_search_results(self, request, queryset, search_term):
-        """Find by id; by the body for those who may read it, and on the list only."""
+        """Search by id, or by body on the list only, for staff who may read bodies."""
         by_body = search_term and not self.get_id_searched(search_term)
         is_list = request.path == reverse("admin:chats_message_changelist")
         if by_body and not (is_list and may_read(request.user)):
@@ -228,7 +227,7 @@ class MessageAdmin(ExportsLists, ReadOnly, StaffAdmin):
         return MessageChangeList
 
     def get_ordering(self, request):
-        """Within a conversation by ``seq``: the same order, from its own index."""
+        """Sort a conversation by ``seq``: the same order, but with its own index."""
         within = request.GET.get("conversation")
         return ("-conversation_id", "-seq") if within else ("-sent_at", "-message_id")
 
@@ -236,7 +235,7 @@ class MessageAdmin(ExportsLists, ReadOnly, StaffAdmin):
         return {*super().get_offered_lookups(), *self.window_orders.values()}
 
     def has_delete_permission(self, request, obj=None):
-        """A tombstone is as far as it goes."""
+        """Return False for a tombstone, which cannot be deleted."""
         allowed = super().has_delete_permission(request, obj)
         return allowed and not (obj and obj.is_deleted)
 

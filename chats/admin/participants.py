@@ -1,4 +1,4 @@
-"""Who takes part where: the list of all, and the rows on a conversation's page."""
+"""Participants: the list of all, and the rows on the page of a conversation."""
 
 from django import forms
 from django.conf import settings
@@ -16,12 +16,12 @@ from chats.models import Participant, User
 from chats.models.users import NAMES, any_contains
 from chats.services.staff import change_participants
 
-MOST_SHOWN = 50  # participants on the page of their conversation
+MOST_SHOWN = 50  # participants on the page of a conversation
 
 
 @admin.register(Participant)
 class ParticipantAdmin(ReadOnly, StaffAdmin):
-    """All participations; removing one is deleting its row."""
+    """All participations; deleting one removes the participant."""
 
     list_display = ("__str__", "in_conversation", "joined_at", "last_read_seq")
     list_filter = (("conversation", LinkedFilter), ("user", LinkedFilter))
@@ -31,7 +31,7 @@ class ParticipantAdmin(ReadOnly, StaffAdmin):
         f"Search by username or names, among the last {MOST_LISTED:,} who joined, or"
         " within the chosen conversation or user."
     )
-    # The primary key; participant_joined; those of one person are few.
+    # The primary key and participant_joined; one user has few participations.
     window_orders = {"conversation": "id", "user": "id", "": "id"}
     sortable_by = ()
     fields = ("conversation", "user", "joined_at", "joined_seq", "last_read_seq")
@@ -60,7 +60,7 @@ class ParticipantAdmin(ReadOnly, StaffAdmin):
 
 
 class ParticipantFormSet(BaseInlineFormSet):
-    """The first rows of a conversation, to take away, and new ones."""
+    """The first participants of a conversation, which can be removed, and new ones."""
 
     def get_queryset(self):
         if not hasattr(self, "_shown"):
@@ -69,7 +69,7 @@ class ParticipantFormSet(BaseInlineFormSet):
 
     @property
     def list_of_all(self) -> str:
-        """The link to all participants, if there are more than are shown."""
+        """The link to the list of all participants, if not all are shown."""
         count = self.instance.participant_count
         if count <= MOST_SHOWN:
             return ""
@@ -78,13 +78,13 @@ class ParticipantFormSet(BaseInlineFormSet):
 
     @property
     def joining(self) -> list:
-        """The ids of those to add."""
+        """The ids of the users to add."""
         kept = (f for f in self.extra_forms if not self._is_removed(f))
         return [form.instance.user_id for form in kept if form.instance.user_id]
 
     @property
     def leaving(self) -> list:
-        """The ids of those to remove."""
+        """The ids of the users to remove."""
         return [form.instance.user_id for form in self._removed_forms()]
 
     def clean(self):
@@ -108,10 +108,10 @@ class ParticipantFormSet(BaseInlineFormSet):
 
 
 class ParticipantInline(PicksPeople, admin.TabularInline):
-    """Participants on the page of their conversation.
+    """Participants on the page of a conversation.
 
-    Rows are added and removed, by the services, and never changed, so that a page
-    has pickers for new people only.
+    Services add and remove them; rows are never changed. So the page has pickers for
+    new participants only.
     """
 
     model = Participant
@@ -123,7 +123,7 @@ class ParticipantInline(PicksPeople, admin.TabularInline):
     extra = 0
 
     def has_add_permission(self, request, obj):
-        """Whoever is added reads all that was written: by the API, the staff too."""
+        """Also require ``may_read``: staff could add themselves and read everything."""
         return super().has_add_permission(request, obj) and may_read(request.user)
 
     def has_change_permission(self, request, obj=None):

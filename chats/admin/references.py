@@ -1,4 +1,4 @@
-"""Rows that hold plain ids of others, which may be gone: shown by name, with a link."""
+"""Rows that hold plain ids of other rows, shown as links while the others exist."""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -11,7 +11,7 @@ from chats.admin.links import UNTITLED, link_to
 from chats.admin.lists import MOST_LISTED, WindowChangeList
 from chats.models import Conversation, Message, User
 
-# Which rows the ids in a column are of, and what of those rows is read.
+# The model of the ids in each column, and the columns to load of each model.
 REFERRED: dict[str, type[Model]] = {
     "actor_id": User,
     "user_id": User,
@@ -26,9 +26,9 @@ READ = {
 
 
 def find_referred(rows: Iterable[Model], staff: User) -> None:
-    """Set ``referred`` of each row to the rows its ids are of: one query a kind.
+    """Set ``referred`` of each row to the rows that it refers to.
 
-    Only those that the staff may look at.
+    This makes one query for each model, for those models that ``staff`` may view.
     """
     rows = list(rows)
     found: dict[UUID, Model] = {}
@@ -42,7 +42,7 @@ def find_referred(rows: Iterable[Model], staff: User) -> None:
 
 
 class ReferringChangeList(WindowChangeList):
-    """A list of rows with ids, which looks up what they are of for the page shown."""
+    """A list that loads the rows referred to by its current page."""
 
     def get_results(self, request):
         super().get_results(request)
@@ -51,9 +51,9 @@ class ReferringChangeList(WindowChangeList):
 
 
 class RefersById(admin.ModelAdmin):
-    """Mixed into an admin class: columns for the ids, and a search by who or what."""
+    """Mixin for an admin class: columns for the ids, and a search by them."""
 
-    search_fields = ("pk",)  # shows the box; ``get_search_results`` has the meaning
+    search_fields = ("pk",)  # enables the search box; see ``get_search_results``
     search_help_text = (
         "Search by a complete username or e-mail address, or by any id, among the"
         f" newest {MOST_LISTED:,} of the entries chosen."
@@ -74,7 +74,7 @@ class RefersById(admin.ModelAdmin):
         return queryset.filter(self._about(search_term.strip(), request.user)), False
 
     def _about(self, text: str, staff: User) -> Q:
-        """Return the condition that a row is about what ``text`` names."""
+        """Return the condition that a row refers to the object that ``text`` names."""
         is_number = text.isascii() and text.isdecimal() and len(text) < 19
         found = Q(pk=int(text)) if is_number else Q(pk__in=())
         key = as_uuid(text)
@@ -102,7 +102,7 @@ class RefersById(admin.ModelAdmin):
 
 
 def reference(row: Model, column: str) -> str | UUID | None:
-    """Return a link to the row that an id is of; the id where there is none."""
+    """Return a link to the row with the id in ``column``; the id if it has no link."""
     key = getattr(row, column)
     found = row.referred.get(key)
     if found is None:

@@ -18,7 +18,7 @@ from chats.web.addresses import ONE_CUSTOMER
 
 @admin.register(AccessToken)
 class AccessTokenAdmin(ReadOnly, StaffAdmin):
-    """Tokens of people's scripts. To delete one is to revoke it."""
+    """Users' access tokens. Deleting one revokes it."""
 
     list_display = (
         "__str__",
@@ -52,7 +52,7 @@ class AccessTokenAdmin(ReadOnly, StaffAdmin):
 
 @admin.register(UserSession)
 class UserSessionAdmin(ReadOnly, StaffAdmin):
-    """Where people are signed in, for superusers. To delete one is to sign it out."""
+    """Users' sessions, for superusers only. Deleting one signs it out."""
 
     list_display = (
         "__str__",
@@ -95,10 +95,10 @@ class UserSessionAdmin(ReadOnly, StaffAdmin):
 
 @admin.register(SignInAttempts)
 class SignInAttemptsAdmin(ReadOnly, StaffAdmin):
-    """Counters that slow down guessing; to delete one is to let somebody in again.
+    """Counters that limit password guessing; deleting one removes its lock.
 
-    Keys are digests: which account or address one stands for cannot be read. Whoever
-    knows an account or an address finds its counters by it.
+    Keys are digests, so they do not reveal their account or address. The search finds
+    the counters of a known account or address.
     """
 
     list_display = ("key", "kind", "attempts", "window_ends_at")
@@ -113,7 +113,7 @@ class SignInAttemptsAdmin(ReadOnly, StaffAdmin):
 
     @admin.display(description="Counted by")
     def kind(self, counter):
-        """What a search has shown the key to be, or its time: others look alike."""
+        """What the key counts, as far as it is known from the search or the time."""
         if counter.window_ends_at > timezone.now() + WINDOW:
             return "nothing: a remembered sign-in"
         return getattr(counter, "kind", None)
@@ -131,9 +131,9 @@ class SignInAttemptsAdmin(ReadOnly, StaffAdmin):
 
 
 def keys_asked(words: list[str], staff: User) -> dict[str, str]:
-    """Return the keys of the account and the address typed, with what they count by.
+    """Return the keys for the typed account and address, with what each counts.
 
-    An account is found by either of its identifiers by those who may look people up.
+    For staff who may view users, either identifier of the account finds all its keys.
     """
     networks = [network for word in words if (network := network_in(word))]
     typed = [word for word in words if not network_in(word)]
@@ -148,7 +148,7 @@ def keys_asked(words: list[str], staff: User) -> dict[str, str]:
 
 
 def network_in(text: str) -> str:
-    """Return what limits count by for the IP address that ``text`` is, or nothing."""
+    """Return the network that limits count for an IP address; "" for other text."""
     try:
         address = ip_address(text.partition("/")[0])
     except ValueError:

@@ -21,7 +21,7 @@ admin.site.index_title = "People, conversations, messages"
 
 
 class SignInForm(AdminAuthenticationForm):
-    """The admin's sign-in; a refusal after too much guessing is told in the form."""
+    """The admin's sign-in form, which shows TooManyAttempts as an error."""
 
     def clean(self):
         try:
@@ -31,9 +31,10 @@ class SignInForm(AdminAuthenticationForm):
 
 
 class OwnPasswordForm(AdminPasswordChangeForm):
-    """One's own new password; tokens and other sessions end, as through the API.
+    """The form for one's own password, with the same consequences as in the API.
 
-    So is the old one counted as an attempt to sign in.
+    Tokens and other sessions end. Checking the old password counts as a sign-in
+    attempt.
     """
 
     def __init__(self, *args, network: str = "", **kwargs):
@@ -54,7 +55,7 @@ class OwnPasswordForm(AdminPasswordChangeForm):
 
 
 class OwnPasswordView(PasswordChangeView):
-    """Django's page for one's own password, with our form."""
+    """Django's page for one's own password, with ``OwnPasswordForm``."""
 
     form_class = OwnPasswordForm
     success_url = reverse_lazy("admin:password_change_done")
@@ -64,20 +65,20 @@ class OwnPasswordView(PasswordChangeView):
 
 
 def change_own_password(request, extra_context=None):
-    """Answer ``admin:password_change`` as Django does, but with our form."""
+    """Answer ``admin:password_change`` as Django does, but by ``OwnPasswordView``."""
     request.current_app = admin.site.name
     context = {**admin.site.each_context(request), **(extra_context or {})}
     return OwnPasswordView.as_view(extra_context=context)(request)
 
 
 def index(request, extra_context=None):
-    """Answer ``admin:index`` as Django does, with what goes on above the tables."""
+    """Answer ``admin:index`` as Django does, with figures and charts in addition."""
     shown = {"activity": activity_for(request.user), **(extra_context or {})}
     return AdminSite.index(admin.site, request, shown)
 
 
 def catch_all_view(request, url):
-    """Answer an unknown path as Django does, but redirect only reads to its slash."""
+    """Answer an unknown path as Django does, but append slashes only for reads."""
     if request.method not in {"GET", "HEAD"}:
         raise Http404
     return AdminSite.catch_all_view(admin.site, request, url)
@@ -87,5 +88,5 @@ admin.site.login_form = SignInForm
 admin.site.index = index
 admin.site.catch_all_view = no_append_slash(catch_all_view)
 admin.site.index_template = "admin/chats/index.html"
-# Only Django 6.0 has a setting for the form alone (AdminSite.password_change_form).
+# Before Django 6.0 there is no AdminSite.password_change_form to set.
 admin.site.password_change = change_own_password

@@ -1,4 +1,4 @@
-"""Forms of the people pages."""
+"""Forms of the user pages."""
 
 from django.contrib.auth.forms import (
     AdminPasswordChangeForm,
@@ -6,21 +6,21 @@ from django.contrib.auth.forms import (
     UserChangeForm,
 )
 
-from chats.admin.base import MayStay
+from chats.admin.base import AllowsUnchangedText
 from chats.models import User
 from chats.services.users import change_password
 
 
 class AddUserForm(AdminUserCreationForm):
-    """A new person: what the model requires, and a password."""
+    """A new user: the required fields, and a password."""
 
     class Meta(AdminUserCreationForm.Meta):
         model = User
         fields = ("username", "email", "first_name", "last_name")
 
 
-class EditUserForm(MayStay, UserChangeForm):
-    """Everything about a person but the password."""
+class EditUserForm(AllowsUnchangedText, UserChangeForm):
+    """All fields of a user except the password."""
 
     class Meta(UserChangeForm.Meta):
         model = User
@@ -28,7 +28,7 @@ class EditUserForm(MayStay, UserChangeForm):
 
 
 class UserPasswordForm(AdminPasswordChangeForm):
-    """A new password, or none; the person's sessions and tokens end."""
+    """A new password, or none; the user's sessions and tokens end."""
 
     def __init__(self, user, *args, actor, **kwargs):
         super().__init__(user, *args, **kwargs)
@@ -36,7 +36,7 @@ class UserPasswordForm(AdminPasswordChangeForm):
 
     def save(self, commit=True):
         usable = self.cleaned_data["set_usable_password"]
-        # None makes a password that nothing matches.
+        # None sets an unusable password.
         password = self.cleaned_data["password1"] if usable else None
         change_password(self.user, password, actor=self.actor)
         return self.user

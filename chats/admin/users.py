@@ -1,4 +1,4 @@
-"""People, and who of the staff may change whom."""
+"""Users, and which of them a member of staff may change."""
 
 from collections.abc import Callable
 from copy import copy
@@ -13,7 +13,7 @@ from django.utils.html import format_html_join
 
 from chats.admin.activity.pages import chart_of_hours
 from chats.admin.base import StaffAdmin
-from chats.admin.confirmations import asks_first
+from chats.admin.confirmations import confirm_first
 from chats.admin.exports import ExportsLists
 from chats.admin.filters import DatesFilter, as_uuid
 from chats.admin.groups import given_to
@@ -39,8 +39,8 @@ from chats.services.users import (
     update_user,
 )
 
-# Lists of a person's rows: the link's text, the rows, the column with the person.
-ELSEWHERE = (
+# Lists of a user's rows: the link's text, the model, the column with the user.
+RELATED_PAGES = (
     ("Messages", Message, "sender"),
     ("Conversations", Participant, "user"),
     ("Owned conversations", Conversation, "owner"),
@@ -53,10 +53,10 @@ POWERS = ("role", "is_staff", "is_superuser", "groups", "user_permissions")
 
 
 def may_change(staff: User, person: User) -> bool:
-    """Whether one member of the staff may change the account of a person.
+    """Return whether a member of staff may change a user's account.
 
-    Accounts with powers are for superusers only: whoever can set another's e-mail
-    or password can sign in as them. Deleted people are for nobody.
+    Only superusers may change accounts with powers: whoever can set the e-mail or the
+    password can sign in as the user. Deleted accounts cannot be changed.
     """
     if person.deleted_at:
         return False
@@ -65,17 +65,17 @@ def may_change(staff: User, person: User) -> bool:
 
 
 def may_set_sign_in(staff: User, person: User) -> bool:
-    """Whether one of the staff may set the password or the e-mail of a person here.
+    """Return whether a member of staff may set a user's password or e-mail here.
 
-    Whoever can is able to sign in as them, and so to read what was written to them.
-    One's own take the present password, which is not asked here.
+    With either, they could sign in as the user and read the user's messages. Their own
+    require the current password, which this page does not ask for.
     """
     return staff != person and may_read(staff)
 
 
 @admin.register(User)
 class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
-    """People. Who signs in and who is deleted is changed by services only."""
+    """Users. Only services deactivate, reactivate and delete them."""
 
     form = EditUserForm
     add_form = AddUserForm
@@ -109,11 +109,11 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
         "created_at",
         "updated_at",
         "deleted_at",
-        "elsewhere",
+        "related_pages",
         "activity",
     )
     fieldsets = (
-        (None, {"fields": ("username", "password", "user_id", "elsewhere")}),
+        (None, {"fields": ("username", "password", "user_id", "related_pages")}),
         ("Person", {"fields": ("first_name", "last_name", "email", "phone_number")}),
         ("Permissions", {"fields": ("is_active", *POWERS)}),
         (
@@ -157,11 +157,11 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
         return person.is_online
 
     @admin.display(description="Related pages")
-    def elsewhere(self, person):
-        """Links to the person's rows; ``get_object`` notes who may see which."""
+    def related_pages(self, person):
+        """Links to the user's rows, if the viewer may see them; see ``get_object``."""
         links = (
             link_to_list(text, model, **{field: person.pk})
-            for text, model, field in ELSEWHERE
+            for text, model, field in RELATED_PAGES
             if model in person.linked
         )
         return format_html_join(" · ", "{}", ((link,) for link in links))
@@ -172,7 +172,7 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
         return chart_of_hours(Message.objects.kept().filter(sender=person))
 
     def get_fieldsets(self, request, obj=None):
-        """Tell how much a person writes to those who may see their messages."""
+        """Show the activity chart to staff who may view messages."""
         fieldsets = super().get_fieldsets(request, obj)
         if obj is None or Message not in obj.linked:
             return fieldsets
@@ -193,7 +193,7 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
         return allowed and (obj is None or may_set_sign_in(request.user, obj))
 
     def has_delete_permission(self, request, obj=None):
-        """Nobody deletes themselves here: they would lock themselves out."""
+        """Staff cannot delete themselves, so that they do not lock themselves out."""
         allowed = super().has_delete_permission(request, obj)
         return allowed and (
             obj is None or (obj != request.user and may_change(request.user, obj))
@@ -201,7 +201,7 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
 
     def get_object(self, request, object_id, from_field=None):
         person = super().get_object(request, object_id, from_field)
-        if person:  # a permission names its content type: one query, not one each
+        if person:  # a permission's name needs its content type: one query for all
             prefetch_related_objects([person], "user_permissions__content_type")
             person.linked = [
                 model
@@ -211,7 +211,7 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
         return person
 
     def get_search_results(self, request, queryset, search_term):
-        """Offer only active people where one is picked for a field."""
+        """Offer only active users in pickers."""
         if request.path == reverse("admin:autocomplete"):
             queryset = self._newest_or_named(queryset.active(), search_term)
         return super().get_search_results(request, queryset, search_term)
@@ -227,7 +227,10 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
         )
 
     def _newest_or_named(self, people: QuerySet, search_term: str) -> QuerySet:
-        """Leave what a picker may look through: it has no link to older ones."""
+        """Return the users that a picker searches: the newest, and an exact match.
+
+        A picker, unlike the list, has no link to older rows.
+        """
         times = people.order_by("-created_at").values_list("created_at", flat=True)
         if not (edge := times[MOST_LISTED:].first()):
             return people
@@ -235,7 +238,7 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
         return people.filter(Q(created_at__gt=edge) | Q(pk=named))
 
     def save_model(self, request, obj, form, change):
-        """Write only what the form changed: the rest may change meanwhile."""
+        """Write only the fields changed in the form; others may have changed since."""
         if not change:
             super().save_model(request, obj, form, change)
             return record_created(obj, actor=request.user)
@@ -245,8 +248,10 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
         return update_user(obj, changes, actor=request.user)
 
     def save_related(self, request, form, formsets, change):
-        """Record which groups and permissions come and go: ``save_model`` has locked
-        the row."""
+        """Record added and removed groups and permissions.
+
+        ``save_model`` has locked the row.
+        """
         person = form.instance
         before = given_to(person)
         super().save_related(request, form, formsets, change)
@@ -258,9 +263,9 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
         )
 
     def user_change_password(self, request, id, form_url=""):  # noqa: A002
-        """Hand the form who sets the password; Django's view makes it without.
+        """Set another user's password, by a form that knows the actor.
 
-        One's own is set where the present one is asked for.
+        For one's own password, redirect to the page that asks for the current one.
         """
         if as_uuid(id) == request.user.pk:
             return redirect("admin:password_change")
@@ -277,7 +282,7 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
         return ["Leaves every conversation. The messages stay, from “Deleted user”."]
 
     @admin.action(description="Deactivate selected users", permissions=["change"])
-    @asks_first(
+    @confirm_first(
         "Deactivate these users?",
         "They are signed out everywhere, their access tokens are revoked, and they"
         " cannot sign in until they are reactivated. They stay in their conversations.",
@@ -301,5 +306,5 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
             self.message_user(request, text, messages.WARNING)
 
     def _may_switch(self, request, person: User) -> bool:
-        """Nobody deactivates themselves: they would lock themselves out."""
+        """Staff cannot deactivate themselves and so lock themselves out."""
         return person != request.user and may_change(request.user, person)

@@ -1,4 +1,4 @@
-"""Pickers of people, for the forms."""
+"""Widgets to pick users in forms."""
 
 from django.contrib.admin.widgets import AutocompleteSelect, AutocompleteSelectMultiple
 
@@ -6,9 +6,9 @@ from chats.admin.filters import as_uuid
 
 
 class IdsOnly:
-    """Mixed into a picker so that a refused form is shown again, not a crash.
+    """Mixin for a picker that ignores invalid ids when an invalid form is shown again.
 
-    Django looks up whatever was posted to name it, and fails on what is no id.
+    Django looks up the name of each posted value, and fails if it is not an id.
     """
 
     def optgroups(self, name, value, attr=None):
@@ -17,15 +17,15 @@ class IdsOnly:
 
 
 class PersonPicker(IdsOnly, AutocompleteSelect):
-    """One person."""
+    """A picker for one user."""
 
 
 class PeoplePicker(IdsOnly, AutocompleteSelectMultiple):
-    """Any number of people."""
+    """A picker for any number of users."""
 
 
 class PicksPeople:
-    """Mixed into an admin class: its ``autocomplete_fields`` are people."""
+    """Mixin for an admin class whose ``autocomplete_fields`` are users."""
 
     def formfield_for_foreignkey(self, db_field, request, **kwargs):
         if db_field.name in self.autocomplete_fields:
@@ -33,7 +33,7 @@ class PicksPeople:
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def formfield_for_dbfield(self, db_field, request, **kwargs):
-        """Leave of the buttons beside a picker the one that shows the person."""
+        """Remove the buttons beside a picker, except the one that shows the user."""
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if db_field.name in self.autocomplete_fields:
             for button in ("add", "change", "delete"):

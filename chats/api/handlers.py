@@ -64,7 +64,7 @@ def counted(exc: Exception, request: Request | None) -> Exception:
     """Return the exception; Throttled if it is one of too many by nobody."""
     if isinstance(exc, NOBODY):
         try:
-            throttles.refuse_stranger(request)
+            throttles.throttle_auth_failure(request)
         except exceptions.Throttled as throttled:
             return throttled
     return exc

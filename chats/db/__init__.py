@@ -1,1 +1,1 @@
-"""What needs only the database: prepared statements, identifiers, engines."""
+"""Code that depends on the database only: prepared statements, identifiers, engines."""

@@ -2,8 +2,8 @@
 
 from datetime import datetime, timedelta
 
-# How far the clocks of two nodes may differ. What lies further in the future was
-# written while a clock was wrong, and says nothing about now.
+# How far the clocks of two nodes may differ. A stored time further in the future was
+# written by a wrong clock, and is never recent.
 SKEW = timedelta(minutes=1)
 
 

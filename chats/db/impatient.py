@@ -1,4 +1,4 @@
-"""Transactions that would rather fail than wait, or than take long."""
+"""Transactions that fail instead of waiting long for a lock or running for long."""
 
 import sqlite3
 import threading
@@ -14,48 +14,57 @@ REPEAT = 0.01  # seconds between interruptions
 
 
 class OutOfTime(Exception):
-    """A statement was ended by its limit of time."""
+    """A statement reached its time limit and was cancelled."""
 
 
 @contextmanager
 def brief_transaction() -> Iterator[None]:
-    """A transaction that queues for a lock for 0.1 s, not for seconds.
+    """A transaction that waits at most ``LOCK_TIMEOUT`` for a lock.
 
-    For what a later call can do as well: else a locked database would hold up, twice
-    over, every call that only reads. Raises OperationalError.
+    Use it for writes that a later call can make just as well. With the usual timeout
+    a locked database would delay every call that otherwise only reads. Raises
+    OperationalError when the lock is not free in time.
     """
-    connection.ensure_connection()
-    if connection.vendor == "sqlite":
-        with _sqlite_in_haste(), transaction.atomic():
-            yield
-        return
-    with transaction.atomic():
-        tell(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT}")  # until the commit
+    with sqlite_busy_timeout(LOCK_TIMEOUT), transaction.atomic():
+        if connection.vendor != "sqlite":
+            _run(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT}")  # until the commit
         yield
 
 
 @contextmanager
-def _sqlite_in_haste() -> Iterator[None]:
-    [usual] = tell("PRAGMA busy_timeout").fetchone()
-    tell(f"PRAGMA busy_timeout = {min(usual, LOCK_TIMEOUT)}")
+def sqlite_busy_timeout(milliseconds: int) -> Iterator[None]:
+    """Wait at most this long for SQLite's write lock; no effect on PostgreSQL.
+
+    Enter it before the transaction begins.
+    """
+    connection.ensure_connection()
+    if connection.vendor != "sqlite":
+        yield
+        return
+    [usual] = _run("PRAGMA busy_timeout").fetchone()
+    _run(f"PRAGMA busy_timeout = {min(usual, milliseconds)}")
     try:
         yield
     finally:
-        tell(f"PRAGMA busy_timeout = {usual}")
+        _run(f"PRAGMA busy_timeout = {usual}")
 
 
-def tell(sql: str) -> Any:
-    """Tell the connection something, past Django's cursor: it is no query."""
+def _run(sql: str) -> Any:
+    """Run a connection setting without Django's cursor, so it is not logged as a query.
+
+    Needs an open connection.
+    """
     with connection.wrap_database_errors:
         return connection.connection.execute(sql)
 
 
 @contextmanager
 def time_limit(milliseconds: int) -> Iterator[None]:
-    """End statements that read when they have taken this long; raises OutOfTime.
+    """Cancel read statements that take longer than this, and raise OutOfTime.
 
-    On SQLite all of them together, on PostgreSQL each by itself. What runs within is
-    undone, if it is in a transaction: nothing later has that limit.
+    On SQLite the limit is for all statements in the block together, on PostgreSQL for
+    each one. Statements after the block have no limit. For reading only: inside an
+    outer transaction, everything done in the block is rolled back.
     """
     connection.ensure_connection()
     is_sqlite = connection.vendor == "sqlite"
@@ -76,24 +85,31 @@ def _is_out_of_time(cause: BaseException | None) -> bool:
 
 @contextmanager
 def _canceled(milliseconds: int) -> Iterator[None]:
-    """Unlike a commit, a rollback has psycopg forget what it has prepared, which costs
-    the calls that follow: so there is one only within another transaction."""
+    """Set PostgreSQL's limit for one transaction.
+
+    In an outer transaction only a rollback to a savepoint removes the limit again.
+    Otherwise the transaction is committed: a rollback would make psycopg forget its
+    prepared statements, and later calls would have to prepare them again.
+    """
     was_in_transaction = connection.in_atomic_block
     with transaction.atomic():
-        tell(f"SET LOCAL statement_timeout = {milliseconds}")
+        _run(f"SET LOCAL statement_timeout = {milliseconds}")
         yield
         transaction.set_rollback(was_in_transaction)
 
 
 @contextmanager
 def _interrupted(milliseconds: int) -> Iterator[None]:
-    """By another thread. A progress handler would need the interpreter, and wait for
-    it, every few rows; and one row may take long."""
+    """Interrupt SQLite from another thread.
+
+    A progress handler would have to wait for the interpreter every few rows, and would
+    not be called during a single row, which may take long.
+    """
     raw, over, lock = connection.connection, threading.Event(), threading.Lock()
 
     def watch() -> None:
         over.wait(milliseconds / 1000)
-        while not over.wait(REPEAT):  # it may just have been between two statements
+        while not over.wait(REPEAT):  # repeated: it has no effect between statements
             with lock:
                 if not over.is_set():
                     raw.interrupt()
@@ -102,5 +118,5 @@ def _interrupted(milliseconds: int) -> Iterator[None]:
     try:
         yield
     finally:
-        with lock:  # nothing later is interrupted
+        with lock:  # so that no later statement is interrupted
             over.set()

@@ -1,8 +1,8 @@
 """Querysets compiled once and run many times.
 
-Most of what a small query costs in Django is turning the queryset into SQL. On the
-hot paths that is done once for each: the ORM still writes the SQL, for either
-database, and only the values change from call to call.
+Most of the cost of a small query in Django is compiling the queryset to SQL. On the hot
+paths each queryset is compiled once. The ORM still writes the SQL, for either database;
+only the values change from call to call.
 """
 
 import json
@@ -17,7 +17,7 @@ from django.db.models.sql import InsertQuery, Query, UpdateQuery
 
 
 class Param(Expression):
-    """A value to come, by name, wherever a queryset takes an expression."""
+    """A named placeholder for a value, wherever a queryset takes an expression."""
 
     def __init__(self, name: str, field: Field):
         super().__init__(output_field=field)
@@ -27,18 +27,20 @@ class Param(Expression):
         return "%s", [self]
 
     def adapt(self, value: Any) -> Any:
-        """Return the value as the database's driver takes it."""
+        """Return the value in the form that the database's driver expects."""
         return self.output_field.get_db_prep_value(value, connection)
 
 
 class Keys(Param):
-    """Primary keys to come, for SQL that takes them as one value: PostgreSQL an
-    array, SQLite a list in JSON. A queryset takes them by ``pk__in``."""
+    """A placeholder for a list of primary keys, for use with ``pk__in``.
+
+    The SQL gets them as one value: an array on PostgreSQL, a JSON list on SQLite.
+    """
 
     def as_sql(self, compiler, connection) -> tuple[str, list]:
         if connection.vendor == "postgresql":
-            # In a subquery it does not tell how many they are: for each new number of
-            # them PostgreSQL would plan anew, which costs more than to run it does.
+            # A subquery hides the length of the array. Otherwise PostgreSQL would make
+            # a new plan for each length, which costs more than running the statement.
             array = f"{self.output_field.db_type(connection)}[]"
             return f"(SELECT unnest((SELECT %s::{array})))", [self]
         return "(SELECT value FROM json_each(%s))", [self]
@@ -53,21 +55,22 @@ class Compiled(NamedTuple):
     params: tuple
     converters: dict[int, tuple[list[Callable], Expression]]
     names: tuple[str, ...]
-    is_native: bool  # psycopg takes values as they are, as Django would hand them to it
-    build: Callable[[Sequence], Model] | None = None  # an instance of a row
+    is_native: bool  # the driver takes plain Params unadapted, as with psycopg
+    build: Callable[[Sequence], Model] | None = None  # makes an instance of a row
 
 
 class Prepared:
     """A statement built by ``build()``, compiled at its first use.
 
-    ``build`` is called without arguments, when the database is known, and returns
-    a queryset, or a query of ``update`` or ``insert`` below. What it computes, such
-    as the present time, is computed once: values that change are Params.
+    ``build`` takes no arguments. It returns a queryset, or a query made by ``update``
+    or ``insert`` below. It is called once, when the database is known. Values that
+    change from call to call must be Params: a time computed in ``build`` stays fixed.
 
-    ``of``, built likewise, is a query of the same model: the first ``limit`` of its
-    rows stand in the place of the model's table, so nothing else is joined or sorted.
-    For a statement prepared without its values, PostgreSQL may take a range for a
-    row or two, and gather a whole conversation to sort it for a page.
+    ``of`` is a function like ``build``, for a query of the same model. The first
+    ``limit`` rows of that query take the place of the model's table, so only they are
+    joined and sorted. Without it PostgreSQL, which plans the statement without its
+    values, may expect a range to hold one or two rows, and then read and sort a whole
+    conversation for one page.
     """
 
     def __init__(self, build: Callable[[], Any], of: Callable[[], Any] | None = None):
@@ -75,8 +78,7 @@ class Prepared:
         self._compiled: Compiled | None = None
 
     def rows(self, limit: int | None = None, **values: Any) -> list[dict[str, Any]]:
-        """Run the query; return its rows, ``limit`` at most, as
-        ``QuerySet.values()`` gives them."""
+        """Run the query; return at most ``limit`` rows, as ``QuerySet.values()``."""
         compiled = self._compiled or self._compile()
         sql, params = compiled.sql, _bind(compiled, values | {"limit": limit})
         if limit is not None and not self._of:
@@ -94,14 +96,15 @@ class Prepared:
         return compiled.build(found[0]) if found else None
 
     def run(self, **values: Any) -> int:
-        """Run an update; return how many rows it touched."""
+        """Run an update; return the number of rows it matched."""
         compiled = self._compiled or self._compile()
         params = _bind(compiled, values)
         return execute(compiled.sql, params, lambda cursor: cursor.rowcount)
 
     def store(self, instance: Model) -> None:
-        """Run an insert with the values of an instance, which is saved then: what
-        ``save(force_insert=True)`` does, but for fields that set themselves."""
+        """Insert the instance, like ``save(force_insert=True)``, but without
+        ``pre_save()``: fields such as those with ``auto_now`` are stored as they are.
+        """
         compiled = self._compiled or self._compile()
         params = _bind(compiled, columns(instance))
         given = execute(compiled.sql, params, _returned) or ()
@@ -122,7 +125,7 @@ class Prepared:
         compiler = query.get_compiler(connection=connection)
         converters, names, build = {}, (), None
         if isinstance(query, InsertQuery):
-            # The key, where the database gives it; other columns have their values.
+            # Only a key generated by the database: the instance has all other values.
             fields = query.get_meta().db_returning_fields
             compiler.returning_fields = [f for f in fields if f.primary_key]
             names = tuple(field.attname for field in compiler.returning_fields)
@@ -134,7 +137,7 @@ class Prepared:
         if isinstance(built, QuerySet):
             selected = [column for column, _, _ in compiler.select]
             converters = compiler.get_converters(selected)
-            # In the order of the SELECT, where annotations stand among the columns.
+            # In the order of the SELECT, where annotations may be between columns.
             names = tuple(query.selected or ())
             names = names or tuple(f.attname for f in query.model._meta.concrete_fields)
             build = compiler.klass_info and _builder(compiler)
@@ -146,10 +149,10 @@ class Prepared:
 
 
 class PreparedSQL(Prepared):
-    """A statement in SQL by hand, for what the ORM has no words for.
+    """A statement in handwritten SQL, for what the ORM cannot express.
 
-    ``sql`` by the database's vendor; ``params`` in the order of its placeholders;
-    ``fields`` by the names of the columns it returns, in their order.
+    ``sql`` has a statement for each database vendor, ``params`` the values in the order
+    of its placeholders, ``fields`` a field for each column it returns, in their order.
     """
 
     def __init__(
@@ -192,7 +195,7 @@ def insert(model: type[Model]) -> InsertQuery:
 
 
 def columns(instance: Model) -> dict[str, Any]:
-    """Return the values of an instance's columns, by the names of their Params."""
+    """Return the values of an instance's columns, named as the Params of ``insert``."""
     return {
         field.attname: getattr(instance, field.attname)
         for field in instance._meta.concrete_fields
@@ -200,7 +203,7 @@ def columns(instance: Model) -> dict[str, Any]:
 
 
 def _narrowed(sql: str, params: Sequence, rows: QuerySet) -> tuple[str, list]:
-    """Return the SQL of a query with the first of ``rows`` in its table's place."""
+    """Return the query's SQL, with the first of ``rows`` instead of its table."""
     table = connection.ops.quote_name(rows.model._meta.db_table)
     inner, within = rows.query.get_compiler(connection=connection).as_sql()
     before, after = sql.split(f" FROM {table} ")
@@ -212,10 +215,10 @@ def _narrowed(sql: str, params: Sequence, rows: QuerySet) -> tuple[str, list]:
 
 
 def execute(sql: str, params: list, read: Callable[[Any], Any]) -> Any:
-    """Run a statement as prepared; return what ``read`` makes of the cursor.
+    """Run a prepared statement; return the result of ``read(cursor)``.
 
-    By the driver's own cursor, since to make Django's costs as much as a small query
-    does; by Django's where somebody wants to see the queries.
+    This uses the driver's own cursor, because creating Django's costs as much as a
+    small query. Django's cursor is used where queries are logged or wrapped.
     """
     wrapper = connections[DEFAULT_DB_ALIAS]
     if wrapper.queries_logged or wrapper.execute_wrappers:
@@ -249,7 +252,7 @@ def _bind(compiled: Compiled, values: dict[str, Any]) -> list:
 
 
 def _builder(compiler: Any) -> Callable[[Sequence], Model]:
-    """Return what makes an instance of a row, with its related objects and its
+    """Return a function that makes an instance of a row, with its related objects and
     annotations, as ``django.db.models.query.ModelIterable`` does."""
     info, alias = compiler.klass_info, compiler.connection.alias
     first, last = info["select_fields"][0], info["select_fields"][-1]

@@ -1,10 +1,10 @@
-"""Version 7 UUIDs: ordered by the time they were made, so indexes stay compact."""
+"""Version 7 UUIDs: ordered by creation time, so indexes stay compact."""
 
 import secrets
 import time
 import uuid
 
-# The form with hyphens, which is the one the API writes.
+# The form with hyphens, as the API writes UUIDs.
 UUID_REGEX = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
 

@@ -1,7 +1,7 @@
 """Wake-ups from writers to the hub of the same process.
 
-A lost wake-up costs latency, never an event: the hub reads the log by itself every
-second. A note that somebody is typing is worth nothing later, and may be lost.
+A lost wake-up delays events but loses none: the hub reads the log every second anyway.
+A typing signal may be lost, because it is worthless a moment later.
 """
 
 from collections.abc import Callable
@@ -24,9 +24,9 @@ _listeners: list[Listener] = []
 
 
 def attach(listener: Listener) -> Callable[[], None]:
-    """Notify ``listener`` of commits that appended events, and of who is typing.
+    """Notify ``listener`` of commits that appended events, and of users who are typing.
 
-    Return a function that undoes it.
+    Return a function that detaches it again.
     """
     _listeners.append(listener)
     return lambda: _listeners.remove(listener)

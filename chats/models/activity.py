@@ -1,15 +1,16 @@
-"""How much was sent when, for the admin's charts."""
+"""Message counts over time, for the admin's charts."""
 
 from django.db import models
 
 
 class HourlyCount(models.Model):
-    """How many messages were sent in an hour that is over.
+    """The number of messages sent in a past hour.
 
-    The charts count what is not here, and keep it: rows may be deleted at any time.
+    This is a cache: the charts count the hours that are missing here, and store them.
+    Rows may be deleted at any time.
     """
 
-    hour = models.IntegerField(primary_key=True)  # from 1970 on: see ``hour_of``
+    hour = models.IntegerField(primary_key=True)  # hours since 1970: see ``hour_of``
     messages = models.IntegerField()
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Who did what that matters for safety: kept for a year, changed by nobody."""
+"""The audit log: security-relevant actions, kept for a year and never changed."""
 
 from datetime import datetime
 
@@ -16,7 +16,7 @@ class AuditEntryQuerySet(models.QuerySet):
     def prune_batch(self, before: datetime, size: int) -> int:
         """Delete up to ``size`` entries older than ``before``; return how many.
 
-        An entry that a wrong clock dated long ago is as old as those around it.
+        An entry that a wrong clock dated too early counts as old as its neighbours.
         """
         possible = (before, timezone.now() + SKEW)
         younger = self.filter(created_at__range=possible).order_by("pk").first()
@@ -28,9 +28,9 @@ class AuditEntryQuerySet(models.QuerySet):
 
 
 class AuditEntry(models.Model):
-    """One deed. The ids are plain values: the entry outlives the rows it speaks of.
+    """One action. The ids are plain values: the entry outlives the rows it refers to.
 
-    No message bodies are in it, and no names but those of access tokens.
+    It contains no message bodies, and no names except those of access tokens.
     """
 
     class Action(models.TextChoices):
@@ -63,9 +63,9 @@ class AuditEntry(models.Model):
     entry_id = models.BigAutoField(primary_key=True)
     created_at = models.DateTimeField(default=timezone.now)
     action = models.CharField(max_length=32, choices=Action.choices)
-    # Who did it; empty for the operator at the command line.
+    # The user who did it; empty for the operator at the command line.
     actor_id = models.UUIDField(null=True)
-    # Whom or what it was done to.
+    # The user, conversation or message it was done to.
     user_id = models.UUIDField(null=True)
     conversation_id = models.UUIDField(null=True)
     message_id = models.UUIDField(null=True)
@@ -79,11 +79,11 @@ class AuditEntry(models.Model):
         ordering = ("-entry_id",)
         verbose_name_plural = "audit entries"
         indexes = [
-            # The admin's list of what one person did, newest first.
+            # The admin's list of one user's actions, newest first.
             models.Index(fields=["actor_id", "entry_id"], name="audit_entry_actor"),
-            # What was done to one person.
+            # The actions on one user.
             models.Index(fields=["user_id", "entry_id"], name="audit_entry_user"),
-            # What was done to one conversation.
+            # The actions on one conversation.
             models.Index(
                 fields=["conversation_id", "entry_id"], name="audit_entry_conversation"
             ),

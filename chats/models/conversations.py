@@ -1,4 +1,4 @@
-"""Conversations: what orders everything in them, and a person's list of them."""
+"""Conversations: the lock that orders everything in them, and a user's list of them."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -21,7 +21,7 @@ END_OF_TIME = datetime.max.replace(tzinfo=UTC)  # microseconds before the year 1
 class ConversationQuerySet(models.QuerySet):
     """Sets of conversations; chain freely."""
 
-    # For pagination: the columns of an order that follow from another of it.
+    # For pagination: columns of an ordering that are computed from another column.
     implied = {"active_hour": ("updated_at", hour_of)}
 
     def kept(self) -> "ConversationQuerySet":
@@ -29,11 +29,11 @@ class ConversationQuerySet(models.QuerySet):
         return self.filter(deleted_at=None)
 
     def deleted(self) -> "ConversationQuerySet":
-        """Those that are gone for everyone, and whose messages are being erased."""
+        """Those that were deleted and whose messages are still being erased."""
         return self.filter(deleted_at__isnull=False)
 
     def visible_to(self, user: User) -> "ConversationQuerySet":
-        """Those ``user`` takes part in, with ``last_read_seq`` being theirs."""
+        """Those in which ``user`` takes part, annotated with the user's read state."""
         return self.filter(participations__user=user).annotate(
             last_read_seq=F("participations__last_read_seq"),
             has_unread=F("participations__has_unread"),
@@ -41,31 +41,31 @@ class ConversationQuerySet(models.QuerySet):
         )
 
     def latest_first(self) -> "ConversationQuerySet":
-        """Of ``visible_to``: sorted by activity, the first few without the rest.
+        """Sort the result of ``visible_to`` by activity, newest first.
 
-        ``active_hour`` changes nothing in the order: it is what there is an index
-        for, by which the database sorts no more than it needs, an hour at a time.
+        ``active_hour`` does not change the order, but it has an index. With it the
+        database sorts one hour at a time, and only as many as a page needs.
         """
         return self.order_by("-active_hour", *Conversation._meta.ordering)
 
     def unread(self) -> "ConversationQuerySet":
-        """Of ``visible_to``: those with messages past the reader's cursor."""
+        """Of ``visible_to``: those with messages after the reader's cursor."""
         return self.filter(has_unread=True)
 
     def read(self) -> "ConversationQuerySet":
-        """Of ``visible_to``: those with nothing past the reader's cursor."""
+        """Of ``visible_to``: those without messages after the reader's cursor."""
         return self.filter(has_unread=False)
 
     def with_participant(self, user_id: UUID) -> "ConversationQuerySet":
-        """Those in which ``user_id`` takes part (too)."""
+        """Those in which ``user_id`` takes part."""
         others = Participant.objects.filter(user_id=user_id)
         return self.filter(pk__in=others.values("conversation_id"))
 
     def search(self, text: str) -> "ConversationQuerySet":
         """Those with ``text`` in the title or in a participant's names.
 
-        By a subquery for one value: PostgreSQL would answer an EXISTS by collecting
-        everybody of that name and all their conversations first.
+        This uses a subquery for one value instead of EXISTS. PostgreSQL would run an
+        EXISTS by first collecting everyone with that name and all their conversations.
         """
         fields = [f"user__{name}" for name in NAMES]
         people = Participant.objects.filter(conversation_id=models.OuterRef("pk"))
@@ -78,12 +78,14 @@ class ConversationQuerySet(models.QuerySet):
     ) -> "Conversation":
         """Return the conversation with its row locked until the commit.
 
-        This is the lock that orders everything in one conversation: ``seq``,
-        membership, ownership. Participation is read after it is held, so nobody
-        acts on a membership that has ended; the actor's row is
-        ``conversation.participation``. Raises NotFound to outsiders, or ChatError
-        on ``field`` where a body named the conversation; NotAllowed to participants
-        who may not do what it is locked ``to``, an act of ``chats.models.rules``.
+        This lock orders everything in one conversation: ``seq``, participation and
+        ownership. The actor's participation is read after the lock is held, so nobody
+        acts on one that has ended. It is returned as ``conversation.participation``.
+
+        Raises NotFound if ``seen_by`` is not a participant; if the conversation's id
+        came from a field of the request body, name it in ``field`` to raise ChatError
+        instead. Raises NotAllowed if the participant may not do ``to``, an act in
+        ``chats.models.rules``.
         """
         conversation = _LOCK.instance(conversation_id=conversation_id)
         participation = conversation and _PARTICIPATION.instance(
@@ -103,9 +105,9 @@ class ConversationQuerySet(models.QuerySet):
         )
 
     def locked_for_staff(self, conversation_id: UUID) -> "Conversation":
-        """Return the conversation with its row locked, whoever asks.
+        """Return the conversation with its row locked, without checking participation.
 
-        Raises NotFound when it is gone.
+        Raises NotFound if it no longer exists.
         """
         conversation = _LOCK.instance(conversation_id=conversation_id)
         if conversation is None:
@@ -131,8 +133,8 @@ class Conversation(models.Model):
     )
     participant_count = models.PositiveIntegerField(default=0, editable=False)
     last_seq = models.PositiveBigIntegerField(default=0, editable=False)
-    # The one with seq = last_seq, for one join instead of a search. No constraint:
-    # each deletion of a message would look through all conversations for it.
+    # The message with seq = last_seq, so that a join finds it. It has no database
+    # constraint: each deletion of a message would search all conversations for it.
     last_message = models.ForeignKey(
         "Message",
         on_delete=models.DO_NOTHING,
@@ -148,8 +150,9 @@ class Conversation(models.Model):
         editable=False,
         help_text="The time of the last message, rename or change of participants.",
     )
-    # Set where there were too many messages to delete at once: the row stays, without
-    # participants and so invisible, until they are erased (chats/services/erasing.py).
+    # Set if there were too many messages to delete at once. The row then stays, without
+    # participants and so invisible, until its messages are erased
+    # (chats/services/erasing.py).
     deleted_at = models.DateTimeField(null=True, editable=False)
 
     objects = ConversationQuerySet.as_manager()
@@ -179,7 +182,7 @@ class Conversation(models.Model):
             ),
             # The admin's filter by date.
             models.Index(fields=["created_at"], name="conversation_created"),
-            # Which ones are being erased: mostly none.
+            # The conversations that are being erased: usually none.
             models.Index(
                 fields=["deleted_at"],
                 condition=Q(deleted_at__isnull=False),
@@ -191,17 +194,17 @@ class Conversation(models.Model):
         return self.title or f"Conversation {self.pk}"
 
     def note_message(self, message: models.Model) -> None:
-        """Make a new message the last one, under the lock."""
+        """Make a new message the last one; call it with the conversation locked."""
         self.last_seq = message.seq
         self.last_message_id = message.pk
         _NOTE_MESSAGE.run(**columns(self))
 
     def touch(self) -> datetime:
-        """Move ``updated_at`` on and return it: now, but always past its old value.
+        """Set ``updated_at`` to now, or just after its old value, and return it.
 
-        So times rise with ``seq`` even when the clocks of two nodes disagree. Where a
-        wrong clock has reached the end of the calendar, they stay there.
-        Saving is the caller's.
+        So times rise with ``seq`` even if the clocks of two nodes differ. If a wrong
+        clock has reached the end of the calendar, the time stays there. The caller
+        saves the conversation.
         """
         step = min(timedelta(microseconds=1), END_OF_TIME - self.updated_at)
         self.updated_at = max(timezone.now(), self.updated_at + step)
@@ -209,21 +212,21 @@ class Conversation(models.Model):
 
 
 class StartedConversation(models.Model):
-    """Which conversation somebody started with a ``client_id``, for their retries.
+    """The conversation that a user started with a ``client_id``, for their retries.
 
-    It outlives the conversation, so that a late retry does not bring it back; there
-    is no link to it, since it may be gone.
+    The row outlives the conversation, so that a late retry does not start it again.
+    Therefore ``conversation_id`` is not a foreign key.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, db_index=False)
     client_id = models.UUIDField()
     conversation_id = models.UUIDField()
-    # SHA-256, in hexadecimal, of the participants and the title asked for.
+    # SHA-256, in hexadecimal, of the requested participants and title.
     digest = models.CharField(max_length=64)
 
     class Meta:
         constraints = [
-            # A retried start starts nothing twice; also the lookup of the first one.
+            # A retry starts no second conversation; also the lookup of the first.
             models.UniqueConstraint(
                 fields=["user", "client_id"], name="started_conversation_unique"
             ),

@@ -1,4 +1,4 @@
-"""What somebody is signed in with, and whether it is valid still."""
+"""The session or token that a user is signed in with, and whether it is still valid."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -16,12 +16,12 @@ Kind = Literal["session", "token"]
 
 
 class Credential(NamedTuple):
-    """What a stream or an export was asked for with, to be looked at again."""
+    """The session or token that opened a stream or an export, to be rechecked later."""
 
     user_id: UUID
     kind: Kind
     key: str  # the digest of the session's key, or the token's id
-    fingerprint: str  # of the user's password and sign-outs, as it was then
+    fingerprint: str  # of the user's password and sign-outs at that time
 
     @classmethod
     def of(cls, user: User, kind: Kind, key: str) -> "Credential":
@@ -31,7 +31,7 @@ class Credential(NamedTuple):
 
 
 def valid(credentials: Iterable[Credential]) -> set[Credential]:
-    """Return those that still open a door, by one query of each kind for 500."""
+    """Return those that are still valid: for each ``CHUNK``, one query a kind."""
     asked = set(credentials)
     users = dict(_users({item.user_id for item in asked}))
     keys = {
@@ -46,7 +46,7 @@ def valid(credentials: Iterable[Credential]) -> set[Credential]:
 
 
 def _fingerprint(*secrets: object) -> str:
-    """Return what changes when all sessions of a user end."""
+    """Return a digest that changes when all sessions of a user end."""
     text = " ".join(map(str, secrets))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

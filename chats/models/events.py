@@ -11,7 +11,7 @@ from chats.db.prepared import Param, Prepared, PreparedSQL, insert
 from chats.db.wakeups import PROCESS_ID
 
 LOG_LOCK = 0x6C6F67  # "log": the key of PostgreSQL's advisory lock
-# PostgreSQL's LISTEN/NOTIFY channels. The payload begins with the writer's process.
+# PostgreSQL's LISTEN/NOTIFY channels. The payload begins with the writer's process id.
 WAKE_CHANNEL = "chats_events"
 TYPING_CHANNEL = "chats_typing"
 TYPING_SIGNALS_KEPT = 100
@@ -21,13 +21,13 @@ class EventQuerySet(models.QuerySet):
     """Sets of events."""
 
     def append(self, *events: "Event") -> None:
-        """Write events at the end of the log, in the order given.
+        """Append events to the log, in the given order.
 
-        Call it last in a transaction. Ids must be in commit order over the whole
-        log, or a reader who has seen 11 would step over a 10 that commits later.
-        On PostgreSQL that takes a lock, held to the commit, from before the id is
-        drawn; on SQLite the write transaction is that lock already. The same
-        statement asks for the other processes to be woken at the commit.
+        Call it last in a transaction. Ids must be in commit order over the whole log:
+        otherwise a reader who has seen 11 would miss a 10 that commits later. On
+        PostgreSQL a lock ensures this. It is taken before the id is drawn and held
+        until the commit. On SQLite the write transaction already is such a lock. The
+        same statement notifies the other processes, at the commit.
         """
         is_postgresql = connection.vendor == "postgresql"
         if len(events) == 1:
@@ -38,17 +38,17 @@ class EventQuerySet(models.QuerySet):
         self.bulk_create(events)
 
     def last_id(self) -> int:
-        """Return the id of the newest event, 0 if there never was one."""
+        """Return the id of the newest event, or 0 if there never was one."""
         newest = self.order_by("-event_id").values_list("event_id", flat=True).first()
         return newest if newest is not None else EventLog.pruned_through()
 
 
 class Event(models.Model):
-    """One thing that happened in one conversation.
+    """One change in one conversation.
 
-    An event refers to rows and does not copy them: what a reader gets is rendered
-    from the rows as they are then. The ids are plain values, not foreign keys:
-    the log outlives the rows it speaks of.
+    An event refers to rows and does not copy them: its payload is rendered from the
+    rows at the time of reading. The ids are plain values, not foreign keys, because the
+    log outlives the rows it refers to.
     """
 
     class Type(models.TextChoices):
@@ -66,7 +66,7 @@ class Event(models.Model):
     type = models.CharField(max_length=24, choices=Type.choices)
     conversation_id = models.UUIDField()
     message_id = models.UUIDField(null=True)
-    # Whom the event is about: who joined, left or read.
+    # The user the event is about, who joined, left or read.
     user_id = models.UUIDField(null=True)
     actor_id = models.UUIDField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
@@ -95,7 +95,7 @@ class Event(models.Model):
         message_id: UUID | None = None,
         user_id: UUID | None = None,
     ) -> "Event":
-        """Return an event, not stored yet; without an actor the operator did it."""
+        """Return an unsaved event; without an actor the operator caused it."""
         return cls(
             type=event_type,
             conversation_id=conversation_id,
@@ -110,7 +110,8 @@ _HOLD = [LOG_LOCK, WAKE_CHANNEL, PROCESS_ID]
 _LOCK_LOG = PreparedSQL(
     {"postgresql": "SELECT pg_advisory_xact_lock(%s), pg_notify(%s, %s)"}, params=_HOLD
 )
-# The same for one event: the id is drawn for a row that is there once the lock is held.
+# The same for one event: the SELECT yields its row, and so draws the id, only after the
+# lock is held.
 _VALUES = {
     "type": "%s",
     "conversation_id": "%s::uuid",
@@ -134,15 +135,15 @@ RETURNING event_id
 
 
 class EventLog(models.Model):
-    """The one row that says which log it is and through which id it has been pruned.
+    """The only row: the log's identity, and the id up to which it has been pruned.
 
-    While there is none, it is the first log, nothing of which has been pruned.
+    Without a row, it is the first log and nothing has been pruned.
     """
 
     FIRST = "1"
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
-    # Begins every cursor; another one makes all cursors given out before void.
+    # The first part of every cursor; a new identity invalidates all earlier cursors.
     identity = models.CharField(max_length=16, default=FIRST, db_default=FIRST)
     pruned_through_id = models.PositiveBigIntegerField(default=0)
 
@@ -158,7 +159,7 @@ class EventLog(models.Model):
 
     @classmethod
     def state(cls) -> tuple[str, int]:
-        """Return the log's identity and through which id it has been pruned."""
+        """Return the log's identity and the id up to which it has been pruned."""
         row = cls.objects.values_list("identity", "pruned_through_id").first()
         return row or (cls.FIRST, 0)
 
@@ -178,7 +179,7 @@ class TypingSignalQuerySet(models.QuerySet):
     """Sets of typing signals."""
 
     def send(self, process_id: str, conversation_id: UUID, user_id: UUID) -> None:
-        """Write a signal and drop those that nobody can still be waiting for."""
+        """Write a signal, and delete all but the last ``TYPING_SIGNALS_KEPT``."""
         signal = self.create(
             process_id=process_id, conversation_id=conversation_id, user_id=user_id
         )
@@ -186,9 +187,10 @@ class TypingSignalQuerySet(models.QuerySet):
 
 
 class TypingSignal(models.Model):
-    """That somebody types, between processes that share SQLite, which cannot notify.
+    """A typing signal for the other processes that share a SQLite database.
 
-    The last few only; no part of the log. On PostgreSQL the table stays empty.
+    SQLite has no notifications, so the signals are rows. Only the last few are kept,
+    and they are not part of the log. On PostgreSQL the table stays empty.
     """
 
     process_id = models.CharField(max_length=32)

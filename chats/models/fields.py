@@ -1,7 +1,7 @@
-"""Columns of text that hold the rules of ``chats.models.text``.
+"""Text fields with the validation and normalisation of ``chats.models.text``.
 
-Forms, serializers, ``createsuperuser`` and the import take normal form and rules from
-here. The database knows nothing of them, so migrations see Django's own fields.
+Forms, serializers, ``createsuperuser`` and the import use both through these fields.
+They make no difference to the database, so migrations see Django's own fields.
 """
 
 from collections.abc import Callable
@@ -20,10 +20,10 @@ from chats.models.text.identifiers import (
 
 
 class NormalText:
-    """Mixed into a field: text is stored, and looked up, in one form of Unicode."""
+    """Mixin for a field: text is stored, and looked up, in one Unicode normal form."""
 
     normalise: Callable[[str], str]
-    known_as = "django.db.models.CharField"  # to migrations
+    known_as = "django.db.models.CharField"  # the class that migrations see
 
     def to_python(self, value: Any) -> str | None:
         value = super().to_python(value)
@@ -35,7 +35,7 @@ class NormalText:
 
 
 class LineField(NormalText, models.CharField):
-    """A name or title: one line of text, at least one character of it visible."""
+    """A name or title: one line of text with at least one visible character."""
 
     normalise = staticmethod(composed)
     default_validators = [validate_line]

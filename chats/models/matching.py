@@ -1,15 +1,16 @@
-"""Whether a column has a text, whatever the case: the lookup ``has_text``.
+"""The lookup ``has_text``: a case-insensitive search for text in a column.
 
-Django's ``icontains`` is a LIKE, which may compare the whole text at each letter of the
-column: a body of 10,000 equal letters took 10 ms, one of emoji 200 ms. This finds the
-text as the database finds a part of a string, 10 to 50 times as fast at the worst.
-The case of letters is as the database knows it: on SQLite, of A to Z only.
+Django's ``icontains`` uses LIKE, which may compare the whole text at each character of
+the column: a body of 10,000 equal letters took 10 ms, one of emoji 200 ms. This lookup
+uses the database's substring search, which is 10 to 50 times as fast in the worst case.
+Case is ignored as far as the database knows it: on SQLite, for A to Z only.
 """
 
 from django.db.models import CharField, Lookup, TextField
 
-# At most 1, compared by "=": PostgreSQL takes that for rare, and "> 0" for a third of
-# the rows, for which it would walk through a table in the order that is asked for.
+# The position is limited to 1 and compared by "=". PostgreSQL expects few rows from
+# that. From "> 0" it expects a third of the rows, and may then scan the whole table in
+# the requested order.
 SQL = {
     "postgresql": "LEAST(STRPOS(UPPER({0}), UPPER({1})), 1) = 1",
     "sqlite": "MIN(INSTR(UPPER({0}), UPPER({1})), 1) = 1",
@@ -19,10 +20,10 @@ SQL = {
 @CharField.register_lookup
 @TextField.register_lookup
 class HasText(Lookup):
-    """Select rows whose column has the text somewhere."""
+    """Selects rows whose column contains the text."""
 
     lookup_name = "has_text"
-    prepare_rhs = False  # the text may be in another form than the column's values
+    prepare_rhs = False  # the text must not be normalised like the column's values
 
     def as_sql(self, compiler, connection) -> tuple[str, list]:
         column, params = self.process_lhs(compiler, connection)

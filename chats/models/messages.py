@@ -1,4 +1,4 @@
-"""Messages: numbered text in a conversation."""
+"""Messages: the numbered texts of a conversation."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -30,7 +30,7 @@ class MessageQuerySet(models.QuerySet):
     def kept(self) -> "MessageQuerySet":
         """Those of conversations that nobody has deleted.
 
-        By a subquery that is mostly empty, and read once: no join for each row.
+        This uses a subquery, which is usually empty and runs once, instead of a join.
         """
         gone = Conversation.objects.deleted().order_by().values("pk")
         return self.exclude(conversation__in=gone)
@@ -42,37 +42,39 @@ class MessageQuerySet(models.QuerySet):
     def sent_with(
         self, client_id: UUID, *, sender: User, conversation_id: UUID
     ) -> "Message | None":
-        """Return the first message with this ``client_id``, its sender loaded."""
+        """Return the message with this ``client_id``, with its sender, or None."""
         return _SENT_WITH.instance(
             conversation_id=conversation_id, sender_id=sender.pk, client_id=client_id
         )
 
     def locked(self, message_id: UUID, *, seen_by: User) -> "Message | None":
-        """Return a message visible to a person, its conversation's row locked; or None.
+        """Lock the conversation of a message; return the message if visible, or None.
 
-        With the sender, the conversation and the person's ``last_read_seq``, all read
-        after the lock is held: what waits for one sees what was there before.
+        The message has its sender, its conversation and the user's ``last_read_seq``.
+        All are read after the lock is held, so a call that waited for the lock sees
+        the changes made before it.
         """
         asked = {"message_id": message_id, "reader_id": seen_by.pk}
         return _LOCKED.instance(**asked) if _LOCK.instance(**asked) else None
 
     def visible_to(self, user: User) -> "MessageQuerySet":
-        """Those in the conversations of ``user``, with their ``last_read_seq``."""
+        """Those in the conversations of ``user``, with the user's ``last_read_seq``."""
         return self.filter(conversation__participations__user=user).annotate(
             last_read_seq=F("conversation__participations__last_read_seq")
         )
 
     def by_conversation(self) -> "MessageQuerySet":
-        """Of ``visible_to``: as the outer query of ``of_opened``."""
+        """Make the result of ``visible_to`` the outer query for ``of_opened``."""
         return self.alias(
             opened_id=F("conversation__participations__conversation_id"),
             read_until=_read_until(OuterRef("opened_id"), OuterRef("last_read_seq")),
         )
 
     def of_opened(self) -> "MessageQuerySet":
-        """Those of one conversation of an outer query, for use within that only.
+        """Those of one conversation of an outer query, for use in a subquery only.
 
-        It has the conversation's ``opened_id``, and the reader's ``last_read_seq``.
+        The outer query must have the conversation's ``opened_id`` and the reader's
+        ``last_read_seq``.
         """
         opened_id, last_read_seq = OuterRef("opened_id"), OuterRef("last_read_seq")
         return self.filter(conversation_id=opened_id).alias(
@@ -81,10 +83,10 @@ class MessageQuerySet(models.QuerySet):
         )
 
     def scanned_by(self, user: User) -> "MessageQuerySet":
-        """What ``visible_to`` gives, for who goes through messages in order of time.
+        """Those of ``visible_to``, for scans in order of time.
 
-        Written so that a database tests each message it comes by, and does not
-        gather all of the person's first, as it may for a join.
+        EXISTS makes the database test each message as the scan reaches it. For a join
+        it might first collect all messages of the user.
         """
         mine = Participant.objects.order_by().filter(
             user=user, conversation_id=OuterRef("conversation_id")
@@ -94,17 +96,17 @@ class MessageQuerySet(models.QuerySet):
         )
 
     def unread(self) -> "MessageQuerySet":
-        """Of ``visible_to``: those past the reader's cursor (never one's own)."""
-        return self._beyond_cursor("gt")
+        """Of ``visible_to``: those after the reader's cursor (never their own)."""
+        return self._compared_to_cursor("gt")
 
     def read(self) -> "MessageQuerySet":
         """Of ``visible_to``: those up to the reader's cursor."""
-        return self._beyond_cursor("lte")
+        return self._compared_to_cursor("lte")
 
-    def _beyond_cursor(self, side: str) -> "MessageQuerySet":
-        rows = self.filter(**{f"seq__{side}": F("last_read_seq")})
-        if "read_until" in self.query.annotations:  # the same, for an index by time
-            rows = rows.filter(**{f"sent_at__{side}": F("read_until")})
+    def _compared_to_cursor(self, lookup: str) -> "MessageQuerySet":
+        rows = self.filter(**{f"seq__{lookup}": F("last_read_seq")})
+        if "read_until" in self.query.annotations:  # equivalent, for an index by time
+            rows = rows.filter(**{f"sent_at__{lookup}": F("read_until")})
         return rows
 
     def search(self, text: str) -> "MessageQuerySet":
@@ -139,7 +141,7 @@ class Message(models.Model):
             models.UniqueConstraint(
                 fields=["conversation", "seq"], name="message_seq_unique"
             ),
-            # A retried send stores nothing twice; also the lookup of the first one.
+            # A retry does not store a message twice; also the lookup of the first.
             models.UniqueConstraint(
                 fields=["conversation", "sender", "client_id"],
                 condition=Q(client_id__isnull=False),
@@ -157,13 +159,13 @@ class Message(models.Model):
             ),
         ]
         indexes = [
-            # All messages, newest first, in the admin; its filter by date.
+            # The admin's list of all messages, newest first, and its filter by date.
             models.Index(fields=["-sent_at", "-message_id"], name="message_newest"),
-            # A person's messages in the admin.
+            # The admin's list of one sender's messages.
             models.Index(fields=["sender", "-sent_at"], name="message_sender"),
-            # A conversation's part of its participants' messages; its times.
+            # One conversation's messages by time, as in lists across conversations.
             models.Index(fields=["conversation", "sent_at"], name="message_time"),
-            # The same by one sender.
+            # The same for one sender.
             models.Index(
                 fields=["conversation", "sender", "sent_at"], name="message_sender_time"
             ),

@@ -1,4 +1,4 @@
-"""Who takes part in which conversation, and who did."""
+"""Current and past participants of conversations."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -14,7 +14,7 @@ from chats.models.users import User
 
 
 def hour_of(moment: datetime) -> int:
-    """Return the hours from 1970 to this time: what ``active_hour`` holds."""
+    """Return the whole hours from 1970 to this time, as stored in ``active_hour``."""
     return int(moment.timestamp() // 3600)
 
 
@@ -31,10 +31,10 @@ class ParticipantQuerySet(models.QuerySet):
         return self.filter(conversation_id__in=mine.values("conversation_id"))
 
     def note_activity(self, conversations: Iterable[models.Model]) -> int:
-        """Bring ``active_hour`` in line with conversations that were touched.
+        """Update ``active_hour`` for conversations that were touched.
 
-        Under their locks. A row is written only when a new hour has begun. Returns
-        how many were.
+        Call it with the conversations locked. A row is written only if its hour
+        changes. Return the number of rows written.
         """
         hours: dict[int, list[UUID]] = {}
         for conversation in conversations:
@@ -48,7 +48,7 @@ class ParticipantQuerySet(models.QuerySet):
 
 
 class Participant(models.Model):
-    """One person's part in one conversation; ``id`` rises in the order of joining."""
+    """A user's participation in a conversation; ``id`` follows the order of joining."""
 
     conversation = models.ForeignKey(
         "Conversation",
@@ -61,16 +61,16 @@ class Participant(models.Model):
     )
     joined_at = models.DateTimeField(default=timezone.now, editable=False)
     last_read_seq = models.PositiveBigIntegerField(default=0, editable=False)
-    # The conversation's last_seq at joining. The cursor starts there too, but nothing
-    # up to it was read by this person: a receipt is for a seq after it.
+    # The conversation's last_seq at joining. The read cursor starts there too, but the
+    # participant has not read the messages up to it: read receipts are for later ones.
     joined_seq = models.PositiveBigIntegerField(default=0, db_default=0, editable=False)
-    # The id of the event by which they joined, the first one that reaches them.
+    # The id of the event by which they joined, the first event that they receive.
     first_event_id = models.PositiveBigIntegerField(default=0, editable=False)
-    # The hour of the conversation's updated_at, here so that one index sorts a
-    # person's list; written once an hour, not with every message. The conversation's
-    # lock keeps this and has_unread true: docs/decisions/0016.
+    # The hour of the conversation's updated_at, copied here so that one index sorts a
+    # user's list. It is written once an hour, not with every message. This column and
+    # has_unread are written under the conversation's lock: docs/decisions/0016.
     active_hour = models.IntegerField(default=this_hour, db_default=0, editable=False)
-    # Whether the conversation's last_seq is past last_read_seq.
+    # Whether the conversation's last_seq is after last_read_seq.
     has_unread = models.BooleanField(default=False, db_default=False, editable=False)
 
     objects = ParticipantQuerySet.as_manager()
@@ -78,7 +78,7 @@ class Participant(models.Model):
     class Meta:
         ordering = ("id",)
         constraints = [
-            # visible_to: who takes part where, from the person's side.
+            # visible_to: the conversations of a user.
             models.UniqueConstraint(
                 fields=["user", "conversation"], name="participant_unique"
             ),
@@ -89,17 +89,17 @@ class Participant(models.Model):
             ),
         ]
         indexes = [
-            # Previews, the participants page, the next owner: by order of joining.
+            # Previews, the list of participants and the next owner, by joining.
             models.Index(fields=["conversation", "id"], name="participant_joined"),
-            # A person's conversations and messages, latest activity first.
+            # A user's conversations and messages, latest activity first.
             models.Index(fields=["user", "-active_hour"], name="participant_activity"),
-            # The same, of those with something unread only.
+            # The same, with unread messages only.
             models.Index(
                 fields=["user", "-active_hour"],
                 condition=Q(has_unread=True),
                 name="participant_unread",
             ),
-            # A send: for whom the conversation has something unread only now.
+            # A send: the participants who had read everything before it.
             models.Index(
                 fields=["conversation"],
                 condition=Q(has_unread=False),
@@ -111,11 +111,11 @@ class Participant(models.Model):
         return str(self.user)
 
     def note_sent(self, message: models.Model) -> None:
-        """Move the sender's own cursor to a new message, unread for everybody else.
+        """Move the sender's cursor to a new message, and mark it unread for the others.
 
-        Under the conversation's lock, which ``message`` follows in time. One
-        statement, which writes the rows that change: those that had read everything
-        and, in a new hour, all.
+        Call it with the conversation locked since before ``message`` was created. One
+        statement writes only the rows that change: those of participants who had read
+        everything or, in a new hour, all rows.
         """
         hour = hour_of(message.sent_at)
         is_new_hour = self.active_hour != hour
@@ -124,10 +124,11 @@ class Participant(models.Model):
         statement.run(**columns(self))
 
     def move_cursor(self, seq: int, *, last_seq: int) -> bool:
-        """Move the read cursor up to ``seq``, never back; tell whether it moved.
+        """Move the read cursor up to ``seq``, never back; return whether it moved.
 
-        ``last_seq`` is the conversation's, under its lock: without that a message
-        that is being sent would find the row unread, and then not be.
+        ``last_seq`` is the conversation's, read under its lock. Without the lock a
+        concurrent send could leave ``has_unread`` wrong: it would find the row still
+        unread and skip it, before this call marks it read.
         """
         self.last_read_seq = max(self.last_read_seq, seq)
         self.has_unread = self.last_read_seq < last_seq
@@ -150,7 +151,8 @@ def _note_sent(rows: models.QuerySet) -> UpdateQuery:
     )
 
 
-# The conversation is named on either side of the OR, or SQLite would read all of it.
+# The conversation is named on both sides of the OR: otherwise SQLite would read the
+# whole table.
 _NOTE_SENT = Prepared(
     lambda: _note_sent(
         Participant.objects.filter(
@@ -176,11 +178,11 @@ _MOVE_CURSOR = Prepared(
 
 
 class PastParticipant(models.Model):
-    """The span of events that reached somebody who is no longer a participant.
+    """The span of events that a former participant may receive.
 
-    So one who was away still learns of the removal, and of nothing after it.
-    Rows go when the log is pruned past them; there is no link to the
-    conversation, which may itself be gone.
+    So a user who was offline still receives the removal, but nothing after it. A row is
+    deleted when the log is pruned past it. ``conversation_id`` is not a foreign key,
+    because the conversation may no longer exist.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, db_index=False)
@@ -190,12 +192,12 @@ class PastParticipant(models.Model):
 
     class Meta:
         indexes = [
-            # A person's backlog of events: was this event within one of the spans?
+            # A user's backlog: whether an event is within one of their spans.
             models.Index(
                 fields=["user", "conversation_id", "last_event_id"],
                 name="past_participant_span",
             ),
-            # The spans of those who open a stream.
+            # All spans of a user who opens a stream.
             models.Index(
                 fields=["user", "last_event_id"], name="past_participant_user"
             ),

@@ -1,9 +1,9 @@
-"""What a search finds without going through its list.
+"""Searches that find their rows by an index, without scanning a list.
 
-On PostgreSQL by indexes of trigrams, which migration 0012 makes if it can. They are of
-expressions that no other query has: so the planner, which may not know the term, takes
-them for these statements only. SQLite has no such index, but it looks through all
-people in a few milliseconds.
+On PostgreSQL they use trigram indexes, which migration 0012 creates if it can. The
+indexes are on expressions that only these statements contain. So the planner, which may
+not know the search term, does not choose them for other queries. SQLite has no such
+index, but it scans all users in a few milliseconds.
 """
 
 import re
@@ -23,20 +23,20 @@ from chats.models.users import NAMES, User
 
 Place = tuple[UUID, int]  # a conversation, and its last seq
 
-NEWEST = 500  # messages, among which a term that comes up so often is common:
-COMMON = 2
-FOUND = 500  # rows; what is said more often, a search comes by in its list
-PATIENCE = 50  # milliseconds, after which a search goes through its list instead
-CHAPTERS = 500  # of one's conversations, in all
-CHAPTER = 2**16  # messages
+NEWEST = 500  # newest messages that are tested for a common term
+COMMON = 2  # a term is common if at least this many of them contain it
+FOUND = 500  # most rows; a scan of the list meets more frequent terms soon enough
+PATIENCE = 50  # milliseconds, after which a search scans its list instead
+CHAPTERS = 500  # most chapters of all conversations of a user
+CHAPTER = 2**16  # messages of a conversation that the index keeps together
 
-# Three letters or digits in a row: without a trigram all of an index is gone through.
+# Three letters or digits in a row: without a trigram, the whole index would be read.
 WORD = re.compile(r"[^\W_]{3}")
 SIGMA = re.compile("[Σσς]")
 
-# A chapter is known to the index alone: by the conversation's id, another might be
-# taken. They are asked one by one, not joined, which is what OFFSET is for: so a
-# term said all the time is known for that from the first of them.
+# The condition on the chapter matches this index only: for the conversation's id the
+# planner might choose another index. OFFSET 0 prevents a join, so the chapters are
+# searched one by one, and a very frequent term reaches the LIMIT in the first of them.
 MESSAGES = """
 SELECT found.message_id
 FROM unnest((SELECT %s::text[])) AS chapter
@@ -48,8 +48,9 @@ CROSS JOIN LATERAL (
 ) AS found
 LIMIT %s
 """
-# Of others' messages only conversation and time are looked at: hence the OFFSET. Of
-# whole seconds only, so that what a page does tells of none of them when it was sent.
+# OFFSET 0 makes sure that of messages the reader may not see, only the conversation and
+# the time are read. Only whole seconds count, so that the behaviour of a search does
+# not reveal when one of them was sent.
 COMMON_ANYWHERE = """
 SELECT count(*) FROM (
     SELECT message_body FROM (
@@ -87,7 +88,7 @@ LIMIT %s
 
 
 class Like(Func):
-    """SQLite's LIKE: of names it costs a third of what ``has_text`` does."""
+    """SQLite's LIKE, which for names costs a third of ``has_text``."""
 
     arg_joiner = " LIKE "
     template = "%(expressions)s ESCAPE '\\'"
@@ -96,7 +97,7 @@ class Like(Func):
 
 @cache
 def has_index(name: str) -> bool:
-    """Tell whether the database has the index, whole; a process asks once."""
+    """Return whether the database has the index, complete; checked once a process."""
     if connection.vendor != "postgresql":
         return False
     with connection.cursor() as cursor:
@@ -108,26 +109,30 @@ def has_index(name: str) -> bool:
 
 
 def places_of(reader: User) -> list[Place]:
-    """Return the person's conversations, or so many of them that they are too many."""
+    """Return the reader's conversations, at most ``CHAPTERS`` + 1 of them."""
     rows = _PLACES.rows(limit=CHAPTERS + 1, reader_id=reader.pk)
     return [(row["pk"], row["last_seq"]) for row in rows]
 
 
 def messages_with(text: str, reader: User, conversation_id: UUID) -> list[UUID] | None:
-    """Return the messages with ``text`` in a conversation, if it is the person's."""
+    """Return the messages with ``text`` in one conversation of the reader's.
+
+    Returns [] if it is not theirs, and None as ``messages_in``.
+    """
     mine = Conversation.objects.visible_to(reader).filter(pk=conversation_id)
     places = mine.order_by().values_list("pk", "last_seq")
     return _in(places, text, COMMON_IN_ONE, conversation_id)
 
 
 def messages_in(text: str, reader: User, places: Iterable[Place]) -> list[UUID] | None:
-    """Return the messages with ``text`` in these conversations of the person's.
+    """Return the messages with ``text`` in these conversations of the reader's.
 
-    None where that is not known: without an index, when the text has no trigram, when
-    the newest messages have it several times, with too many rows or conversations, or
-    when it takes too long.
+    Returns None if a scan of the list is needed instead: if there is no index, if the
+    text has no trigram, if several of the newest messages contain it, if there are too
+    many rows or conversations, or if this takes too long.
 
-    No row of others is read, so none tells of itself by how long this takes.
+    No message that the reader may not see is searched, so the duration reveals nothing
+    about such messages.
     """
     return _in(places, text, COMMON_ANYWHERE, reader.pk)
 
@@ -135,7 +140,7 @@ def messages_in(text: str, reader: User, places: Iterable[Place]) -> list[UUID] 
 def _in(
     places: Iterable[Place], text: str, common: str, key: UUID
 ) -> list[UUID] | None:
-    """The same, with the statement that tells whether the text is common."""
+    """Search these conversations; ``common`` is the statement for ``_is_common``."""
     if not _is_indexed(text) or not has_index("message_search"):
         return None
     chapters = [
@@ -151,9 +156,10 @@ def _in(
 
 
 def _is_common(statement: str, key: UUID, text: str) -> bool:
-    """Tell whether the newest messages promise that pages fill without an index.
+    """Return whether the text is frequent enough for a scan of the list to fill pages.
 
-    Or whether they are too much text to tell: then the pages will end early.
+    Also True if the newest messages are too long to be searched in time: the pages then
+    end early, by their size.
     """
     try:
         with time_limit(PATIENCE // 2):
@@ -165,10 +171,11 @@ def _is_common(statement: str, key: UUID, text: str) -> bool:
 
 
 def people_with(text: str, *, with_email: bool) -> list[UUID] | None:
-    """Return the people, also inactive, with ``text`` in what a search looks at.
+    """Return the users, inactive ones included, with ``text`` in a searched field.
 
-    And maybe others: the names are looked at as one, or other letters as the same.
-    None as above; on PostgreSQL also for text that may be stored in several forms.
+    The result may include others, which the caller must filter out: the names are
+    searched as one text, and some different letters count as equal. Returns None as
+    ``messages_in``; on PostgreSQL also for text that may be stored in several forms.
     """
     if connection.vendor == "sqlite":
         return _among_all_people(text, (*NAMES, "email") if with_email else NAMES)
@@ -188,9 +195,10 @@ def _among_all_people(text: str, names: Iterable[str]) -> list[UUID] | None:
 
 
 def _is_indexed(text: str) -> bool:
-    """Tell whether the indexes are sure to have what has this text.
+    """Return whether the indexes are sure to find all rows with this text.
 
-    Trigrams are of lower case, word by word: a sigma is another one at a word's end.
+    Trigrams are made from lower-case words, and a sigma is a different letter at the
+    end of a word.
     """
     return bool(WORD.search(text)) and not SIGMA.search(text)
 
@@ -200,13 +208,13 @@ def _pattern(text: str) -> str:
 
 
 def _ids(statement: str, *values: Any) -> list[UUID] | None:
-    """Return the ids that the statement finds; None if too many, or not in time."""
+    """Return the ids that the statement finds, or None if too many or too slow."""
     params = [*values, FOUND + 1]
     return _in_time(lambda: execute(statement, params, lambda c: [k for (k,) in c]))
 
 
 def _in_time(read: Callable[[], list[UUID]]) -> list[UUID] | None:
-    """Return the ids that are read; None if too many, or not in time."""
+    """Return the ids that ``read`` returns, or None if too many or too slow."""
     try:
         with time_limit(PATIENCE):
             ids = read()

@@ -1,4 +1,4 @@
-"""Sessions in browsers: whose they are, and where they were last used."""
+"""Browser sessions, with their user and the address of their last use."""
 
 import re
 from contextlib import suppress
@@ -13,7 +13,7 @@ from chats.models.sign_in import LAST_USED_PRECISION, digest_of
 from chats.models.users import User
 
 USER_AGENT_LENGTH = 200
-# The first that is found counts: most browsers claim to be several.
+# The first match counts, because most browsers claim to be several.
 BROWSERS = {
     "Edge": r"Edg(?:e|A|iOS)?/",
     "Opera": r"OPR/|Opera",
@@ -33,9 +33,9 @@ SYSTEMS = {
 
 
 def device_of(user_agent: str) -> str:
-    """Return a name for a person to know their device by: "Firefox on Linux".
+    """Return a name by which users recognise their device: "Firefox on Linux".
 
-    A hint and no proof: the client says what it likes.
+    It is only a hint, because clients can send any user agent.
     """
     browser, system = _first(BROWSERS, user_agent), _first(SYSTEMS, user_agent)
     if browser and system:
@@ -53,17 +53,17 @@ class UserSessionQuerySet(models.QuerySet):
     """Sets of sessions; chain freely."""
 
     def visible_to(self, user: User) -> "UserSessionQuerySet":
-        """One's own."""
+        """The user's own."""
         return self.filter(user=user)
 
     def valid(self) -> "UserSessionQuerySet":
-        """Those that have not run out."""
+        """Those that have not expired."""
         return self.filter(expire_date__gt=timezone.now())
 
     def keep_most_recent(self, most: int, *, newest: "UserSession") -> None:
-        """End the person's sessions but so many, those unused for longest first.
+        """Keep at most ``most`` sessions of the user, and end the least recently used.
 
-        Never the newest, whatever the clocks of other nodes say.
+        The newest is never ended, even if the clocks of other nodes are wrong.
         """
         others = self.filter(user_id=newest.user_id).exclude(pk=newest.pk)
         latest_first = others.order_by("-last_used_at", "-session_id")
@@ -72,17 +72,17 @@ class UserSessionQuerySet(models.QuerySet):
             self.filter(pk__in=ending).delete()
 
     def opened_by(self, key: str) -> "UserSession | None":
-        """Return the valid session with this key."""
+        """Return the valid session with this key, or None."""
         return self.valid().filter(pk=digest_of(key)).first()
 
 
 class UserSession(models.Model):
     """A stored session; ``user`` is null until somebody signs in.
 
-    The columns that Django's database sessions have are named as there.
+    Columns that Django's database sessions also have keep Django's names.
     """
 
-    # The digest of what the cookie holds: who reads the table can use none of it.
+    # A digest of the cookie's value, so a reader of the table cannot use a session.
     session_key = models.CharField(max_length=64, primary_key=True)
     session_data = models.TextField()
     expire_date = models.DateTimeField()
@@ -101,7 +101,7 @@ class UserSession(models.Model):
         verbose_name = "session"
         ordering = ("-created_at", "-session_id")
         indexes = [
-            # Clearing away sessions that have run out.
+            # Deleting expired sessions.
             models.Index(fields=["expire_date"], name="user_session_expiry"),
         ]
 
@@ -109,9 +109,9 @@ class UserSession(models.Model):
         return device_of(self.user_agent)
 
     def mark_used(self, address: str) -> None:
-        """Note the use, at most once a minute.
+        """Record the use, at most once a minute.
 
-        No reason to fail a call: what cannot be written now, a later call writes.
+        This does not fail: if the database is busy, a later call records the use.
         """
         now = timezone.now()
         if is_recent(self.last_used_at, LAST_USED_PRECISION, now):

@@ -1,4 +1,4 @@
-"""What sign-in keeps: access tokens, and attempts that limit guessing."""
+"""Access tokens, and the sign-in attempts that limit password guessing."""
 
 import hashlib
 import secrets
@@ -21,10 +21,9 @@ LAST_USED_PRECISION = timedelta(minutes=1)  # written at most this often
 
 
 def digest_of(secret: str) -> str:
-    """Return the form a token is stored in.
+    """Return the digest under which a token is stored.
 
-    Plain SHA-256: the secret has 256 random bits, which a slow hash would not
-    protect any better.
+    It is plain SHA-256: a slow hash would add nothing to a secret of 256 random bits.
     """
     return hashlib.sha256(secret.encode()).hexdigest()
 
@@ -33,24 +32,24 @@ class AccessTokenQuerySet(models.QuerySet):
     """Sets of tokens; chain freely."""
 
     def visible_to(self, user: User) -> "AccessTokenQuerySet":
-        """One's own."""
+        """The user's own."""
         return self.filter(user=user)
 
     def valid(self) -> "AccessTokenQuerySet":
-        """Those that still open a door: not expired, of an active person."""
+        """Those that are not expired and belong to an active user."""
         return self.filter(expires_at__gt=timezone.now(), user__is_active=True)
 
     def opened_by(self, secret: str) -> "AccessToken | None":
-        """Return the valid token with this secret, its person loaded."""
+        """Return the valid token with this secret, with its user, or None."""
         token = _BY_DIGEST.instance(digest=digest_of(secret))
         return token if token and token.is_valid else None
 
     def issue(
         self, user: User, name: str, expires_at: datetime | None
     ) -> tuple["AccessToken", str]:
-        """Create a token; return it with the secret, which is not kept.
+        """Create a token; return it with the secret, which is not stored.
 
-        Without ``expires_at`` it lives as long as a token may.
+        Without ``expires_at`` it is valid for ``TOKEN_MAX_DAYS``.
         """
         longest = timezone.now() + timedelta(days=settings.TOKEN_MAX_DAYS)
         secret = secrets.token_urlsafe(32)
@@ -65,7 +64,7 @@ class AccessTokenQuerySet(models.QuerySet):
 
 
 class AccessToken(models.Model):
-    """A secret with which a script calls the API as its person."""
+    """A secret with which a script calls the API as its user."""
 
     token_id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     user = models.ForeignKey(
@@ -91,13 +90,13 @@ class AccessToken(models.Model):
 
     @property
     def is_valid(self) -> bool:
-        """Whether it opens a door now, as ``valid()`` has it for sets."""
+        """Whether it is valid now, by the same rules as ``valid()``."""
         return self.expires_at > timezone.now() and self.user.is_active
 
     def mark_used(self, address: str) -> None:
-        """Note the use, at most once a minute.
+        """Record the use, at most once a minute.
 
-        No reason to fail a call, nor to hold it up, as ``User.mark_seen`` is none.
+        Like ``User.mark_seen``, this neither fails nor delays a call.
         """
         now, used_at = timezone.now(), self.last_used_at
         if used_at and is_recent(used_at, LAST_USED_PRECISION, now):
@@ -107,7 +106,7 @@ class AccessToken(models.Model):
             own.update(last_used_at=now, address=address)
 
 
-# Every call with a token begins with it.
+# Every call with a token begins with this query.
 _BY_DIGEST = Prepared(
     lambda: (
         AccessToken.objects.filter(digest=Param("digest", models.CharField()))
@@ -118,10 +117,10 @@ _BY_DIGEST = Prepared(
 
 
 class SignInAttempts(models.Model):
-    """How often a key (an account, or an account from an address) was tried.
+    """The number of attempts for a key: an account, or an account from an address.
 
-    With no attempts it may also note, until its window ends, that an account has
-    signed in from an address.
+    A row without attempts records that the account has signed in from the address; it
+    is remembered until ``window_ends_at``.
     """
 
     key = models.CharField(max_length=64, primary_key=True)
@@ -131,7 +130,7 @@ class SignInAttempts(models.Model):
     class Meta:
         verbose_name_plural = "sign-in attempts"
         indexes = [
-            # Clearing away windows that are over.
+            # Deleting windows that are over.
             models.Index(fields=["window_ends_at"], name="sign_in_attempts_end"),
         ]
 

@@ -1,4 +1,4 @@
-"""People: the custom user model."""
+"""The custom user model."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -24,8 +24,8 @@ from chats.models.text.characters import spellings
 from chats.models.text.identifiers import normal_address, normal_form
 
 POWERS = ("role", "is_staff", "is_superuser")
-NAMES = ("username", "first_name", "last_name")  # by which one is found
-ONLINE_FOR = timedelta(seconds=60)  # how long one counts as online after being seen
+NAMES = ("username", "first_name", "last_name")  # the fields that searches look in
+ONLINE_FOR = timedelta(seconds=60)  # how long a user counts as online after being seen
 SEEN_PRECISION = timedelta(seconds=30)  # last_seen_at is written at most this often
 
 validate_no_at_sign = RegexValidator(
@@ -40,8 +40,8 @@ validate_phone_number = RegexValidator(
 
 
 def any_contains(fields: Iterable[str], text: str) -> Q:
-    """Return the condition that one of the fields has ``text``, whatever the case,
-    in any of the forms in which it may be stored."""
+    """Return the condition that a field contains ``text``, ignoring case, in any of the
+    forms in which it may be stored."""
     matches = [
         Q(**{f"{field}__has_text": spelling})
         for field in fields
@@ -51,14 +51,14 @@ def any_contains(fields: Iterable[str], text: str) -> Q:
 
 
 class UserQuerySet(models.QuerySet):
-    """Sets of people; chain freely."""
+    """Sets of users; chain freely."""
 
     def active(self) -> "UserQuerySet":
         """Those who can sign in: neither suspended nor deleted."""
         return self.filter(is_active=True)
 
     def visible_to(self, user: "User") -> "UserQuerySet":
-        """Those whom ``user`` may look up: everybody active; role-admins, all."""
+        """Those that ``user`` may look up: active users, or all for role-admins."""
         return self if user.is_role_admin else self.active()
 
     def online(self) -> "UserQuerySet":
@@ -71,12 +71,12 @@ class UserQuerySet(models.QuerySet):
         return self.filter(earlier | never)
 
     def seen_within(self, span: timedelta) -> "UserQuerySet":
-        """Those last seen at most ``span`` ago; as ``is_recent`` of one time."""
+        """Those last seen at most ``span`` ago, by the rule of ``is_recent``."""
         now = timezone.now()
         return self.filter(last_seen_at__range=(now - span, now + SKEW))
 
     def named(self, identifier: str) -> "UserQuerySet":
-        """The one with this username or e-mail, in whatever case or form of Unicode."""
+        """The one with this username or e-mail, in any case and Unicode form."""
         identifier = normal_form(identifier)
         field = "username"
         if "@" in identifier:
@@ -84,13 +84,13 @@ class UserQuerySet(models.QuerySet):
         return self.filter(Exact(Lower(field), Lower(models.Value(identifier))))
 
     def search(self, text: str, *, with_email: bool = False) -> "UserQuerySet":
-        """Those with ``text`` in the username, a name or, if asked, the e-mail."""
+        """Those with ``text`` in a field of ``NAMES`` or, if requested, the e-mail."""
         fields = (*NAMES, "email") if with_email else NAMES
         return self.filter(any_contains(fields, text))
 
 
 class ChatsUserManager(UserManager.from_queryset(UserQuerySet)):
-    """Django's user manager; superusers get the role admin."""
+    """Django's user manager; it gives superusers the role admin."""
 
     @classmethod
     def normalize_email(cls, email: str | None) -> str:
@@ -103,7 +103,7 @@ class ChatsUserManager(UserManager.from_queryset(UserQuerySet)):
         password: str | None = None,
         **extra_fields: Any,
     ) -> "User":
-        """Create one, recorded as a deed of the operator's."""
+        """Create a superuser; the audit log records it as done by the operator."""
         extra_fields.setdefault("role", User.Role.ADMIN)
         with transaction.atomic():
             user = super().create_superuser(username, email, password, **extra_fields)
@@ -119,7 +119,7 @@ class ChatsUserManager(UserManager.from_queryset(UserQuerySet)):
 
 
 class User(AbstractUser):
-    """A person. Deleting one anonymises the row; messages keep their sender."""
+    """A user. Deletion anonymises the row, so messages keep their sender."""
 
     class Role(models.TextChoices):
         GUEST = "guest", "Guest"
@@ -144,11 +144,11 @@ class User(AbstractUser):
     role = models.CharField(max_length=5, choices=Role.choices, default=Role.GUEST)
     last_seen_at = models.DateTimeField(null=True, blank=True, editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
-    # Part of every session's fingerprint: moving it on ends them all.
+    # Part of every session's fingerprint: changing it ends all sessions.
     sessions_ended_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
-    date_joined = None  # created_at under another name
+    date_joined = None  # replaced by created_at
 
     objects = ChatsUserManager()
 
@@ -157,7 +157,7 @@ class User(AbstractUser):
     class Meta:
         ordering = ("username",)
         constraints = [
-            # Sign-in by e-mail or username finds one person; also their lookup index.
+            # Sign-in by e-mail or username finds one user; also the lookup indexes.
             models.UniqueConstraint(
                 Lower("email"),
                 name="user_email_unique",
@@ -186,23 +186,23 @@ class User(AbstractUser):
             ),
         ]
         indexes = [
-            # The is_online filter, presence, and "active people" in the admin.
+            # The is_online filter, presence, and the admin's number of active users.
             models.Index(fields=["last_seen_at"], name="user_last_seen"),
-            # The admin's filter by date and newest-first list.
+            # The admin's list, newest first, and its filter by date.
             models.Index(fields=["created_at"], name="user_created"),
         ]
 
     @classmethod
     def normalize_username(cls, username: str | None) -> str | None:
-        return username and normal_form(username)  # None: of a form with an error
+        return username and normal_form(username)  # None from an invalid form
 
     @property
     def is_role_admin(self) -> bool:
-        """Whether the person manages accounts through the API."""
+        """Whether the user manages accounts through the API."""
         return self.role == self.Role.ADMIN
 
     def describe_powers(self) -> str:
-        """Return the powers of the person's own: "role: admin, is_staff: True"."""
+        """Return the powers that are not defaults: "role: admin, is_staff: True"."""
         held = {name: getattr(self, name) for name in POWERS}
         usual = {name: self._meta.get_field(name).default for name in POWERS}
         return ", ".join(f"{k}: {v}" for k, v in held.items() if v != usual[k])
@@ -212,12 +212,10 @@ class User(AbstractUser):
         return is_online(self.last_seen_at)
 
     def mark_seen(self) -> None:
-        """Note that the person is here, at most twice a minute.
+        """Record that the user is online, at most twice a minute.
 
-        A time in the future, by a clock that was wrong, is written over.
-
-        A presence mark is no reason to fail a call: what cannot be written now, the
-        database being busy, is written by a later call.
+        A time in the future, from a wrong clock, is overwritten. This does not fail: if
+        the database is busy, a later call records the time.
         """
         now = timezone.now()
         seen_at = self.last_seen_at
@@ -228,17 +226,21 @@ class User(AbstractUser):
             User.objects.filter(pk=self.pk).update(last_seen_at=now)
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
-        """Return the fingerprint a session must match: a new password, a
-        deactivation or a deletion changes it and so ends every older session."""
+        """Return the fingerprint that a session must match.
+
+        A new password, a deactivation or a deletion changes it, and so ends all older
+        sessions.
+        """
         salt = "chats.models.User.get_session_auth_hash"
         value = f"{self.password}{self.sessions_ended_at}"
         return salted_hmac(salt, value, secret=secret, algorithm="sha256").hexdigest()
 
     def can_manage(self, other: "User") -> bool:
-        """Whether this person may change or delete the account of ``other``.
+        """Return whether this user may change or delete the account of ``other``.
 
-        Role-admins manage others; but only a superuser manages staff, or else a
-        role-admin could set a superuser's e-mail and take the account over by reset.
+        Role-admins manage other users, but only superusers manage staff. Otherwise a
+        role-admin could change a superuser's e-mail and take the account over by a
+        password reset.
         """
         if self == other:
             return True
@@ -247,7 +249,7 @@ class User(AbstractUser):
 
 
 def is_online(last_seen_at) -> bool:
-    """Tell whether somebody last seen at this time (or never: None) is online."""
+    """Return whether a user last seen at this time (None: never) is online."""
     if last_seen_at is None:
         return False
     return is_recent(last_seen_at, ONLINE_FOR, timezone.now())

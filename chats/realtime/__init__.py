@@ -1,1 +1,1 @@
-"""The event log on its way to whom it concerns, and the hub of open streams."""
+"""The delivery of events to their recipients, and the hub of open streams."""

@@ -1,4 +1,4 @@
-"""Who is listening in this process, and from which event on they get what."""
+"""The users with open streams in this process, and the events that reach each."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from chats.models.credentials import Credential
 
 
 class Subscription:
-    """One open stream as the hub sees it; ``position`` is the hub thread's alone."""
+    """An open stream as the hub sees it; only the hub's thread uses ``position``."""
 
     __slots__ = ("credential", "position", "user_id")
 
@@ -25,14 +25,14 @@ class Subscription:
     def end(self, reason: str) -> None:
         """Close the stream; called in the shell's thread.
 
-        ``"behind"``: read the backlog once more, then join again.
+        For ``"behind"`` the shell reads the backlog again and then rejoins.
         """
         raise NotImplementedError
 
 
 @dataclass(eq=False)
 class Listener:
-    """Somebody listening here; ``spans`` has each conversation's first event."""
+    """A user with open streams; ``spans`` has the first event of each conversation."""
 
     user_id: UUID
     streams: set[Subscription] = field(default_factory=set)
@@ -43,7 +43,7 @@ Span = tuple[UUID, int, int | None]  # conversation, first event, last event
 
 
 def spans_of(user_ids: Iterable[UUID], after: int) -> dict[UUID, list[Span]]:
-    """Return each person's spans of participation that reach past ``after``."""
+    """Return each user's spans of participation that include events after ``after``."""
     ids = list(user_ids)
     spans: dict[UUID, list[Span]] = {user_id: [] for user_id in ids}
     present = Participant.objects.filter(user_id__in=ids).order_by()
@@ -60,78 +60,83 @@ def spans_of(user_ids: Iterable[UUID], after: int) -> dict[UUID, list[Span]]:
 
 
 class Audience:
-    """The people listening, found by id and by conversation.
+    """The listeners of this process, by user and by conversation.
 
-    Kept in step with the log: it changes with the events as they are dispatched,
-    so what it says is true at the hub's position.
+    It follows the log: dispatched events change it, so it is correct for the hub's
+    position.
     """
 
     def __init__(self) -> None:
-        self.people: dict[UUID, Listener] = {}
+        self.listeners: dict[UUID, Listener] = {}
         self._by_conversation: dict[UUID, set[Listener]] = {}
 
     def recipients(self, conversation_id: UUID, event_id: int) -> list[Listener]:
-        """Return those whom this event reaches."""
+        """Return the listeners that this event reaches."""
         return [
-            person
-            for person in self._by_conversation.get(conversation_id, ())
-            if person.spans[conversation_id] <= event_id
+            listener
+            for listener in self._by_conversation.get(conversation_id, ())
+            if listener.spans[conversation_id] <= event_id
         ]
 
     def participants_listening(self, conversation_id: UUID) -> set[Listener]:
         return self._by_conversation.get(conversation_id, set())
 
     def open_span(self, user_id: UUID, conversation_id: UUID, first: int) -> None:
-        """Note that a person takes part from this event on, if they listen here."""
-        person = self.people.get(user_id)
-        if person is not None:
-            self._attach(person, conversation_id, first)
+        """Record that a user takes part from this event on, if they listen here."""
+        listener = self.listeners.get(user_id)
+        if listener is not None:
+            self._attach(listener, conversation_id, first)
 
     def close_span(self, user_id: UUID, conversation_id: UUID) -> None:
-        person = self.people.get(user_id)
-        if person is not None and person.spans.pop(conversation_id, None) is not None:
-            self._detach(person, conversation_id)
+        listener = self.listeners.get(user_id)
+        if listener and listener.spans.pop(conversation_id, None) is not None:
+            self._detach(listener, conversation_id)
 
     def close_conversation(self, conversation_id: UUID) -> None:
-        for person in self._by_conversation.pop(conversation_id, ()):
-            del person.spans[conversation_id]
+        for listener in self._by_conversation.pop(conversation_id, ()):
+            del listener.spans[conversation_id]
 
     def add(self, stream: Subscription, spans: list[Span], position: int) -> None:
-        """Add a stream whose person's spans were just loaded.
+        """Add a stream and, if its user is new here, the user's spans.
 
-        A span that ended after ``position`` is still open here: the event that
-        ends it is yet to be dispatched. A person who listens already is in step.
+        The spans were just loaded from the database, which may be ahead of the hub. A
+        span that ended after ``position`` is still open here: the event that ends it
+        has not been dispatched yet.
         """
-        person = self.people.get(stream.user_id)
-        if person is None:
-            person = self.people[stream.user_id] = Listener(stream.user_id)
+        listener = self.listeners.get(stream.user_id)
+        if listener is None:
+            listener = self.listeners[stream.user_id] = Listener(stream.user_id)
             for conversation_id, first, last in spans:
                 if last is None or last > position:
-                    self._attach(person, conversation_id, first)
-        person.streams.add(stream)
+                    self._attach(listener, conversation_id, first)
+        listener.streams.add(stream)
 
     def remove(self, stream: Subscription) -> None:
-        """Forget a stream, and its person with the last one; unknown is harmless."""
-        person = self.people.get(stream.user_id)
-        if person is None:
+        """Remove a stream, and with the last one its user; ignore unknown streams."""
+        listener = self.listeners.get(stream.user_id)
+        if listener is None:
             return
-        person.streams.discard(stream)
-        if person.streams:
+        listener.streams.discard(stream)
+        if listener.streams:
             return
-        del self.people[stream.user_id]
-        for conversation_id in person.spans:
-            self._detach(person, conversation_id)
+        del self.listeners[stream.user_id]
+        for conversation_id in listener.spans:
+            self._detach(listener, conversation_id)
 
     def streams(self) -> list[Subscription]:
-        return [stream for person in self.people.values() for stream in person.streams]
+        return [
+            stream
+            for listener in self.listeners.values()
+            for stream in listener.streams
+        ]
 
-    def _attach(self, person: Listener, conversation_id: UUID, first: int) -> None:
-        earlier = person.spans.get(conversation_id, first)
-        person.spans[conversation_id] = min(earlier, first)
-        self._by_conversation.setdefault(conversation_id, set()).add(person)
+    def _attach(self, listener: Listener, conversation_id: UUID, first: int) -> None:
+        earlier = listener.spans.get(conversation_id, first)
+        listener.spans[conversation_id] = min(earlier, first)
+        self._by_conversation.setdefault(conversation_id, set()).add(listener)
 
-    def _detach(self, person: Listener, conversation_id: UUID) -> None:
-        people = self._by_conversation[conversation_id]
-        people.discard(person)
-        if not people:
+    def _detach(self, listener: Listener, conversation_id: UUID) -> None:
+        listeners = self._by_conversation[conversation_id]
+        listeners.discard(listener)
+        if not listeners:
             del self._by_conversation[conversation_id]

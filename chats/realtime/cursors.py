@@ -1,7 +1,7 @@
-"""Positions in the event log, as clients hold them.
+"""Cursors: positions in the event log, for clients.
 
-A cursor is opaque to clients: the identity of the log, then the id of the last event
-seen. There is one log now; with several, a cursor will hold a position in each.
+A cursor is opaque to clients. It has the identity of the log and the id of the last
+event seen. There is one log now; with several, a cursor would have a position in each.
 """
 
 import re
@@ -14,14 +14,10 @@ OF_ANOTHER_LOG = -1  # a position that no log keeps
 _FORM = re.compile(r"(1|[0-9a-f]{16})-(0|[1-9][0-9]{0,17})", re.ASCII)
 
 
-class Known:
-    """The log's identity, as this process last read it; empty before it has.
-
-    It changes only while the services are stopped (``manage.py renew_log``). One that
-    ran on all the same finds out when it next reads a page of the log.
-    """
-
-    identity = ""
+# The log's identity as this process last read it; empty before the first time. It
+# changes only while the services are stopped (``manage.py renew_log``). A process that
+# kept running notices the change when it next reads a page of the log.
+_log_identity = ""
 
 
 def encode(event_id: int) -> str:
@@ -29,9 +25,9 @@ def encode(event_id: int) -> str:
 
 
 def decode(cursor: str, *, field: str = "after") -> int:
-    """Return the event id, or raise ChatError on ``field``.
+    """Return the event id; raise ChatError on ``field`` if the cursor is malformed.
 
-    ``OF_ANOTHER_LOG`` for a cursor given out before the log was renewed.
+    Returns ``OF_ANOTHER_LOG`` for a cursor from before the log was renewed.
     """
     match = _FORM.fullmatch(cursor)
     if not match:
@@ -40,22 +36,24 @@ def decode(cursor: str, *, field: str = "after") -> int:
 
 
 def require_kept(event_id: int, end: int) -> None:
-    """Raise Gone unless everything after this position is still in the log.
+    """Raise Gone unless all events after this position are still in the log.
 
-    ``end`` is the id of the newest event. Ask after reading, not before: what was
-    pruned meanwhile is then noticed.
+    ``end`` is the id of the newest event. Call this after reading events, not before,
+    so that pruning in the meantime is noticed.
 
-    A position past the end is gone too: the log it came from has been replaced,
-    as by restoring a backup. So is any position when the log has just been renewed.
+    A position after ``end`` is gone too: its log was replaced, for example by restoring
+    a backup. So is any position if the log has just been renewed.
     """
+    global _log_identity
     known = _identity()
-    Known.identity, pruned_through = EventLog.state()
-    is_renewed = Known.identity != known
+    _log_identity, pruned_through = EventLog.state()
+    is_renewed = _log_identity != known
     if is_renewed or event_id < pruned_through or event_id > end:
         raise Gone("This cursor is older than the events kept. Reload everything.")
 
 
 def _identity() -> str:
-    if not Known.identity:
-        Known.identity, _ = EventLog.state()
-    return Known.identity
+    global _log_identity
+    if not _log_identity:
+        _log_identity, _ = EventLog.state()
+    return _log_identity

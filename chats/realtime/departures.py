@@ -1,4 +1,4 @@
-"""What somebody who has left since must not see in events from before."""
+"""Events that users who have left must not receive any more."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -7,24 +7,24 @@ from django.db.models import BigIntegerField, UUIDField
 
 from chats.db.prepared import Param, Prepared
 from chats.models import Event, PastParticipant
-from chats.realtime.kinds import Type, tells_of_message
+from chats.realtime.kinds import Type, shows_message
 
 COLUMNS = ("conversation_id", "user_id", "last_event_id")
 
 
 class Departures:
-    """Whose participation has ended since some events, and what changed after that.
+    """The participations that ended after some events, and the later changes.
 
-    Events show the rows as they are now: to somebody removed since, that would show
-    what came after the removal. Of the events before it they get those that show
-    nothing newer: messages not changed since, and who left.
+    Events are rendered from the rows as they are now. So a user who was removed after
+    an event could see what changed after the removal. Of the events before the removal
+    they receive only those that show nothing newer: unchanged messages, and removals.
 
-    Make it after rendering, so that it knows of every removal whose consequences
-    may have been rendered.
+    Create it after rendering, so that it includes every removal whose later changes may
+    have been rendered.
     """
 
     def __init__(self, events: Sequence[Event], *, user_id: UUID | None = None):
-        """Look the events' conversations up, for one person or for everybody."""
+        """Load the departures from the events' conversations, of one user or of all."""
         self._ends: dict[tuple[UUID, UUID], list[int]] = {}
         self._changed_at: dict[UUID, int] = {}
         if not events:
@@ -34,12 +34,12 @@ class Departures:
             self._find_changes(events)
 
     def is_hidden_from(self, event: Event, user_id: UUID) -> bool:
-        """Tell whether the event is not for this person any more."""
+        """Return whether this user must not receive the event any more."""
         ends = self._ends.get((event.conversation_id, user_id), ())
         end = min((end for end in ends if end > event.pk), default=None)
         if end is None:
             return False
-        if tells_of_message(event):
+        if shows_message(event):
             return self._changed_at.get(event.message_id, 0) > end
         return event.type != Type.PARTICIPANT_REMOVED
 
@@ -67,7 +67,7 @@ class Departures:
         self._changed_at.update(in_order.exclude(type=Type.MESSAGE_CREATED))
 
 
-# Asked with nearly every event: those of one conversation, as soon as committed.
+# Runs for nearly every event: usually a batch is one event, just committed.
 _PAST = Prepared(
     lambda: PastParticipant.objects.filter(
         conversation_id=Param("conversation_id", UUIDField()),

@@ -1,8 +1,8 @@
-"""The hub: one tail of the log per process, whatever the number of streams.
+"""The hub: one reader of the log per process, for any number of streams.
 
-One thread reads new events once, renders each once, and hands the same bytes to
-every stream that may have them. Everything in here belongs to that thread, but for
-the few methods that say otherwise.
+One thread reads new events once, renders each once, and passes the same bytes to every
+stream that may receive them. All methods are for that thread only, except those in the
+section "From any thread".
 """
 
 import logging
@@ -30,22 +30,22 @@ from chats.web import metrics
 logger = logging.getLogger(__name__)
 
 BATCH = 500  # events read at once
-RECENT = 5_000  # events kept in memory for those who come back
-RECENT_BYTES = 8 * 1024 * 1024  # of their frames together
+RECENT = 5_000  # events kept in memory for clients that reconnect
+RECENT_BYTES = 8 * 1024 * 1024  # of all their frames
 IDLE_AFTER = 60.0  # seconds without a stream until the hub stops reading
-TIMER = 1.0  # seconds between looks at the log when nothing rings
-CREDENTIALS_EVERY = 2.5  # seconds; a stream ends within 5 s of its session
-OUTAGE_PAUSE = 0.5  # seconds between attempts while the database is away
+TIMER = 1.0  # seconds between reads of the log without a notification
+CREDENTIALS_EVERY = 2.5  # seconds; a stream ends at most 5 s after its session
+OUTAGE_PAUSE = 0.5  # seconds between attempts while the database is unavailable
 
 Post = Callable[[list[tuple[Subscription, bytes]]], None]
 End = Callable[[list[Subscription], str], None]
 
 
 class RecentEvent(NamedTuple):
-    """An event lately dispatched.
+    """A recently dispatched event.
 
-    The frame is empty when there was nothing to render, and None when it was not
-    rendered, since nobody here was to have it.
+    ``frame`` is empty if the event's rows were gone. It is None if the event was not
+    rendered, because it reached no listener.
     """
 
     event_id: int
@@ -55,23 +55,24 @@ class RecentEvent(NamedTuple):
 
 
 class Hub:
-    """Tails the log for the streams of one process.
+    """Follows the log for the streams of one process.
 
-    ``post`` takes a batch of frames to the shell's thread, ``end`` a batch of
-    streams to close; the streams of one batch get their frames in its order.
+    ``post`` passes a batch of frames to the shell's thread; each stream gets its frames
+    in the order of the batch. ``end`` passes a batch of streams to close.
     """
 
     def __init__(self, post: Post, end: End, *, clock=time.monotonic):
         self._post, self._end, self._clock = post, end, clock
         self._notified = threading.Event()
         self._stopped = False
-        self._joins_and_leaves: deque[tuple[Subscription, bool]] = deque()  # and goings
-        self._joiners: dict[Subscription, None] = {}  # in the order they came
+        # Each with True for a join.
+        self._joins_and_leaves: deque[tuple[Subscription, bool]] = deque()
+        self._joiners: dict[Subscription, None] = {}  # an ordered set
         self._typing: deque[tuple[UUID, UUID]] = deque()
         self.audience = Audience()
         self.position: int | None = None  # the last event dispatched; None when idle
         self._newer = Prepared(_newer)
-        # Events read and not dispatched yet, each with those it reaches.
+        # Events that were read but not dispatched yet, each with its recipients.
         self._undispatched: list[tuple[Event, list[Listener]]] = []
         self._recent: deque[RecentEvent] = deque()
         self._recent_size = 0  # bytes
@@ -85,43 +86,44 @@ class Hub:
     # --- From any thread ------------------------------------------------------
 
     def notify_new_events(self) -> None:
-        """Have the log looked at now."""
+        """Make the hub read the log now."""
         self._notified.set()
 
     def notify_typing(self, conversation_id: UUID, user_id: UUID) -> None:
-        """Have it passed on that somebody types."""
+        """Make the hub tell the other participants that a user is typing."""
         self._typing.append((conversation_id, user_id))
         self._notified.set()
 
     def join(self, stream: Subscription) -> None:
-        """Have every event past ``stream.position`` pushed to the stream, in order.
+        """Push every event after ``stream.position`` to the stream, in order.
 
-        If the hub cannot tell what came between, the stream ends as "behind".
+        If the events up to the hub's position are no longer all in memory, the stream
+        ends as "behind".
         """
         self._joins_and_leaves.append((stream, True))
         self._notified.set()
 
     def leave(self, stream: Subscription) -> None:
-        """Have the stream forgotten, for good."""
+        """Remove the stream for good."""
         self._joins_and_leaves.append((stream, False))
         self._notified.set()
 
     def stop(self) -> None:
-        """Have the thread end."""
+        """Make the thread end."""
         self._stopped = True
         self._notified.set()
 
     # --- The thread -----------------------------------------------------------
 
     def run(self) -> None:
-        """Take turns until stopped; an outage of the database is waited out."""
+        """Take turns until stopped; during a database outage, wait for its end."""
         detach = wakeups.attach(self)
         self._listener.start()
         while not self._stopped:
-            self._notified.wait(self._patience())
+            self._notified.wait(self._longest_wait())
             was_notified = self._notified.is_set()
             self._notified.clear()
-            if self.position is None:  # it may have slept for long
+            if self.position is None:  # the hub may have been idle for long
                 close_old_connections()
             try:
                 self.turn(was_notified=was_notified)
@@ -139,7 +141,7 @@ class Hub:
         connection.close()
 
     def turn(self, *, was_notified: bool = True) -> None:
-        """Do what is waiting: new events first, so that all else is up to date."""
+        """Do all waiting work, new events first, so that the audience is up to date."""
         self._note_joins_and_leaves()
         if self._joiners:
             self._active_until = self._clock() + IDLE_AFTER
@@ -162,10 +164,10 @@ class Hub:
             self._pass_presence()
 
     def _is_active(self) -> bool:
-        return bool(self.audience.people) or self._clock() < self._active_until
+        return bool(self.audience.listeners) or self._clock() < self._active_until
 
-    def _patience(self) -> float | None:
-        """Return how long to wait for a ring: for ever while nobody listens."""
+    def _longest_wait(self) -> float | None:
+        """Return the most seconds to wait for a notification; None: no limit."""
         if not self._is_active():
             return None
         return min(TIMER, self._others.poll_every)
@@ -192,7 +194,7 @@ class Hub:
         self.position = None
 
     def _note_joins_and_leaves(self) -> None:
-        """Take note of who joins and who leaves; some have done both by now."""
+        """Process the queue of joins and leaves; a stream may have done both."""
         while self._joins_and_leaves:
             stream, is_joining = self._joins_and_leaves.popleft()
             if is_joining:
@@ -215,36 +217,37 @@ class Hub:
                 return
 
     def _follow(self, events: Sequence[Event]) -> None:
-        """Find out whom each event reaches; the audience is up to date then.
+        """Determine the recipients of each event, and update the audience.
 
-        Kept until they are dispatched: an outage in between must not repeat this,
-        for those removed by these events would not be found again.
+        The result is kept until the events are dispatched. After an outage in between,
+        this must not run again: it would no longer find the users whom these events
+        removed.
         """
         newcomers = self._newcomers(events)
         for event in events:
             self._open_spans(event, newcomers)
-            people = self.audience.recipients(event.conversation_id, event.pk)
+            found = self.audience.recipients(event.conversation_id, event.pk)
             if only_reader := only_reader_of(event):
-                people = [each for each in people if each.user_id == only_reader]
-            self._undispatched.append((event, people))
+                found = [each for each in found if each.user_id == only_reader]
+            self._undispatched.append((event, found))
             self._close_spans(event)
 
     def _dispatch(self) -> None:
-        """Render the events that reach somebody, and hand them over."""
-        wanted = [event for event, people in self._undispatched if people]
+        """Render the events that have recipients, and post their frames."""
+        wanted = [event for event, recipients in self._undispatched if recipients]
         rendered = zip(wanted, render(wanted), strict=True)
         departures = Departures(wanted)
-        datas = {
+        rendered_frames = {
             event.pk: event_frame(payload) if payload else b""
             for event, payload in rendered
         }
         frames: list[tuple[Subscription, bytes]] = []
-        for event, people in self._undispatched:
-            data = datas.get(event.pk)
+        for event, recipients in self._undispatched:
+            data = rendered_frames.get(event.pk)
             self._remember(event, data)
-            for person in people:
-                is_hidden = departures.is_hidden_from(event, person.user_id)
-                frames += _frames_for(person, event.pk, b"" if is_hidden else data)
+            for listener in recipients:
+                is_hidden = departures.is_hidden_from(event, listener.user_id)
+                frames += _frames_for(listener, event.pk, b"" if is_hidden else data)
         self.position = self._undispatched[-1][0].pk
         metrics.hub_position.set(self.position)
         metrics.events_dispatched.inc(len(self._undispatched))
@@ -253,9 +256,10 @@ class Hub:
             self._post(frames)
 
     def _newcomers(self, events: Sequence[Event]) -> list[tuple[UUID, UUID, int]]:
-        """Return who took part in the conversations that these events created.
+        """Return the first participants of the conversations these events created.
 
-        Also those who have left since, whom the events up to that reach.
+        Participants who have left since are included: they receive the events up to
+        that.
         """
         created = {
             event.conversation_id: event.pk
@@ -264,17 +268,17 @@ class Hub:
         }
         if not created:
             return []
-        by_them = {
+        joined_by_them = {
             "conversation_id__in": created,
             "first_event_id__in": created.values(),
         }
         columns = ("conversation_id", "user_id", "first_event_id")
-        # In this order: somebody who leaves in between is found twice, not missed.
-        present = list(
-            Participant.objects.filter(**by_them).order_by().values_list(*columns)
-        )
+        # In this order, so that a user who leaves in between is found twice, not
+        # missed.
+        present = Participant.objects.filter(**joined_by_them).order_by()
+        present = list(present.values_list(*columns))
         past = PastParticipant.objects.filter(
-            **by_them, last_event_id__gt=min(created.values())
+            **joined_by_them, last_event_id__gt=min(created.values())
         )
         return present + list(past.values_list(*columns))
 
@@ -328,8 +332,8 @@ class Hub:
     ) -> bytes | None:
         """Return the frames between the stream's position and the hub's.
 
-        None if they are not all in memory, or if the person has left somewhere
-        since: they may have been rendered after that.
+        Returns None if they are not all in memory. Also if the user has left a
+        conversation since the stream's position: frames may have been rendered later.
         """
         if stream.position < self._recent_after:
             return None
@@ -348,22 +352,22 @@ class Hub:
             missed.append(event.frame)
         return b"".join(reversed(missed))
 
-    # --- What is not stored ---------------------------------------------------
+    # --- Typing and presence, which are not stored as events ------------------
 
     def _pass_typing_on(self) -> None:
         frames: list[tuple[Subscription, bytes]] = []
         while self._typing:
             conversation_id, user_id = self._typing.popleft()
-            words = {"conversation_id": conversation_id, "user_id": user_id}
-            data = frame("typing", words)
-            for person in self.audience.participants_listening(conversation_id):
-                if person.user_id != user_id:
-                    frames += [(stream, data) for stream in person.streams]
+            payload = {"conversation_id": conversation_id, "user_id": user_id}
+            data = frame("typing", payload)
+            for listener in self.audience.participants_listening(conversation_id):
+                if listener.user_id != user_id:
+                    frames += [(stream, data) for stream in listener.streams]
         if frames:
             self._post(frames)
 
     def _pass_presence(self) -> None:
-        presence.refresh(self.audience.people)
+        presence.refresh(self.audience.listeners)
         frames = self._watch.changes_for(self.audience)
         if frames:
             self._post(frames)
@@ -375,11 +379,11 @@ def _newer() -> QuerySet[Event]:
 
 
 def _frames_for(
-    person: Listener, event_id: int, data: bytes
+    listener: Listener, event_id: int, data: bytes
 ) -> list[tuple[Subscription, bytes]]:
-    """Return the frame for each of the person's streams that has not had it."""
+    """Return the frame for each of the listener's streams that is before the event."""
     frames = []
-    for stream in person.streams:
+    for stream in listener.streams:
         if stream.position < event_id:
             stream.position = event_id
             if data:

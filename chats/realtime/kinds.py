@@ -1,6 +1,6 @@
-"""The kinds of events: of each, what it tells of, and how that looks.
+"""The kinds of events: the rows in the payload of each, and their rendering.
 
-A new type is a member of ``Event.Type`` and a place in an entry of ``_ALL``.
+A new type needs a member of ``Event.Type`` and an entry in ``_ALL``, or a place in one.
 """
 
 from collections.abc import Callable, Hashable
@@ -29,25 +29,25 @@ from chats.serializers.users import PublicUserSerializer
 Type = Event.Type
 
 
-# From keys to what everyone is shown of each, by one query.
+# Takes keys; returns the rendered row of each, as for all readers, by one query.
 Load = Callable[[set], dict[Hashable, Row]]
 
 
 class Subject(NamedTuple):
-    """Something that events tell of; what a batch of events needs is read at once."""
+    """A row that events show; all rows of a batch of events are loaded at once."""
 
     key_of: Callable[[Event], Hashable]
     load: Load
     shape: type[Serializer]  # for the schema
-    show: Callable[[Row], Row] = lambda row: row  # what of it the payload has
+    show: Callable[[Row], Row] = lambda row: row  # the part that the payload has
 
 
 class Kind(NamedTuple):
-    """Types of events with the same payload; ``name`` and ``about`` are the schema's.
+    """Event types with the same payload; ``name`` and ``about`` are for the schema.
 
-    ``subjects`` are what the payload has besides what every event has: by field, or
-    under "" to be merged into the payload. Where one of them is gone, the event is not
-    shown. A private kind reaches nobody but the user that the event names.
+    ``subjects`` are the payload's fields in addition to those of every event, by name;
+    a subject under "" is merged into the payload. If the row of a subject is gone, the
+    event is not shown. Events of a private kind reach only the user in ``user_id``.
     """
 
     name: str
@@ -79,7 +79,7 @@ def _messages(ids: set[UUID]) -> dict[UUID, Row]:
     if len(ids) != 1:
         kept = Message.objects.kept().filter(pk__in=ids)
         return _rendered(MessageSerializer, kept, "message_id")
-    # As for nearly every event, since it is rendered as soon as it is committed.
+    # The usual case, because events are rendered as soon as they are committed.
     shown = MessageSerializer.render(_MESSAGE.rows(message_id=min(ids)))
     return {message["message_id"]: message for message in shown}
 
@@ -185,16 +185,16 @@ KINDS: dict[str, Kind] = {name: kind for kind in _ALL for name in kind.types}
 
 
 def private_types() -> list[str]:
-    """Return the types of the events that reach nobody but the user they name."""
+    """Return the types of events that reach only the user in ``user_id``."""
     return [name for name, kind in KINDS.items() if kind.is_private]
 
 
 def only_reader_of(event: Event) -> UUID | None:
-    """Return the user that a private event is for; None for events of all readers."""
+    """Return the user that a private event is for; None for events for everyone."""
     return event.user_id if KINDS[event.type].is_private else None
 
 
-def tells_of_message(event: Event) -> bool:
+def shows_message(event: Event) -> bool:
     return MESSAGE in KINDS[event.type].subjects.values()
 
 

@@ -1,4 +1,4 @@
-"""How many streams a process holds open, for each person, address and in all."""
+"""Limits for the open streams of a process: for each user, each address and in all."""
 
 import threading
 from collections import Counter
@@ -9,26 +9,30 @@ from django.conf import settings
 from chats.web.exceptions import Full, TooManyAttempts
 
 RETRY_AFTER = 30  # seconds
-KEPT_FREE = 10  # one place in so many, for people who have no stream yet
+KEPT_FREE = 10  # one in KEPT_FREE places is for users who have no stream yet
 
 
 class StreamLimits:
-    """The places for open streams in this process; taken in any thread.
+    """The places for open streams in this process; any thread may call any method.
 
-    The last tenth of them is for people without a stream, and not for an address that
-    has half of all: nobody takes all places.
+    The last tenth of the places is for users without a stream, at addresses with less
+    than half of all places. So no user or address can take all of them.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._by_person: Counter[UUID] = Counter()
+        self._by_user: Counter[UUID] = Counter()
         self._by_address: Counter[str] = Counter()
         self.taken = 0
 
     def acquire(self, user_id: UUID, address: str) -> None:
-        """Take a place; raise TooManyAttempts for the person, Full for everybody."""
+        """Take a place.
+
+        Raises TooManyAttempts if the user has too many streams, Full if no place is
+        left for them.
+        """
         with self._lock:
-            own = self._by_person[user_id]
+            own = self._by_user[user_id]
             if own >= settings.MAX_STREAMS_PER_USER:
                 raise TooManyAttempts(
                     "Too many open streams. Close one first.",
@@ -37,7 +41,7 @@ class StreamLimits:
                 )
             if not self._has_room(own, self._by_address[address]):
                 raise Full("Too many streams on this server.", retry_after=RETRY_AFTER)
-            self._by_person[user_id] += 1
+            self._by_user[user_id] += 1
             self._by_address[address] += 1
             self.taken += 1
 
@@ -45,7 +49,7 @@ class StreamLimits:
         with self._lock:
             self.taken -= 1
             for counter, key in (
-                (self._by_person, user_id),
+                (self._by_user, user_id),
                 (self._by_address, address),
             ):
                 counter[key] -= 1

@@ -1,4 +1,4 @@
-"""Reading the log for one person: who gets what, and pages of it."""
+"""Reading the log for one user: the events that reach them, in pages."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,19 +25,19 @@ from chats.realtime.rendering import Payload, render
 from chats.web.encoding import to_json
 from chats.web.sizes import PAGE_BYTES
 
-# How many of everybody's events are looked at before all of a person's conversations
-# are. Clients that follow the log are seldom further behind.
+# How many events of all users are scanned before the user's conversations are searched
+# one by one. Clients that follow the log are rarely further behind.
 SCANNED = 2_000
-RENDERED = 500  # events whose rows are read at once, as many as the hub reads
+RENDERED = 500  # events whose rows are loaded at once, as many as in the hub
 MAX_ID = 2**63 - 1
 
-# A conversation, the first and last event of a span of it, and one that was asked for.
+# A conversation, the first and last event of a span, and the requested event in it.
 Span = tuple[UUID, int, int, int | None]
 
 
 @dataclass(frozen=True)
 class Page:
-    """Some of a person's events in order; ``position`` is where to go on."""
+    """Events for one user, in order; the next page begins after ``position``."""
 
     payloads: list[Payload]
     position: int
@@ -45,11 +45,11 @@ class Page:
 
 
 def visible_to(user_id: UUID, after: int) -> QuerySet[Event]:
-    """Return the events past ``after`` that reach this person, in order.
+    """Return the events after ``after`` that reach this user, in order.
 
-    Those of a conversation from the one by which they joined to the one by which
-    they left, both included, without others' private ones; what ``Departures`` hides is
-    still among them.
+    In each conversation these are the events from the user's joining to their leaving,
+    both included, without other users' private events. Events that ``Departures`` hides
+    are still included.
     """
     present = Participant.objects.filter(
         user_id=user_id,
@@ -69,26 +69,28 @@ def visible_to(user_id: UUID, after: int) -> QuerySet[Event]:
 
 
 def first_of(user_id: UUID, after: int, count: int, *, end: int) -> list[Event]:
-    """Return the first events past ``after`` that reach this person.
+    """Return the first ``count`` events after ``after`` that reach this user.
 
-    ``end`` is the newest in the log. Whatever others did meanwhile, the cost is
-    bounded: by ``SCANNED``, or by the person's conversations.
+    ``end`` is the id of the newest event. The cost is limited by ``SCANNED``, or
+    otherwise by the number of the user's conversations; other users' activity cannot
+    raise it.
     """
     reaching = visible_to(user_id, after)
     found = list(reaching.filter(pk__lte=after + SCANNED)[:count])
     if len(found) == count or end <= after + SCANNED:
         return found
-    # Sorted here: to the database a LIMIT may be a reason to walk the whole log.
-    # Only to the end read before: what commits meanwhile is not within the bounds.
+    # Sorted here, because with a LIMIT the database may choose to scan the whole log.
+    # Only up to ``end``, because the bounds do not cover events committed since.
     few = reaching.filter(_bounds(user_id, after, count), pk__lte=end).order_by()
     return sorted(few, key=lambda event: event.pk)[:count]
 
 
 def _bounds(user_id: UUID, after: int, count: int) -> Q:
-    """Return bounds within which the first events are, and only few others.
+    """Return a condition that contains the first ``count`` events and few others.
 
-    The first event of each span of participation tells which spans may have one of
-    the first ``count``, and up to where; a span that has as many by itself, too.
+    The first event of each span of participation shows which spans can contain one of
+    them, and an upper limit for the ids. A span that has ``count`` events by itself
+    gives another upper limit.
     """
     spans = [span for span in _spans(user_id, after, place=0) if span[3]]
     spans = sorted(spans, key=lambda span: span[3])[:count]
@@ -108,7 +110,10 @@ def _bounds(user_id: UUID, after: int, count: int) -> Q:
 def _spans(
     user_id: UUID, after: int, *, place: int, within: Iterable[UUID] | None = None
 ) -> QuerySet[Participant, Span]:
-    """Return the person's spans, each with the id of its n-th event past ``after``."""
+    """Return the user's spans, each with the id of an event in it, or None.
+
+    It is the event at index ``place`` of those after ``after``.
+    """
 
     def with_event(rows: QuerySet, last: Expression) -> QuerySet:
         events = Event.objects.filter(
@@ -128,11 +133,11 @@ def _spans(
 
 
 def page(user_id: UUID, after: int, limit: int) -> Page:
-    """Return up to ``limit`` of the person's events past ``after``, fewer if long.
+    """Return the user's next events after ``after``: ``limit``, or fewer if long.
 
-    Raises Gone when some of them are no longer kept.
+    Raises Gone if some of them are no longer kept.
     """
-    # Read before the events: what commits in between is then after the position.
+    # Read before the events, so that later commits are after the page's position.
     end = Event.objects.last_id()
     found = first_of(user_id, after, limit + 1, end=end)
     cursors.require_kept(after, end)
@@ -145,10 +150,10 @@ def page(user_id: UUID, after: int, limit: int) -> Page:
 
 
 def _rendered(events: list[Event], user_id: UUID) -> tuple[list[Payload], int]:
-    """Return what the person gets of the first events, and how many events that are:
-    all, or as many as make a page of bounded size.
+    """Return the payloads for the user, and the number of events they are from.
 
-    Some at a time, since what they speak of may be long.
+    These are all events, or as many as make a page of limited size. The events are
+    rendered in batches, because their rows may be long.
     """
     payloads, count, size = [], 0, 0
     for start in range(0, len(events), RENDERED):

@@ -1,7 +1,8 @@
-"""How a hub hears of what other processes wrote.
+"""Notices of writes by other processes, for the hub.
 
-PostgreSQL notifies; SQLite is asked for a number that changes with every commit of
-another connection. Both only save time: a timer reads the log all the same.
+PostgreSQL sends notifications. SQLite has a number that changes with every commit of
+another connection, and which is polled. Both only reduce latency: the hub also reads
+the log by a timer.
 """
 
 import logging
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-POLL_EVERY = 0.02  # seconds between looks at SQLite's counter
+POLL_EVERY = 0.02  # seconds between reads of SQLite's counter
 RECONNECT_EVERY = 1.0  # seconds
 CONNECT_TIMEOUT = 5  # seconds
 
 
 class OtherWriters:
-    """Whether other connections to SQLite have committed; for the hub's thread."""
+    """Detects commits of other connections to SQLite; for the hub's thread."""
 
     def __init__(self) -> None:
         self._version: int | None = None
@@ -41,13 +42,13 @@ class OtherWriters:
         return POLL_EVERY if connection.vendor == "sqlite" else RECONNECT_EVERY
 
     def skip(self) -> None:
-        """Count everything so far as heard."""
+        """Ignore everything committed so far."""
         newest = TypingSignal.objects.order_by("-pk").values_list("pk", flat=True)
         self._last_signal = newest.first() or 0
         self.have_written()
 
     def have_written(self) -> bool:
-        """Tell whether anything was committed since the last call."""
+        """Return whether anything was committed since the last call."""
         if connection.vendor != "sqlite":
             return False
         with connection.cursor() as cursor:
@@ -57,7 +58,7 @@ class OtherWriters:
         return changed
 
     def typing(self) -> list[tuple[UUID, UUID]]:
-        """Return who types where, as other processes wrote it."""
+        """Return the new typing signals of other processes: conversation and user."""
         if connection.vendor != "sqlite":
             return []
         signals = _SIGNALS.rows(last=self._last_signal)
@@ -70,7 +71,7 @@ class OtherWriters:
         ]
 
 
-# Asked at every turn, by whatever the hub was woken.
+# Runs at each turn of the hub that reads the log.
 _SIGNALS = Prepared(
     lambda: (
         TypingSignal.objects.filter(pk__gt=Param("last", BigIntegerField()))
@@ -81,7 +82,7 @@ _SIGNALS = Prepared(
 
 
 def _own_session() -> psycopg.Connection:
-    """Return a session of one's own: a pooler would give it to others, too."""
+    """Return a dedicated session, not through a pooler, which would share it."""
     direct = settings.DATABASE_DIRECT_URL
     if not direct:
         return connection.new_session()
@@ -89,7 +90,7 @@ def _own_session() -> psycopg.Connection:
 
 
 class NotificationListener:
-    """Waits for PostgreSQL's notifications on a connection and a thread of its own."""
+    """Waits for PostgreSQL's notifications, with its own connection and thread."""
 
     def __init__(self, hub: "Hub"):
         self._hub = hub
@@ -103,7 +104,7 @@ class NotificationListener:
         self._stopped.set()
 
     def _run(self) -> None:
-        """Listen until stopped; when the connection is lost, connect again."""
+        """Listen until stopped; reconnect if the connection is lost."""
         while not self._stopped.is_set():
             try:
                 self._listen()
@@ -115,7 +116,7 @@ class NotificationListener:
         with _own_session() as listening:
             for channel in (WAKE_CHANNEL, TYPING_CHANNEL):
                 listening.execute(f"LISTEN {channel}")
-            self._hub.notify_new_events()  # for what came before
+            self._hub.notify_new_events()  # for events committed before LISTEN
             while not self._stopped.is_set():
                 for notice in listening.notifies(timeout=RECONNECT_EVERY):
                     self._hear(notice)
@@ -123,7 +124,7 @@ class NotificationListener:
     def _hear(self, notice: psycopg.Notify) -> None:
         writer, *words = notice.payload.split()
         if writer == PROCESS_ID:
-            return  # this process was told directly
+            return  # this process was notified directly
         if notice.channel == TYPING_CHANNEL:
             self._hub.notify_typing(UUID(words[0]), UUID(words[1]))
         else:

@@ -1,35 +1,36 @@
-"""Who is online, and whose stream may stay open: a few batched queries at intervals.
+"""Presence, and the recheck of credentials: a few batched queries at intervals.
 
-Presence is read from the database, so every process sees the people of all.
+Presence is read from the database, so every process sees the users of all processes.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from chats.db.clocks import SKEW
+from chats.db.impatient import sqlite_busy_timeout
 from chats.models import Participant, User
 from chats.models.credentials import chunks, valid
 from chats.realtime.audience import Audience, Subscription
 from chats.realtime.rendering import frame
 
-EVERY = 3.0  # seconds between looks at who came and went
-REFRESH_EVERY = 25  # seconds; below ONLINE_FOR by a margin for a slow turn
+EVERY = 3.0  # seconds between checks
+REFRESH_EVERY = 25  # seconds; less than ONLINE_FOR, with a margin for a slow turn
 LOCK_WAIT = 10  # milliseconds
 
 
 class Watch:
-    """Notices who came online and who went since the last look."""
+    """Detects users who came online or went offline since the last check."""
 
     def __init__(self) -> None:
         self._online: dict[UUID, datetime] | None = None
 
     def changes_for(self, audience: Audience) -> list[tuple[Subscription, bytes]]:
-        """Return presence frames for those who share a conversation with a change."""
+        """Return presence frames for listeners who share a conversation with them."""
         before, self._online = self._online, _online()
         if before is None:
             return []
@@ -44,7 +45,7 @@ class Watch:
                     "last_seen_at": (self._online.get(user_id) or before[user_id]),
                 },
             )
-            frames += [(s, data) for person in sharing for s in person.streams]
+            frames += [(s, data) for listener in sharing for s in listener.streams]
         return frames
 
 
@@ -54,24 +55,22 @@ def _online() -> dict[UUID, datetime]:
 
 
 def _sharing(changed: Iterable[UUID], audience: Audience) -> Iterator[tuple]:
-    """Yield each changed person with those listening who share a conversation."""
+    """Yield each changed user with the other listeners who share a conversation."""
     for chunk in chunks(changed):
         sharing: dict[UUID, set] = {}
-        places = Participant.objects.filter(user_id__in=chunk).order_by()
-        for user_id, conversation_id in places.values_list(
-            "user_id", "conversation_id"
-        ):
-            people = audience.participants_listening(conversation_id)
-            sharing.setdefault(user_id, set()).update(people)
-        for user_id, people in sharing.items():
-            yield user_id, {p for p in people if p.user_id != user_id}
+        found = Participant.objects.filter(user_id__in=chunk).order_by()
+        for user_id, conversation_id in found.values_list("user_id", "conversation_id"):
+            listeners = audience.participants_listening(conversation_id)
+            sharing.setdefault(user_id, set()).update(listeners)
+        for user_id, listeners in sharing.items():
+            yield user_id, {each for each in listeners if each.user_id != user_id}
 
 
 def refresh(user_ids: Iterable[UUID]) -> None:
-    """Note that people with an open stream are still here: one update for many.
+    """Record that users with open streams are still online, by one update for many.
 
-    Events wait for the thread that does this, so it waits for nobody: who cannot be
-    noted now, since others write, is noted at a later look.
+    Events wait while the hub's thread does this, so it must not wait for locks. Users
+    whose rows are locked are recorded at a later check.
     """
     now = timezone.now()
     recent = (now - timedelta(seconds=REFRESH_EVERY), now + SKEW)
@@ -79,7 +78,11 @@ def refresh(user_ids: Iterable[UUID]) -> None:
         people = User.objects.active().filter(pk__in=chunk)
         people = people.exclude(last_seen_at__range=recent)
         if ids := list(people.order_by().values_list("pk", flat=True)):
-            with suppress(OperationalError), _impatience(), transaction.atomic():
+            with (
+                suppress(OperationalError),
+                sqlite_busy_timeout(LOCK_WAIT),
+                transaction.atomic(),
+            ):
                 _note_seen(ids, now)
 
 
@@ -90,22 +93,7 @@ def _note_seen(user_ids: list[UUID], now: datetime) -> None:
     User.objects.filter(pk__in=ids).update(last_seen_at=now)
 
 
-@contextmanager
-def _impatience() -> Iterator[None]:
-    """Wait no more than a moment for SQLite's write lock."""
-    if connection.vendor != "sqlite":
-        yield
-        return
-    usual = connection.settings_dict["OPTIONS"].get("timeout", 5) * 1000
-    with connection.cursor() as cursor:
-        cursor.execute(f"PRAGMA busy_timeout = {LOCK_WAIT}")
-        try:
-            yield
-        finally:
-            cursor.execute(f"PRAGMA busy_timeout = {usual:.0f}")
-
-
 def signed_out(streams: list[Subscription]) -> list[Subscription]:
-    """Return the streams whose session or token, or whose user, is gone."""
+    """Return the streams whose session, token or user is no longer valid."""
     still_valid = valid(stream.credential for stream in streams)
     return [stream for stream in streams if stream.credential not in still_valid]

@@ -1,6 +1,6 @@
-"""From events to what readers get: the rows as they are now, rendered once for all.
+"""The payloads of events, rendered from the current rows, once for all readers.
 
-The shapes are those of the REST routes, less what differs by reader.
+They look like the REST API's responses, without the fields that differ by reader.
 """
 
 from collections.abc import Hashable, Sequence
@@ -16,10 +16,10 @@ Payload = dict[str, Any]
 
 
 def render(events: Sequence[Event]) -> list[Payload | None]:
-    """Return the payload of each event, by one query for each kind of rows.
+    """Return the payload of each event, by one query for each kind of row.
 
-    None where the rows are gone: a message of a conversation deleted since, a
-    participant who left since. The event that says so follows later in the log.
+    The payload is None if a row is gone: a message of a deleted conversation, a
+    participant who left. The event of that change follows later in the log.
     """
     needed: dict[Load, set[Hashable]] = {}
     for event in events:
@@ -47,9 +47,10 @@ def _payload(event: Event, found: dict[Load, dict[Hashable, Row]]) -> Payload | 
 
 
 def frame(event_type: str, data: Payload, event_id: str = "") -> bytes:
-    """Return one Server-Sent Event (HTML standard, 9.2.6); JSON has no line breaks.
+    """Return one Server-Sent Event (HTML standard, 9.2.6).
 
-    There is no block without data: some clients pass every block on as a message.
+    The data is one line, because this JSON has no line breaks. There is no block
+    without data, because some clients handle every block as a message.
     """
     head = f"id: {event_id}\n" if event_id else ""
     return f"{head}event: {event_type}\ndata: ".encode() + to_json(data) + b"\n\n"

@@ -1,4 +1,4 @@
-"""The beginning and the end of a stream: what does not come from the hub."""
+"""The beginning, the backlog and the end of a stream, which the hub does not send."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -8,18 +8,18 @@ from chats.realtime import cursors, log
 from chats.realtime.rendering import event_frame, frame
 from chats.web.exceptions import Gone
 
-RETRY = 1000  # milliseconds until EventSource comes back
-# Events in one piece of backlog. The first is small: most have missed little, and who
-# has missed much sees the first of it soon.
+RETRY = 1000  # milliseconds until EventSource reconnects
+# Events in one piece of the backlog. The first piece is small: most clients have missed
+# little, and a client that has missed much soon receives something.
 FIRST_PAGE, PAGE = 100, 500
-# A browser shows a page's script neither comments nor that a connection is dead.
+# An event, not a comment: a page's script sees neither comments nor dead connections.
 PING = frame("ping", {})
 
 MEDIA_TYPE = "text/event-stream; charset=utf-8"
-# Of a stream's answer: no proxy may hold it back, compress it or keep it.
+# These tell proxies not to buffer, compress or cache a stream.
 HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store, no-transform"}
 
-# Why a stream ends, by the code that its last event has.
+# Why a stream ends, by the code in its last event.
 REASONS = {
     "restart": "The server is restarting.",
     "signed_out": "The session or token has ended.",
@@ -30,7 +30,7 @@ REASONS = {
 
 @dataclass(frozen=True)
 class BacklogChunk:
-    """Some of a stream: its bytes, where it ends, and whether more is waiting."""
+    """A piece of a stream: its bytes, its last position, and whether more follows."""
 
     body: bytes
     position: int
@@ -38,10 +38,10 @@ class BacklogChunk:
 
 
 def opening(user_id: UUID, after: int | None) -> BacklogChunk:
-    """Return the first piece: the backlog, or where the log ends now.
+    """Return the first piece: of the backlog, or the current end of the log.
 
-    ``ready`` begins a stream opened without a cursor, ``reset`` one whose cursor
-    is older than what is kept; the id of both is the present cursor.
+    A stream opened without a cursor begins with ``ready``, and one whose cursor is no
+    longer kept with ``reset``. The id of both is the current cursor.
     """
     if after is None:
         return _beginning("ready")
@@ -52,14 +52,14 @@ def opening(user_id: UUID, after: int | None) -> BacklogChunk:
 
 
 def backlog(user_id: UUID, after: int) -> BacklogChunk:
-    """Return the next piece of what came after a position; raises Gone."""
+    """Return the next piece of the events after a position; raises Gone."""
     return _piece(user_id, after, PAGE)
 
 
 def ending(code: str, retry: int, detail: str = "") -> bytes:
-    """Return the last event of a stream, with the milliseconds until coming back."""
-    words = {"code": code, "detail": detail or REASONS[code]}
-    return _with_retry(retry, frame("end", words))
+    """Return the last event of a stream; ``retry`` is in milliseconds."""
+    payload = {"code": code, "detail": detail or REASONS[code]}
+    return _with_retry(retry, frame("end", payload))
 
 
 def _piece(user_id: UUID, after: int, limit: int) -> BacklogChunk:
@@ -68,9 +68,9 @@ def _piece(user_id: UUID, after: int, limit: int) -> BacklogChunk:
     cursor = cursors.encode(page.position)
     seen = page.payloads[-1]["id"] if page.payloads else cursors.encode(after)
     if cursor != seen:
-        # Others' events are no news, but the next resume begins behind them.
+        # Later events do not reach this user; the next resume can begin after them.
         frames.append(frame("ping", {}, cursor))
-    # With more waiting a client that must poll comes back at once.
+    # If more is waiting, a client that can only poll reconnects at once.
     retry = 0 if page.has_more else RETRY
     body = _with_retry(retry, b"".join(frames) or PING)
     return BacklogChunk(body, page.position, page.has_more)
@@ -84,5 +84,5 @@ def _beginning(event_type: str) -> BacklogChunk:
 
 
 def _with_retry(milliseconds: int, frames: bytes) -> bytes:
-    """Have the first frame say when to come back, should the connection end."""
+    """Prepend the time after which clients should reconnect."""
     return b"retry: %d\n" % milliseconds + frames

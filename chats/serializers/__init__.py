@@ -1,4 +1,4 @@
-"""What answers look like, one module a resource.
+"""Serializers for responses, one module for each resource.
 
-Answers are made from rows by ``rows``; the serializers describe them to the schema.
+``rows`` renders responses from plain rows, as the serializers declare them.
 """

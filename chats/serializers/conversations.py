@@ -40,7 +40,7 @@ def can(reader_id: UUID, cursor: int, owner_id: UUID | None) -> dict[str, bool]:
 
 
 def all_participants(ids: list[UUID], reader_id: UUID) -> dict[UUID, list[Row]]:
-    """Load the participants of one conversation, if the reader takes part in it."""
+    """Load the participants of one conversation, if the reader is one of them."""
     [conversation_id] = ids
     seen = Participant.objects.visible_to(reader_id)
     seen = seen.filter(conversation_id=conversation_id)
@@ -95,7 +95,7 @@ class ConversationSerializer(RowSerializer):
             "unread_count": (unread_count, "last_seq"),
             "can": (can, "owner_id"),
         }
-        # A reader who is shown nobody has left the conversation by now.
+        # Without any participants, the reader has left the conversation meanwhile.
         parts = {"participants": Part(first_participants, is_required=True)}
 
 

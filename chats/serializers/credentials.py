@@ -1,4 +1,4 @@
-"""What a user is signed in with: sessions and access tokens."""
+"""Sessions and access tokens, with which users are signed in."""
 
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers

@@ -1,4 +1,4 @@
-"""What events look like; ``chats.realtime.kinds`` says which there are."""
+"""The parts of events; ``chats.realtime.kinds`` lists the kinds of events."""
 
 from rest_framework import serializers
 
@@ -8,14 +8,14 @@ from chats.serializers.rows import shared_fields
 
 
 class SharedMessageSerializer(MessageSerializer):
-    """A message as it is the same for every reader."""
+    """A message, without the fields that differ by reader."""
 
     class Meta(MessageSerializer.Meta):
         fields = read_only_fields = shared_fields(MessageSerializer)
 
 
 class SharedConversationSerializer(ConversationSerializer):
-    """A conversation as it is the same for every participant."""
+    """A conversation, without the fields that differ by reader."""
 
     last_message = SharedMessageSerializer(read_only=True, allow_null=True)
 
@@ -24,7 +24,7 @@ class SharedConversationSerializer(ConversationSerializer):
 
 
 class EventSerializer(serializers.Serializer):
-    """What every event has."""
+    """The fields of every event."""
 
     id = serializers.CharField(help_text="The cursor of this event.")
     type = serializers.CharField()

@@ -1,4 +1,4 @@
-"""Examples for the schema: one conversation, told in the bodies of its main calls."""
+"""Examples for the schema, all from the same conversation."""
 
 from typing import Any
 
@@ -111,7 +111,7 @@ EVENT_PAGE = {
 
 
 def shown_as(example: dict[str, Any], **options: Any):
-    """Decorate a serializer with its example, and with its name if given."""
+    """Decorate a serializer with its example and other options for the schema."""
     return extend_schema_serializer(
         examples=[OpenApiExample("Example", example)], **options
     )

@@ -12,7 +12,7 @@ from chats.serializers.users import PublicUserSerializer
 
 
 def is_read(reader_id: UUID, cursor: int | None, sender_id: UUID, seq: int) -> bool:
-    """Return whether the reader has read a message; one's own always count as read."""
+    """Return whether the reader has read a message; their own always count as read."""
     return sender_id == reader_id or seq <= (cursor or 0)
 
 

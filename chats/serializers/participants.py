@@ -1,4 +1,4 @@
-"""Participants, and the first ones of each of several conversations."""
+"""Participants, and the previews of them in lists of conversations."""
 
 from uuid import UUID
 
@@ -38,14 +38,14 @@ class ParticipantSerializer(PublicUserSerializer):
         )
         read_only_fields = fields
         base = "user"
-        keys = ("id", "conversation_id")  # the order of joining, and of previews
+        keys = ("id", "conversation_id")  # for the order, and for previews
 
 
 _FIRST = (
     "FROM chats_participant WHERE conversation_id = shown.value"
     f" ORDER BY id LIMIT {PREVIEW_SIZE}"
 )
-# Each finds its rows by the index participant_joined, and reads no other ones.
+# Each finds its rows by the index participant_joined, and reads no other rows.
 _SOURCES = {
     "postgresql": "{ids} CROSS JOIN LATERAL (SELECT * {first}) AS p",
     "sqlite": "{ids} JOIN chats_participant AS p ON p.id IN (SELECT id {first})",
@@ -54,8 +54,8 @@ _GIVEN = {
     "postgresql": "unnest(%s::uuid[]) AS shown(value)",
     "sqlite": "json_each(%s) AS shown",
 }
-# Those of them in which somebody takes part, at this very moment, by
-# participant_unique. SQLite takes a CROSS JOIN in the order it is written.
+# Of the given conversations, those in which the reader takes part at this moment, by
+# participant_unique. SQLite runs a CROSS JOIN in its written order.
 _OF_READER = {
     vendor: f"(SELECT given.value FROM {ids.replace('shown', 'given')}"  # noqa: S608
     " CROSS JOIN chats_participant AS mine WHERE mine.user_id = %s"
@@ -65,7 +65,7 @@ _OF_READER = {
 
 
 def _prepared(ids: dict[str, str], *params: Param) -> PreparedSQL:
-    """Return the statement over the conversations that ``ids`` has, as "shown"."""
+    """Return the statement for the conversations that the SQL ``ids`` calls "shown"."""
     fields, columns = {}, []
     for name in ParticipantSerializer.columns():
         column = name.removeprefix("user__")
@@ -91,10 +91,10 @@ _PREVIEWS_OF_READER = _prepared(_OF_READER, Param("reader_id", models.UUIDField(
 def first_participants(
     conversation_ids: list[UUID], reader_id: UUID | None = None
 ) -> dict[UUID, list[Row]]:
-    """Return the longest-standing participants, by their conversation.
+    """Return the first participants of each conversation, in order of joining.
 
-    For a reader, without the conversations that they have left by now: who joined
-    after them is not for them to know.
+    With a reader, conversations that they have left meanwhile are omitted: they must
+    not see who joined after that.
     """
     if reader_id is None:
         found = _PREVIEWS.rows(conversation_ids=conversation_ids)

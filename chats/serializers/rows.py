@@ -1,7 +1,7 @@
-"""Answers made of plain rows, by a plan that is derived from a serializer.
+"""Rendering of responses from plain rows, by a plan derived from a serializer.
 
-A row is a dict as ``QuerySet.values(*columns)`` gives it. Rendering plain rows costs a
-fraction of what nested serializers over instances cost.
+A row is a dict of ``QuerySet.values(*columns)``. Rendering rows costs a fraction of
+what nested serializers with model instances cost.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,40 +18,41 @@ from chats.web.exceptions import NotFound
 
 Row = dict[str, Any]
 CURSOR = "last_read_seq"  # the column with the reader's read cursor
-# From keys and the reader's id (None: for everyone) to the rows of each key.
+# Takes keys and the reader's id (None: for everyone); returns the rows of each key.
 Load = Callable[[list, UUID | None], dict[Any, list[Row]]]
 
 
 class Part(NamedTuple):
-    """A list of related rows, loaded once for all rows of an answer."""
+    """A list of related rows, loaded once for all rows of a response."""
 
     load: Load
-    when: str = ""  # the column that is null or 0 where there are none
-    is_required: bool = False  # whether a reader is not shown a row without any
+    when: str = ""  # the column that is null or 0 if there are no related rows
+    is_required: bool = False  # whether to hide rows without any from a reader
 
 
 class RowListSerializer(serializers.ListSerializer):
-    """A list that is rendered as one answer."""
+    """A list that is rendered as a whole."""
 
     def to_representation(self, data: Iterable[Row]) -> list[Row]:
         return self.child.render(data, self.child.reader_id)
 
 
 class RowSerializer(serializers.ModelSerializer):
-    """A resource as answers show it, declared once.
+    """The representation of a resource in responses, declared once.
 
-    From its fields follow the columns to read, the plan that renders a row, and the
-    schema. A field shows the column of its ``source``, a nested RowSerializer a related
-    row. Meta may have besides:
+    Its fields determine the columns to read, the plan that renders a row, and the
+    schema. A field shows the column of its ``source``; a nested RowSerializer shows a
+    related row. ``Meta`` may also have:
 
-    * ``computed``: by field, a function and the column whose value it is given;
-    * ``of_reader``: by field, what differs by reader: a function of the reader's id, of
-      their read cursor, and of the columns that are named after it. What everyone gets
-      alike, such as events, has none of these fields;
+    * ``computed``: by field, a function and the column it takes;
+    * ``of_reader``: by field, for a value that differs by reader: a function, and the
+      columns it takes after the reader's id and read cursor. Representations for
+      everyone, such as events, omit these fields;
     * ``parts``: by field, a ``Part``;
     * ``base``: the relation whose row has the fields of the base class;
     * ``keys``: columns to read that are not shown;
-    * ``once_by``: the column by which a row that an answer has repeatedly is known.
+    * ``once_by``: a unique column. A row that appears several times in a response is
+      then rendered once.
     """
 
     class Meta:
@@ -59,12 +60,12 @@ class RowSerializer(serializers.ModelSerializer):
 
     @classmethod
     def columns(cls, *, for_reader: bool = False) -> tuple[str, ...]:
-        """Return the columns to read; for a reader, of what is ``visible_to`` them."""
+        """Return the columns to read; for a reader, from a ``visible_to`` queryset."""
         return plan_of(cls, for_reader=for_reader).columns
 
     @classmethod
     def render(cls, rows: Iterable[Row], reader_id: UUID | None = None) -> list[Row]:
-        """Return what one reader is shown of the rows; without a reader, everyone."""
+        """Return the rows rendered for a reader, or for everyone if there is none."""
         plan, rows = plan_of(cls, for_reader=reader_id is not None), list(rows)
         answer = Answer(reader_id)
         for place in plan.places:
@@ -73,7 +74,7 @@ class RowSerializer(serializers.ModelSerializer):
 
     @classmethod
     def render_one(cls, instance: Row | Model, reader_id: UUID | None = None) -> Row:
-        """Return what is shown of it; raises NotFound if a required part is missing."""
+        """Render one instance; raise NotFound if a required part is missing."""
         if isinstance(instance, Model):
             instance = row_of(instance, cls.columns(for_reader=reader_id is not None))
         rendered = cls.render([instance], reader_id)
@@ -82,7 +83,7 @@ class RowSerializer(serializers.ModelSerializer):
         return rendered[0]
 
     def build_field(self, field_name: str, info: Any, model_class: type[Model], *rest):
-        """Take the fields of the base class from the model of their relation."""
+        """Build the fields of the base class from the model of the base relation."""
         relation = getattr(self.Meta, "base", "")
         if relation and field_name in type(self).__base__.Meta.fields:
             model_class = model_class._meta.get_field(relation).related_model
@@ -91,7 +92,7 @@ class RowSerializer(serializers.ModelSerializer):
 
     @property
     def reader_id(self) -> UUID | None:
-        """The id of the user who makes the request, if the answer differs by reader."""
+        """The id of the requesting user, if the representation differs by reader."""
         return self.context["request"].user.pk if of_reader(type(self)) else None
 
     def to_representation(self, instance: Row | Model) -> Row:
@@ -101,7 +102,7 @@ class RowSerializer(serializers.ModelSerializer):
 def row_of(instance: Model, columns: Iterable[str]) -> Row:
     """Return the row of an instance whose related objects are loaded.
 
-    What the instance does not have, such as a cursor that was not read, is None.
+    Values that the instance does not have, such as a cursor not loaded, are None.
     """
     row = {}
     for column in columns:
@@ -113,7 +114,7 @@ def row_of(instance: Model, columns: Iterable[str]) -> Row:
 
 
 class Answer:
-    """One answer in the making."""
+    """The state of one response while it is rendered."""
 
     def __init__(self, reader_id: UUID | None):
         self.reader_id = reader_id
@@ -125,14 +126,14 @@ Render = Callable[[Row, Answer], Any]
 
 
 class Place(NamedTuple):
-    """Where an answer has a part."""
+    """A part at its place in a representation."""
 
     key: str  # the column by which the part is loaded
     part: Part
     plan: "Plan"
 
     def fill(self, rows: list[Row], answer: Answer) -> list[Row]:
-        """Load and render the part for all rows; return the rows that stay."""
+        """Load and render the part for all rows; return the rows to keep."""
         when = self.part.when or self.key
         keys = [row[self.key] for row in rows if row[when]]
         found = self.part.load(keys, answer.reader_id) if keys else {}
@@ -153,7 +154,7 @@ class Place(NamedTuple):
 
 
 class Plan:
-    """How rows are rendered whose columns begin with one prefix."""
+    """The plan for rendering rows whose columns begin with a prefix."""
 
     def __init__(self, answer: type[RowSerializer], prefix: str, *, for_reader: bool):
         self.meta, self.prefix, self.for_reader = answer.Meta, prefix, for_reader
@@ -234,7 +235,7 @@ class Plan:
 def _renderer(
     plain: list[tuple[str, str]], made: list[tuple[str, Render]], base: Render | None
 ) -> Render:
-    """Return what renders a row; a function, since methods cost a fifth more."""
+    """Return the function that renders a row; a method would cost a fifth more."""
 
     def render(row: Row, answer: Answer) -> Row:
         rendered = base(row, answer).copy() if base else {}
@@ -248,7 +249,7 @@ def _renderer(
 
 
 def _once(render: Render, column: str) -> Render:
-    """Return what renders a row once in an answer: then it is the same dict again."""
+    """Return a function that renders a row once in a response, and then reuses it."""
 
     def render_once(row: Row, answer: Answer) -> Row:
         known, key = answer.known, row[column]
@@ -266,10 +267,10 @@ def plan_of(answer: type[RowSerializer], *, for_reader: bool) -> Plan:
 
 
 def shared_fields(answer: type[RowSerializer]) -> tuple[str, ...]:
-    """Return the fields of an answer that are the same for every reader."""
+    """Return the fields of a representation that are the same for every reader."""
     return tuple(name for name in answer.Meta.fields if name not in of_reader(answer))
 
 
 def of_reader(answer: type) -> dict[str, tuple]:
-    """Return the fields of an answer that differ by reader."""
+    """Return the fields of a representation that differ by reader."""
     return getattr(getattr(answer, "Meta", None), "of_reader", {})

@@ -28,11 +28,11 @@ class PublicUserSerializer(RowSerializer):
         )
         read_only_fields = fields
         computed = {"is_online": (is_online, "last_seen_at")}
-        once_by = "username"  # as unique as the id, and hashed far faster
+        once_by = "username"  # unique like the id, and much faster to hash
 
 
 class PrivateUserSerializer(PublicUserSerializer):
-    """What the person and role-admins may know besides."""
+    """A user with the private fields, for that user and for role-admins."""
 
     class Meta(PublicUserSerializer.Meta):
         fields = (
@@ -50,7 +50,7 @@ class UserSerializer(PrivateUserSerializer):
     """A user; only that user and admins see the private fields."""
 
     class Meta(PrivateUserSerializer.Meta):
-        list_serializer_class = serializers.ListSerializer  # each has fields of its own
+        list_serializer_class = serializers.ListSerializer  # the fields differ by row
 
     def to_representation(self, instance: User) -> Row:
         viewer = self.context["request"].user

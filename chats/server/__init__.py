@@ -1,1 +1,1 @@
-"""The ASGI server side: calls in turn, shares, connections, open streams."""
+"""The ASGI server: fair scheduling of calls, limits, connections and open streams."""

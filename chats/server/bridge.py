@@ -1,6 +1,6 @@
-"""Between ASGI and WSGI: one request of a server's handed to the application.
+"""The bridge from ASGI to WSGI, for one request.
 
-Also what the shell asks of the connection below, where the server (uvicorn) shows it.
+Also access to the connection below a request, if the server (uvicorn) exposes it.
 """
 
 import asyncio
@@ -16,8 +16,8 @@ from django.conf import settings
 
 from chats.server.refusals import Refused
 
-BODY_TIMEOUT = 30.0  # seconds a client may take to send its request's body
-PIECE_TIMEOUT = 30.0  # seconds a client may take for a piece of its backlog
+BODY_TIMEOUT = 30.0  # seconds a client may take to send a request body
+PIECE_TIMEOUT = 30.0  # seconds a client may take to read one piece of a response
 CHUNK = 64 * 1024  # bytes of a streamed answer taken from a thread at once
 HUNG_UP = getattr(select, "POLLRDHUP", None)  # Linux
 Scope = dict[str, Any]
@@ -27,7 +27,7 @@ Application = Callable[[dict, Callable], Iterable[bytes]]
 
 
 class Exchange:
-    """One request through the WSGI application; runs in a thread of the pool."""
+    """One request to the WSGI application; runs in a thread of a pool."""
 
     def __init__(self, application: Application, environ: dict):
         self.application, self.environ = application, environ
@@ -36,17 +36,17 @@ class Exchange:
         self._chunks: Any = None
 
     def begin(self) -> bytes:
-        """Call the application and return its first piece, mostly all there is."""
-        environ, self.environ = self.environ, {}  # the body is not to outlive the call
+        """Call the application; return the first piece, which is usually the last."""
+        environ, self.environ = self.environ, {}  # so that the body can be freed
         result = self.application(environ, self._start_response)
         self._result, self._chunks = result, iter(result)
-        # One that is not streamed is in memory already: in pieces, it would stay there
-        # until its caller's turn came again, uncounted, and the response with it.
+        # A response that is not streamed is in memory already, so it is returned whole.
+        # In pieces it would stay in memory, uncounted, until its caller's next turn.
         self._is_whole = not getattr(result, "streaming", True)
         return self.next()
 
     def next(self) -> bytes:
-        """Return the next piece; ``finished`` tells whether it is the last one."""
+        """Return the next piece; ``finished`` is then set if it is the last one."""
         pieces, size = [], 0
         try:
             for chunk in self._chunks:
@@ -64,7 +64,7 @@ class Exchange:
         return next((v.decode("latin-1") for n, v in self.headers if n == name), "")
 
     def close(self) -> None:
-        """Give up what is left of the answer."""
+        """Discard the rest of the response."""
         if not self.finished:
             self._close()
 
@@ -78,12 +78,12 @@ class Exchange:
 
     def _close(self) -> None:
         self.finished = True
-        if hasattr(self._result, "close"):  # PEP 3333 leaves it to the application
+        if hasattr(self._result, "close"):  # optional in PEP 3333
             self._result.close()
 
 
 async def read_body(receive: Receive, count: Callable[[int], None]) -> bytes:
-    """Return the request's body, counting its bytes as they come; raises Refused."""
+    """Return the request body, counting its bytes as they arrive; raises Refused."""
     parts, size = [], 0
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(BODY_TIMEOUT):
@@ -102,7 +102,7 @@ async def read_body(receive: Receive, count: Callable[[int], None]) -> bytes:
 
 
 def content_length(scope: Scope) -> int:
-    """Return how long the request's body is said to be; of a chunked one, the most."""
+    """Return the declared length of the body; for a chunked one, the maximum."""
     length = 0
     for name, value in scope["headers"]:
         if name == b"transfer-encoding":
@@ -116,24 +116,25 @@ def content_length(scope: Scope) -> int:
 
 
 def transport_of(send: Send) -> asyncio.Transport | None:
-    """Return the connection below, where the server (uvicorn) shows it."""
+    """Return the connection's transport, or None if the server does not expose it."""
     return getattr(getattr(send, "__self__", None), "transport", None)
 
 
 def flow_of(send: Send) -> Any:
-    """Return what pauses the connection below, where the server (uvicorn) shows it."""
+    """Return the connection's flow control, or None if not exposed by the server."""
     return getattr(getattr(send, "__self__", None), "flow", None)
 
 
 def is_disconnected(send: Send) -> bool:
-    """Return whether the client is gone, where the server (uvicorn) shows it."""
+    """Return whether the client has disconnected, if the server exposes this."""
     return bool(getattr(getattr(send, "__self__", None), "disconnected", False))
 
 
 def has_hung_up(send: Send) -> bool:
-    """Return whether the client has closed its side, where the system shows it.
+    """Return whether the client has closed its side, if the system exposes this.
 
-    The server does not notice while it does not read, as after a pipelined request.
+    The server does not notice it while it does not read from the connection, as after a
+    pipelined request.
     """
     transport = transport_of(send)
     connection = transport and transport.get_extra_info("socket")
@@ -145,20 +146,23 @@ def has_hung_up(send: Send) -> bool:
 
 
 def is_unread(send: Send) -> bool:
-    """Return whether a part of what was sent is in memory still."""
+    """Return whether a part of what was sent is still in memory."""
     flow = flow_of(send)
     return flow is not None and flow.write_paused
 
 
 async def drained(send: Send) -> None:
-    """Wait until what was sent has left, or the connection is lost."""
+    """Wait until everything sent has left this process, or the connection is lost."""
     flow = flow_of(send)
     while flow is not None and flow.write_paused:
         await flow.drain()
 
 
 async def is_taken(send: Send) -> bool:
-    """Wait until what was sent has left; cut the client off if it does not read."""
+    """Wait until everything sent has left; return whether the client is still there.
+
+    A client that reads nothing for ``PIECE_TIMEOUT`` is disconnected.
+    """
     try:
         async with asyncio.timeout(PIECE_TIMEOUT):
             await drained(send)
@@ -169,23 +173,23 @@ async def is_taken(send: Send) -> bool:
 
 
 def pause_reading(send: Send) -> None:
-    """Leave what comes in to the system until the body is asked for."""
+    """Stop reading from the connection until the body is requested."""
     flow = flow_of(send)
     if flow is not None:
         flow.pause_reading()
 
 
 def cut(send: Send) -> None:
-    """Break the connection off."""
+    """Abort the connection."""
     if transport := transport_of(send):
         transport.abort()
 
 
 async def hang_up(send: Send) -> bool:
-    """Break the connection off, and return once the server knows.
+    """Abort the connection and wait until the server has noticed.
 
-    Otherwise it would miss the answer and send one itself. False where there is no
-    such connection.
+    Otherwise the server would miss a response and send one itself. Return False if the
+    server does not expose the connection.
     """
     if transport_of(send) is None:
         return False
@@ -195,10 +199,10 @@ async def hang_up(send: Send) -> bool:
 
 
 def peer_of(scope: Scope, send: Send) -> tuple[str, int] | None:
-    """Return who is at the other end of the connection, whatever its headers claim.
+    """Return the address at the other end of the connection, whatever headers claim.
 
-    For connections from its own machine uvicorn puts X-Forwarded-For there, however
-    many proxies the settings trust.
+    For connections from the same machine, uvicorn replaces ``client`` in the scope by
+    the address in X-Forwarded-For, regardless of ``TRUSTED_PROXIES``.
     """
     transport = transport_of(send)
     peer = transport and transport.get_extra_info("peername")
@@ -206,7 +210,7 @@ def peer_of(scope: Scope, send: Send) -> tuple[str, int] | None:
 
 
 def encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    """Return headers as ASGI has them."""
+    """Return headers in ASGI's form."""
     return [
         (name.lower().encode("latin-1"), value.strip().encode("latin-1"))
         for name, value in headers
@@ -224,7 +228,7 @@ def body_message(body: bytes, *, more: bool = False) -> dict[str, Any]:
 def environ_of(scope: Scope, body: bytes) -> dict[str, Any]:
     """Return the WSGI environment (PEP 3333) of an ASGI request.
 
-    Its path is that below the mount point.
+    ``scope["path"]`` must be the path below the mount point.
     """
     root_path = scope.get("root_path", "").rstrip("/")
     server_host, server_port = scope.get("server") or ("localhost", 80)

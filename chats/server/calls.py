@@ -1,7 +1,7 @@
-"""One call: whose turn it is, what is refused before any work, how an answer leaves.
+"""Calls: their order, their early refusal, and the sending of their responses.
 
-A request is read whole, handed to a thread, and its answer written by the event
-loop: no slow client ever holds a thread.
+A request is read completely and then handed to a thread; the event loop sends the
+response. So a slow client never occupies a thread.
 """
 
 import asyncio
@@ -45,17 +45,17 @@ from chats.web.addresses import network_in
 from chats.web.callers import Caller, Callers
 from chats.web.middleware import PROBES
 
-SOON = 0.05  # seconds in which hardly any client leaves
-LONGEST_PAUSE = 0.5  # seconds between two pieces of a long answer
-SMALL_BODY = 16 * 1024  # bytes; a request's body up to which nobody waits for room
-# Who signs in, in the body of a request to do so.
+SOON = 0.05  # seconds within which hardly any client disconnects
+LONGEST_PAUSE = 0.5  # seconds between two pieces of a long response
+SMALL_BODY = 16 * 1024  # bytes; smaller bodies do not wait for memory
+# Finds the username or e-mail in the body of a sign-in request.
 LOGIN_NAME = re.compile(
     rb'(?:"(?:username|email)"\s*:\s*"|(?:^|&)username=)([^"&\\]{1,254})'
 )
 
 
 class Call(NamedTuple):
-    """A request that was let in."""
+    """A request that was admitted."""
 
     scope: Scope
     receive: Receive
@@ -65,7 +65,7 @@ class Call(NamedTuple):
     began: float
 
     def is_gone(self) -> bool:
-        """Return whether the client has left; looked at closely after a wait only."""
+        """Return whether the client has left; its socket is checked after a wait."""
         is_late = perf_counter() - self.began > SOON
         return is_disconnected(self.send) or (is_late and has_hung_up(self.send))
 
@@ -77,9 +77,8 @@ class Call(NamedTuple):
 class Calls:
     """The calls of one process.
 
-    Three small pools of threads: one for what is quick, one for what takes long (the
-    admin, searches, exports), one for what hashes passwords. Each would hold up the
-    others.
+    There are three small thread pools: for quick calls, for slow ones (the admin,
+    searches, exports) and for those that hash passwords. So none delays the others.
     """
 
     def __init__(self, application: Application):
@@ -113,7 +112,7 @@ class Calls:
         except Busy:
             await self._refuse(scope, send, name, Refused(503), began)
         except Refused as refusal:
-            refusal.__traceback__ = None  # in whose frames the body would wait as well
+            refusal.__traceback__ = None  # its frames would keep the body in memory
             await self._refuse(scope, send, name, refusal, began)
         except ClientGone:
             await hang_up(send)
@@ -131,7 +130,7 @@ class Calls:
             raise Refused(429, retry_after=wait)
 
     async def _exchange(self, call: Call, offer: Any) -> None:
-        """Call the application, and send its answer on as it comes."""
+        """Call the application, and pass on its response as it arrives."""
         size = body_size(call.scope)
         if size:
             pause_reading(call.send)
@@ -139,7 +138,8 @@ class Calls:
         try:
             with self._counted(call, size) as count:
                 body = await read_body(call.receive, count)
-                if is_ambiguous(call.scope["headers"]):  # read first: uvicorn answers
+                # Only after the body is read, because uvicorn may answer first.
+                if is_ambiguous(call.scope["headers"]):
                     raise Refused(400, AMBIGUOUS)
                 lane = self.routes.lane_of(call.scope)
                 environ = environ_of(call.scope, body)
@@ -156,7 +156,7 @@ class Calls:
 
     @contextmanager
     def _counted(self, call: Call, size: int) -> Iterator[Callable[[int], None]]:
-        """Count what comes of a long body until its call has been answered."""
+        """Count the bytes of a long body until the application has answered."""
         if not size:
             yield lambda size: None
             return
@@ -167,25 +167,25 @@ class Calls:
     async def _deliver(
         self, call: Call, exchange: Exchange, chunk: bytes, run, is_held: bool
     ) -> None:
-        if is_unread(call.send):  # the answer before, of which this one was pipelined
+        if is_unread(call.send):  # the previous response, if requests are pipelined
             with self.shares.hold(call.share.name, len(chunk), call.cut):
                 await is_taken(call.send)
         await call.send(exchange.start(omit=b"content-length" if is_held else b""))
         while not exchange.finished:
             if not await self._write(call, chunk, more=True):
-                await run(exchange.close)  # else it were made for nobody
+                await run(exchange.close)  # nobody would read the rest
                 return
             began = perf_counter()
             chunk = await run(exchange.next)
-            # A long answer leaves half of the time to others: its thread computes, and
-            # theirs would wait for the interpreter.
+            # A long response pauses for half of the time: while its thread computes,
+            # other threads have to wait for the interpreter.
             await asyncio.sleep(min(perf_counter() - began, LONGEST_PAUSE))
         await self._write(call, chunk, more=is_held)
 
     async def _write(self, call: Call, chunk: bytes, *, more: bool) -> bool:
-        """Send a part of an answer; return whether its client has taken it.
+        """Send a part of a response; return whether the client is there and reads.
 
-        A long one goes out in pieces, and counts against its caller meanwhile.
+        A long part is sent in pieces, and counts against its caller until it is read.
         """
         send, last = call.send, max(0, (len(chunk) - 1) // CHUNK)
         if not last:
@@ -205,9 +205,9 @@ class Calls:
     async def _refuse(
         self, scope: Scope, send: Send, name: str, refusal: Refused, began: float
     ) -> None:
-        """Answer a request that gets no further; who sends too many waits for it."""
+        """Refuse a request; delay the refusal if the caller sends too many."""
         if refusal.status in PASSING:
-            pause_reading(send)  # its body is not asked for
+            pause_reading(send)  # the body is not needed
             is_sent = await self.shares.delay_refusal(name)
             if not is_sent and await hang_up(send):
                 return
@@ -218,22 +218,23 @@ class Calls:
 
 
 def is_preflight(scope: Scope) -> bool:
-    """Return whether a browser asks whether a page of another origin may call."""
+    """Return whether the request is a CORS preflight."""
     asked = b"access-control-request-method"
     return scope["method"] == "OPTIONS" and any(n == asked for n, _ in scope["headers"])
 
 
 def body_size(scope: Scope) -> int:
-    """Return the bytes to make room for before a body is read; 0 for a small one."""
+    """Return the bytes to reserve before reading the body; 0 for a small body."""
     size = content_length(scope)
     most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     return min(size, most) if size > SMALL_BODY else 0
 
 
 def turn_of(call: Call, lane: str, body: bytes) -> tuple[str, ...]:
-    """Return whose turn the call waits for.
+    """Return the key under which the call waits for its turn.
 
-    Who signs in has no credential yet: of one address, each name has turns of its own.
+    Users who sign in have no credential yet. So within one address, each username has
+    turns of its own.
     """
     if lane != "sign-in":
         return (call.caller.key,)

@@ -1,8 +1,8 @@
-"""The server's connections: those that say or read nothing end, and room is kept.
+"""Limits for the server's connections.
 
-uvicorn limits neither how long a request's head may take, nor how long an answer may
-wait to be read, nor how many connections one address has. This looks at all of its
-connections every second and touches no call.
+uvicorn has no time limit for receiving a request's head or for a client to read a
+response, and no limit of connections for an address. This module checks all connections
+every second. It does not touch calls.
 """
 
 import asyncio
@@ -20,18 +20,19 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 logger = logging.getLogger(__name__)
 
 SWEEP_EVERY = 1.0  # seconds
-HEAD_TIMEOUT = 10.0  # seconds for the head of a request; of the first, from connecting
-READ_TIMEOUT = 60.0  # seconds in which a client must read what was sent
+HEAD_TIMEOUT = 10.0  # seconds for a request's head; for the first, from connecting on
+READ_TIMEOUT = 60.0  # seconds for a client to read something of what was sent
 MOST_IDLE = 500  # connections of one address without a call
-AT_ONCE = 500  # connections looked at before the event loop turns to something else
-# Of an address that opens many connections at once, all but the first few are read from
-# at this distance (seconds): to set each up takes everybody a third of a millisecond.
+AT_ONCE = 500  # connections checked before the event loop may do something else
+# If an address opens many connections at once, the first few are read immediately and
+# the others at intervals of SPACING seconds. Setting up a connection blocks the process
+# for a third of a millisecond.
 FEW_AT_ONCE = 10
 SPACING = 0.002
-# Descriptors that are left to the database, the listening socket and files.
+# Descriptors reserved for the database, the listening socket and files.
 RESERVED = 64
-WANTED = 65_536  # descriptors, where the system allows as many
-# Bytes taken from a socket at once: what may be in memory before a call is let in.
+WANTED = 65_536  # descriptors, if the system allows that many
+# Bytes read from a socket at once: the most in memory before a call is admitted.
 READ_AT_ONCE = 32 * 1024
 
 
@@ -42,14 +43,14 @@ class Connections:
         self._clock = clock
         self._open: set[H11Protocol] = set()  # uvicorn's own set
         self._silent_since: dict[H11Protocol, float] = {}
-        # With how many bytes there were: those that become fewer are being read.
+        # Each with the number of unread bytes: if it changes, the client is reading.
         self._unread_since: dict[H11Protocol, tuple[int, float]] = {}
         self._sweeping: asyncio.Task | None = None
-        self._next_read: dict[str, float] = {}  # of addresses that opened some lately
+        self._next_read: dict[str, float] = {}  # by address, if it connected recently
         self.most = raise_descriptor_limit() - RESERVED
 
     def admit(self, protocol: H11Protocol) -> None:
-        """Set a new connection up; refuse it if there is no room for it."""
+        """Set up a new connection, or abort it if there is no room for it."""
         self._open = protocol.connections
         if self._sweeping is None or self._sweeping.done():
             self._sweeping = asyncio.get_running_loop().create_task(self._sweep())
@@ -57,11 +58,11 @@ class Connections:
             protocol.transport.abort()
             return
         set_up(protocol.transport)
-        if not settings.TRUSTED_PROXIES:  # else all of them are the proxy's
+        if not settings.TRUSTED_PROXIES:  # otherwise all connections are the proxy's
             self._space(protocol)
 
     def _space(self, protocol: H11Protocol) -> None:
-        """Read from a new connection later, if its address has opened many just now."""
+        """Delay reading from a new connection if its address has just opened many."""
         address, now = address_of(protocol), self._clock()
         turn = max(now, self._next_read.get(address, 0.0)) + SPACING
         self._next_read[address] = turn
@@ -72,12 +73,12 @@ class Connections:
             loop.call_later(wait, protocol.transport.resume_reading)
 
     def close(self) -> None:
-        """Look at the connections no more."""
+        """Stop checking the connections."""
         if self._sweeping is not None:
             self._sweeping.cancel()
 
     async def look(self) -> None:
-        """Cut off who took too long, and what one address has too many of."""
+        """Abort connections that took too long, and surplus idle ones of an address."""
         now, connections = self._clock(), list(self._open)
         for address in [a for a, turn in self._next_read.items() if turn < now]:
             del self._next_read[address]
@@ -93,11 +94,11 @@ class Connections:
                 await asyncio.sleep(0)
         self._silent_since, self._unread_since = silent, unread
         self._cut_late(now)
-        if not settings.TRUSTED_PROXIES:  # else all of them are the proxy's
+        if not settings.TRUSTED_PROXIES:  # otherwise all connections are the proxy's
             self._cut_many(idle)
 
     def _cut_late(self, now: float) -> None:
-        """Cut those whose time is over, unless they have gone on meanwhile."""
+        """Abort connections whose time is over, unless they became active meanwhile."""
         for connection, since in self._silent_since.items():
             if since < now - HEAD_TIMEOUT and is_idle(connection):
                 connection.transport.abort()
@@ -112,7 +113,7 @@ class Connections:
                 self._cut_silent(still, len(own) - MOST_IDLE)
 
     def _unread(self, connection: H11Protocol, now: float) -> tuple[int, float]:
-        """Return how much is unread, and since when nothing of it was read."""
+        """Return the number of unread bytes, and since when none were read."""
         size = connection.transport.get_write_buffer_size()
         earlier, since = self._unread_since.get(connection, (size, now))
         return size, since if earlier == size else now
@@ -123,9 +124,10 @@ class Connections:
             await self.look()
 
     def _make_room(self, newcomer: H11Protocol | None = None) -> int:
-        """Cut idle connections of the address with the most; return how many.
+        """Abort idle connections of the address with the most; return how many.
 
-        A twentieth of all at once, since looking for them costs a look at each.
+        Up to a twentieth of the limit is aborted at once, because each search has to
+        check all connections.
         """
         idle = [each for each in self._open - {newcomer} if is_idle(each)]
         if not idle:
@@ -136,7 +138,7 @@ class Connections:
         return self._cut_silent(own, max(1, self.most // 20))
 
     def _cut_silent(self, connections: list[H11Protocol], count: int) -> int:
-        """Cut so many of the connections, the longest silent first; return how many."""
+        """Abort ``count`` connections, the longest silent first; return how many."""
         now = self._clock()
         connections.sort(key=lambda each: self._silent_since.get(each, now))
         for connection in connections[:count]:
@@ -152,7 +154,7 @@ def is_idle(connection: H11Protocol) -> bool:
 def awaits_head(connection: H11Protocol) -> bool:
     """Return whether an idle connection is new, or has sent a part of a head.
 
-    uvicorn ends the others by itself: their timer is running.
+    uvicorn closes all other idle connections itself, by their keep-alive timer.
     """
     return connection.timeout_keep_alive_task is None
 
@@ -162,15 +164,15 @@ def address_of(connection: H11Protocol) -> str:
 
 
 def set_up(transport: asyncio.Transport) -> None:
-    """Prepare a connection's socket and its buffers.
+    """Set the options of a connection's socket and its buffers.
 
-    Nagle's algorithm is switched off, since asyncio does so only where the listening
-    socket was made with a protocol number, which uvicorn's is not with several workers.
-    Head and body would leave as two packets, the second of which waits 40 ms for the
-    client's delayed acknowledgement.
+    Nagle's algorithm is switched off. asyncio does this only for a listening socket
+    that was created with a protocol number; with several workers, uvicorn's is not.
+    With the algorithm on, head and body leave as two packets, and the second waits 40
+    ms for the client's delayed acknowledgement.
 
-    A write counts as done when the system has taken all of it, so a sender that waits
-    for it knows how much is still in memory.
+    A write counts as done when the system has accepted all of it, so a sender that
+    waits for it knows how much is still in memory.
     """
     connection = transport.get_extra_info("socket")
     if connection is not None:
@@ -182,7 +184,7 @@ def set_up(transport: asyncio.Transport) -> None:
 
 
 def raise_descriptor_limit() -> int:
-    """Raise the limit of descriptors to WANTED, as far as allowed, and return it."""
+    """Raise the descriptor limit to WANTED, or as far as allowed, and return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     unlimited = resource.RLIM_INFINITY
     wanted = WANTED if hard == unlimited else min(WANTED, hard)
@@ -194,9 +196,10 @@ def raise_descriptor_limit() -> int:
 
 
 def watch_uvicorn() -> None:
-    """Have each of uvicorn's connections admitted by the application it is for.
+    """Make uvicorn ask the application of each new connection to admit it.
 
-    Its command lets nobody choose another class of protocol.
+    This patches uvicorn's protocol classes, because its command offers no option for
+    other classes.
     """
     watch(H11Protocol)
     with contextlib.suppress(ImportError):  # where httptools is installed
@@ -213,7 +216,8 @@ def watch(protocol_class: type) -> None:
     def admitted(protocol: H11Protocol, transport: asyncio.Transport) -> None:
         connection_made(protocol, transport)
         application = protocol.app
-        # uvicorn wraps it where it believes a proxy's headers, or traces messages.
+        # uvicorn wraps the application if it trusts a proxy's headers or traces
+        # messages.
         while not hasattr(application, "connections") and hasattr(application, "app"):
             application = application.app
         if isinstance(known := getattr(application, "connections", None), Connections):

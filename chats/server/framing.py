@@ -1,14 +1,14 @@
-"""Where a request ends: heads that two servers may read differently are refused."""
+"""Detection of request heads that a proxy and this server may read differently."""
 
 from collections.abc import Iterable
 
 
 def is_ambiguous(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Return whether a request's head says in more than one way how long its body is.
+    """Return whether a request has both Content-Length and Transfer-Encoding.
 
-    With both Content-Length and Transfer-Encoding a proxy may take one and this server
-    the other; what one takes for the body the other takes for the next request (RFC
-    9112, section 6.3). The names are in lower case, as in ASGI.
+    If a proxy used one of them and this server the other, one would read the body as
+    the next request: request smuggling (RFC 9112, section 6.3). The names must be in
+    lower case, as in ASGI.
     """
     has_length = has_encoding = False
     for name, _ in headers:

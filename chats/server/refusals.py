@@ -1,4 +1,4 @@
-"""What the shell refuses before Django has seen it, in the form of every answer."""
+"""Refusals by the shell, before Django is called, in the API's usual error format."""
 
 import contextlib
 from math import ceil
@@ -28,13 +28,13 @@ AMBIGUOUS = (
     "Content-Length and Transfer-Encoding cannot be used together.",
     "parse_error",
 )
-PASSING = {429, 503}  # the client may come back
+PASSING = {429, 503}  # temporary: the client may retry
 
 
 class Refused(Exception):
-    """The request gets no further than the shell; ``retry_after`` is in seconds.
+    """The shell refuses the request; ``retry_after`` is in seconds.
 
-    ``words`` are the detail and the code, where they are not the status's own.
+    ``words`` are the detail and the code, if they differ from those in ``REFUSALS``.
     """
 
     def __init__(
@@ -51,9 +51,12 @@ class Refused(Exception):
 
 
 def answer_to(environ: dict[str, Any], refusal: Refused) -> HttpResponse:
-    """Return the answer, which asks nothing of Django but what all get: its id, a line
-    in the log, a count, and the headers without which no page may read it."""
-    # Django would decode the query with the charset that the body claims to have.
+    """Return the response to a refused request.
+
+    It passes only the middleware that every response needs: for the request id, the
+    log, the metrics, and the CORS headers without which a page cannot read it.
+    """
+    # Django would decode the query string with the charset of the Content-Type.
     request = WSGIRequest(environ | {"CONTENT_TYPE": ""})
     is_passing = refusal.status in PASSING
     if is_passing and asks_for_stream(request):
@@ -80,7 +83,7 @@ def asks_for_stream(request: HttpRequest) -> bool:
 
 
 def end_of_stream(refusal: Refused) -> HttpResponse:
-    """Return a stream that ends at once: at another status EventSource gives up."""
+    """Return a stream that ends at once: for an error status EventSource gives up."""
     return HttpResponse(
         ending(refusal.code, 1000 * refusal.retry_after, refusal.detail),
         content_type=MEDIA_TYPE,

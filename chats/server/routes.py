@@ -1,7 +1,7 @@
-"""What the shell knows of the routes: where they are mounted, and what they cost.
+"""The routes as the shell needs them: their mount point and their cost.
 
-A view says so itself, by an attribute of its class or function: ``is_slow``, if its
-answers take long; ``hashes_passwords``, if what is sent to it may need a password.
+Views declare their cost with an attribute of their class or function: ``is_slow`` if
+responses take long, ``hashes_passwords`` if a write may hash a password.
 """
 
 import re
@@ -13,10 +13,10 @@ from urllib.parse import unquote_to_bytes
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver
 
-MOST_ROWS = 100  # of one answer, above which it takes long
+MOST_ROWS = 100  # of one response; with more it counts as slow
 SIZE = re.compile(rb"(?:^|&)(?:page_size|limit)=([0-9]{1,9})(?![0-9])")
 WRITES = {"POST", "PUT", "PATCH", "DELETE"}
-# Pages of Django's and REST framework's own, which say nothing of themselves.
+# Pages of Django and REST framework, which do not have these attributes.
 PAGES = {"admin", "rest_framework"}
 HASHING_PAGES = {"login", "password_change"}
 
@@ -25,12 +25,13 @@ Route = URLPattern | URLResolver
 
 
 class Routes:
-    """The routes of the URLconf, looked through once."""
+    """The routes of the URLconf, collected once."""
 
     def lane_of(self, scope: Scope) -> str:
-        """Return which threads a call is for: ``quick``, ``slow``, ``sign-in``.
+        """Return the thread pool for a call: ``quick``, ``slow`` or ``sign-in``.
 
-        To the last belongs what may hash a password; what reads much is slow.
+        Calls that may hash a password go to ``sign-in``, calls that read much to
+        ``slow``.
         """
         path, query = scope["path"], unquote_to_bytes(scope["query_string"])
         if scope["method"] in WRITES and self._hashing.match(path):
@@ -40,11 +41,11 @@ class Routes:
         return "slow" if self._slow.match(path) else "quick"
 
     def path_of(self, scope: Scope) -> str:
-        """Return the path below the one that the application is mounted at.
+        """Return the path below the application's mount point.
 
-        uvicorn puts its ``--root-path`` before each path, even if the proxy in front
-        has left it there: then it is there twice. A path with the name of a route of
-        ours is taken to be that route.
+        uvicorn prepends its ``--root-path`` to each path. If the proxy in front has not
+        removed it, the path then has it twice, and both are removed. The second is kept
+        if the root path is also the first part of one of the application's routes.
         """
         root = scope.get("root_path", "").rstrip("/")
         path = below(root, scope["path"])
@@ -70,7 +71,7 @@ class Routes:
 
 
 def _routes_of(resolver: URLResolver, prefix: str) -> Iterator[tuple[str, Route]]:
-    """Yield each route with the regular expression of its path or its paths' start."""
+    """Yield each route with a regular expression of its path, or of a prefix."""
     for route in resolver.url_patterns:
         own = route.pattern.regex.pattern.removeprefix("^")
         path = prefix + re.sub(r"\(\?P<\w+>", "(?:", own)
@@ -93,7 +94,7 @@ def _hashes(route: Route) -> bool:
 
 
 def _view(route: URLPattern) -> Any:
-    """Return the class of a view, or the function it is."""
+    """Return the class of a view, or the view itself if it is a function."""
     view = route.callback
     return getattr(view, "cls", None) or getattr(view, "view_class", view)
 
@@ -103,5 +104,5 @@ def _any_of(paths: Iterable[str]) -> re.Pattern:
 
 
 def below(root: str, path: str) -> str:
-    """Return the path without the root, if it is below it."""
+    """Return the path without the root, if the path is below it."""
     return path.removeprefix(root) if path.startswith(f"{root}/") else path

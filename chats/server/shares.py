@@ -1,6 +1,6 @@
-"""How much of a process one caller may have at a time: calls, and bytes in memory.
+"""Limits for one caller's share of a process: concurrent calls, and bytes in memory.
 
-For the event loop's thread only, but for ``has_room``.
+For the event loop's thread only, except ``has_room``.
 """
 
 import asyncio
@@ -8,28 +8,29 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-MOST_CALLS = 256  # of one caller, from the head of a request to the end of its answer
-# Beyond these, only callers with few calls get another one.
+# Calls of one caller, each from the head of the request to the end of the response.
+MOST_CALLS = 256
+# If all callers together have this many, only those below FEW_CALLS get another one.
 MOST_CALLS_OF_ALL = 4096
 FEW_CALLS = 8
-# Bytes of one caller: of the bodies that are announced, and of all that is in memory,
-# bodies on their way in and answers that nobody has read yet. One body or answer is
-# always let in, so this is no limit to the size of either.
+# Bytes of one caller. The limit applies to the announced bodies, and separately to the
+# unread responses. One body or response is always admitted, so this does not limit the
+# size of either.
 MOST_BYTES = 2 * 1024 * 1024
+# Bytes in memory for all callers, of bodies being received and of unread responses.
 MOST_BYTES_OF_ALL = 32 * 1024 * 1024
-# Seconds between the refusals that one caller is sent, and how many may wait. A refused
-# client that comes back at once costs what it cost before; so it waits.
-REFUSE_EVERY = 0.02
-REFUSE_AFTER = 1.0  # seconds
-MOST_REFUSALS = 100
+# Refusals are delayed, because a client that retries at once costs as much as before.
+REFUSE_EVERY = 0.02  # seconds between two refusals to one caller
+REFUSE_AFTER = 1.0  # seconds before the first one
+MOST_REFUSALS = 100  # delayed refusals of one caller
 
 
 class Busy(Exception):
-    """The caller, or everybody together, has too many calls under way."""
+    """The caller, or all callers together, have too many calls in progress."""
 
 
 class Held:
-    """What waits in memory for a client: a body to come, or an answer to be read."""
+    """Memory used by a client: a body being received, or an unread response."""
 
     __slots__ = ("cut", "is_body", "share", "size")
 
@@ -39,14 +40,14 @@ class Held:
 
 
 class Share:
-    """What one caller has under way."""
+    """The calls and the memory of one caller."""
 
     def __init__(self, name: str):
         self.name = name
         self.calls = 0
         self.announced = 0  # bytes of bodies
         self.size = 0  # bytes in memory
-        self.unread = 0  # those of them that are not of bodies
+        self.unread = 0  # of these, the bytes of responses
         self.held: dict[Held, None] = {}  # the oldest first
         self.waiting: list[asyncio.Future] = []
         self.refusals = 0
@@ -58,7 +59,7 @@ class Share:
 
 
 class Shares:
-    """What all callers have under way."""
+    """The shares of all callers."""
 
     def __init__(
         self,
@@ -66,24 +67,24 @@ class Shares:
         on_room: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ):
-        """``on_room`` is called when somebody has room again who had none."""
+        """``on_room`` is called when a caller that had no room has some again."""
         self._on_room, self._clock = on_room, clock
         self._shares: dict[str, Share] = {}
         self.calls = 0
         self.size = 0
 
     def has_room(self, name: str) -> bool:
-        """Return whether the caller has few enough bytes to read for another answer.
+        """Return whether the caller's unread responses leave room for another one.
 
-        Bodies are none of these: they go once their calls have been answered. May be
-        asked in any thread.
+        Bodies do not count: they are freed once their calls have been answered. May be
+        called in any thread.
         """
         share = self._shares.get(name)
         return share is None or share.unread <= MOST_BYTES
 
     @contextmanager
     def call_of(self, name: str) -> Iterator[Share]:
-        """Count a call of the caller while it is under way; raises Busy."""
+        """Count a call of the caller while it is in progress; raises Busy."""
         share = self._of(name)
         is_full = self.calls >= MOST_CALLS_OF_ALL and share.calls >= FEW_CALLS
         if is_full or share.calls >= MOST_CALLS:
@@ -101,9 +102,9 @@ class Shares:
     # --- Refusals -------------------------------------------------------------
 
     async def delay_refusal(self, name: str) -> bool:
-        """Wait until the caller may be sent one more refusal.
+        """Wait until the caller may be sent another refusal, and return True.
 
-        False at once, if so many wait already that this one is not to be sent.
+        Returns False at once if too many are waiting: this one should not be sent.
         """
         share = self._of(name)
         if share.refusals >= MOST_REFUSALS:
@@ -122,9 +123,9 @@ class Shares:
     # --- Bytes ----------------------------------------------------------------
 
     async def announce(self, share: Share, size: int) -> None:
-        """Wait until the caller may send a body of ``size`` bytes more, and count it.
+        """Wait until the caller may send another ``size`` bytes of body; count them.
 
-        ``withdraw`` takes the count back.
+        ``withdraw`` undoes this.
         """
         while share.announced and share.announced + size > MOST_BYTES:
             turn = asyncio.get_running_loop().create_future()
@@ -137,7 +138,7 @@ class Shares:
             return
         share.announced -= size
         waiting, share.waiting = share.waiting, []
-        for turn in waiting:  # they look again, the first one first
+        for turn in waiting:  # in order; each checks the limit again
             if not turn.done():
                 turn.set_result(None)
 
@@ -145,10 +146,10 @@ class Shares:
     def hold(
         self, name: str, size: int, cut: Callable[[], None], *, is_body: bool = False
     ) -> Iterator[Held]:
-        """Count bytes of the caller that wait in memory, for as long as they do.
+        """Count bytes of the caller in memory, until the block ends.
 
-        When those of all callers are too many, the oldest of the caller with the most
-        is cut off, by its ``cut``.
+        If all callers together have too many, the caller with the most loses its
+        oldest: its ``cut`` is called.
         """
         share = self._of(name)
         held = Held(share, cut, is_body=is_body)
@@ -161,7 +162,7 @@ class Shares:
             self._forget_if_idle(share)
 
     def grow(self, held: Held, size: int) -> None:
-        """Count more bytes of the same; those of what was cut off count no more."""
+        """Count more bytes of ``held``, unless it was cut off."""
         if held not in held.share.held:
             return
         held.size += size

@@ -1,6 +1,6 @@
-"""The ASGI shell: Django under WSGI in a few threads, and the streams it holds open.
+"""The ASGI shell: it runs Django as WSGI in a few threads, and holds streams open.
 
-An open stream has no thread, no database connection and no Django request; it is a
+An open stream needs no thread, no database connection and no Django request. It is a
 queue that the hub fills.
 """
 
@@ -48,20 +48,21 @@ from chats.web.logs import log_stream_end
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_EVERY = 15.0  # seconds
-MAX_QUEUED = 512 * 1024  # bytes a slow reader may be behind before it is cut
-# Seconds after which a thread hands the interpreter over to one that waits for it. A
-# quick call waits for its database some ten times, and after each time for this long
-# while a slow one computes.
+MAX_QUEUED = 512 * 1024  # bytes that may wait for a slow reader until its stream ends
+# Seconds after which a computing thread gives up the interpreter to a waiting one. A
+# quick call waits for its database about ten times. After each time it may have to wait
+# this long for the interpreter, while a slow call computes.
 SWITCH_INTERVAL = 0.0005
-GC_THRESHOLD = (50_000, 20, 100)  # seldom: a full collection stops every thread
-LINGER = 3.0  # seconds for a client to take the end of its stream, at the shutdown
-RETRY_SPREAD = (500, 5000)  # milliseconds: not everybody comes back at once
+GC_THRESHOLD = (50_000, 20, 100)  # rarely: a full collection stops every thread
+LINGER = 3.0  # seconds for a client to read the end of its stream, at shutdown
+RETRY_SPREAD = (500, 5000)  # milliseconds, so that clients do not all return at once
 
 
 def tune_interpreter() -> None:
-    """Keep a process that serves from holding up quick calls; once, when it is loaded.
+    """Tune the interpreter so that quick calls wait less.
 
-    What is loaded by now stays: no collection of garbage looks through it again.
+    Call it once, when the application is loaded. Objects that exist then are ignored by
+    later garbage collections.
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
     gc.collect()
@@ -70,31 +71,31 @@ def tune_interpreter() -> None:
 
 
 class StreamHandoff:
-    """The shell's offer to hold a request's answer open, taken up by the view."""
+    """The shell's offer to hold a response open, which the view of streams accepts."""
 
     accepted: tuple[BacklogChunk, Credential] | None = None
     request_id = ""  # of the request that opened the stream
 
     def __init__(self, limits: StreamLimits):
         self._limits = limits
-        # One at most; whoever pops it gives it back.
+        # At most one; the thread that pops it releases it.
         self._reserved: list[tuple[UUID, str]] = []
         self._is_over = False
 
     def reserve(self, user_id: UUID, address: str) -> None:
-        """Take a place before anything is read for it; raises as ``acquire`` does."""
+        """Reserve a place before the stream is prepared; raises like ``acquire``."""
         self._limits.acquire(user_id, address)
         self._reserved.append((user_id, address))
-        if self._is_over:  # the client went away meanwhile
+        if self._is_over:  # the client disconnected meanwhile
             self.release()
 
     def accept(self, start: BacklogChunk, credential: Credential) -> None:
-        # Without its body: up to 500 events, which would stay as long as the stream.
+        # Without the body, whose events would stay in memory as long as the stream.
         rest = BacklogChunk(b"", start.position, start.has_more)
         self.accepted = (rest, credential)
 
     def release(self) -> None:
-        """Give the place back, whatever has become of the request."""
+        """Release the place, if one was reserved; may be called at any time."""
         self._is_over = True
         with contextlib.suppress(IndexError):
             self._limits.release(*self._reserved.pop())
@@ -133,16 +134,16 @@ class Stream(Subscription):
 
     @property
     def is_over(self) -> bool:
-        """Whether it ends for good; one that is behind may go on."""
+        """Whether the stream ends for good; one that is behind may go on."""
         return self.ended not in {"", "behind"}
 
     def cut(self) -> None:
-        """Break the connection off: its client does not even take the end."""
+        """Abort the connection, if the client does not even read the end."""
         if self.transport is not None:
             self.transport.abort()
 
     async def next(self) -> bytes:
-        """Wait for what is queued and return all of it; nothing means the end."""
+        """Wait for frames and return all that are queued; b"" means the end."""
         if not self._frames and not self.ended:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
@@ -167,7 +168,7 @@ class Shell:
         self.limits = StreamLimits()
         self.hub: Hub | None = None
         self.beating: asyncio.Task | None = None
-        self.hears_signals = False
+        self.listens_for_signals = False
         self.is_closing = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -179,9 +180,9 @@ class Shell:
             await send({"type": "websocket.close", "code": 1000})
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; hold the answer open if the view took up the offer."""
-        # Before a stream's first byte is sent: not every server has a lifespan
-        # (daphne), and the signal may come before the stream is held.
+        """Answer one request; hold the response open if the view accepted the offer."""
+        # Here, because not every server calls the lifespan (daphne does not). Before a
+        # stream's first byte, because the signal may come before the stream is held.
         self.listen_for_signals()
         path = self.calls.routes.path_of(scope)
         scope = scope | {"client": peer_of(scope, send), "path": path}
@@ -203,7 +204,7 @@ class Shell:
         send: Send,
         request_id: str = "",
     ) -> None:
-        """Keep the answer open: the rest of the backlog, then what the hub pushes."""
+        """Keep a response open: send the rest of the backlog, then the hub's frames."""
         stream = Stream(piece.position, credential)
         stream.transport = transport_of(send)
         self.streams.add(stream)
@@ -224,7 +225,7 @@ class Shell:
             log_stream_end(stream.user_id, request_id, why, perf_counter() - began)
 
     async def feed(self, stream: Stream, piece: BacklogChunk, send: Send) -> None:
-        """Send until the stream ends; one that fell behind reads the log again."""
+        """Send until the stream ends; a stream that fell behind reads the log again."""
         while not stream.is_over:
             stream.ended = ""
             if not await self.catch_up(stream, piece, send):
@@ -239,7 +240,7 @@ class Shell:
             await send(body_message(ending(code, retry)))
 
     async def catch_up(self, stream: Stream, piece: BacklogChunk, send: Send) -> bool:
-        """Send what the log still has for the stream; False if that cannot be."""
+        """Send the backlog of the stream; return whether the stream can go on."""
         name = str(stream.user_id)
         run = partial(self.calls.pools["slow"].run, (name,))
         while piece.has_more and not stream.ended:
@@ -257,11 +258,11 @@ class Shell:
                 is_there = await is_taken(send)
             if not is_there:
                 stream.end("gone")
-                await asyncio.sleep(0)  # so that the server knows first
+                await asyncio.sleep(0)  # so that the server notices first
         return not stream.is_over
 
     async def pass_on(self, stream: Stream, frames: bytes, send: Send) -> None:
-        """Send frames; they count against the person until the client has read them."""
+        """Send frames; they count against the user until the client has read them."""
         await send(body_message(frames, more=True))
         if is_unread(send):
             name = str(stream.user_id)
@@ -269,20 +270,20 @@ class Shell:
                 await drained(send)
 
     def the_hub(self) -> Hub:
-        """Return the hub, started with the first stream."""
+        """Return the hub, which is started with the first stream."""
         if self.hub is None:
             loop = asyncio.get_running_loop()
             self.hub = Hub(
-                post=lambda frames: hand_over(loop, push_all, frames),
-                end=lambda streams, why: hand_over(loop, end_all, streams, why),
+                post=lambda frames: call_in_loop(loop, push_all, frames),
+                end=lambda streams, why: call_in_loop(loop, end_all, streams, why),
             )
             threading.Thread(target=self.hub.run, name="hub", daemon=True).start()
         return self.hub
 
-    # --- Life of the process --------------------------------------------------
+    # --- Start and shutdown ---------------------------------------------------
 
     async def live(self, receive: Receive, send: Send) -> None:
-        """End the streams when the process is told to end."""
+        """Handle ASGI's lifespan: end all streams at shutdown."""
         await receive()
         self.listen_for_signals()
         await send({"type": "lifespan.startup.complete"})
@@ -297,26 +298,26 @@ class Shell:
         await send({"type": "lifespan.shutdown.complete"})
 
     def keep_beating(self) -> None:
-        """Start the heartbeats unless they are under way."""
+        """Start the heartbeats unless they are running."""
         if self.beating is None or self.beating.done():
             self.beating = asyncio.ensure_future(self.beat())
 
     def listen_for_signals(self) -> None:
-        """Close when the process is told to end; called in the event loop."""
-        if not self.hears_signals:
-            self.hears_signals = True
+        """Close the streams on SIGTERM and SIGINT; call it in the event loop."""
+        if not self.listens_for_signals:
+            self.listens_for_signals = True
             loop = asyncio.get_running_loop()
-            hear_signals(lambda: hand_over(loop, self.close))
+            on_signals(lambda: call_in_loop(loop, self.close))
 
     def close(self) -> None:
-        """End every stream, and those still to come: the process is going down."""
+        """End all streams, and later ones too: the process is shutting down."""
         self.is_closing = True
         end_all(self.streams, "restart")
         loop = asyncio.get_running_loop()
         loop.call_later(LINGER, cut_all, self.streams.copy(), self.streams)
 
     async def beat(self) -> None:
-        """Send every stream a heartbeat now and then, as long as there are any.
+        """Send all streams a heartbeat every ``HEARTBEAT_EVERY``, while there are any.
 
         Proxies cut silent connections, and clients cannot see that one is dead.
         """
@@ -330,10 +331,10 @@ class Shell:
 
 
 def next_piece(stream: Stream) -> BacklogChunk:
-    """Return the next piece of a stream's backlog; raises Gone, or SignedOut.
+    """Return the next piece of a stream's backlog; raises Gone or SignedOut.
 
-    In a thread of the pool but in no request: what a request does about its
-    connection and its caller is done here.
+    This runs in a thread of the pool, but not in a request. So it checks the database
+    connection and the credential itself.
     """
     close_old_connections()
     if signed_out([stream]):
@@ -341,9 +342,9 @@ def next_piece(stream: Stream) -> BacklogChunk:
     return backlog(stream.user_id, stream.position)
 
 
-def hand_over(loop: asyncio.AbstractEventLoop, callback: Callable, *args) -> None:
-    """Have the event loop call back; from another thread."""
-    with contextlib.suppress(RuntimeError):  # it is closed: the process is ending
+def call_in_loop(loop: asyncio.AbstractEventLoop, callback: Callable, *args) -> None:
+    """Schedule a call in the event loop, from any thread."""
+    with contextlib.suppress(RuntimeError):  # closed, because the process is ending
         loop.call_soon_threadsafe(callback, *args)
 
 
@@ -364,21 +365,22 @@ def cut_all(streams: Iterable[Stream], still_open: set[Stream]) -> None:
 
 
 async def watch(receive: Receive, stream: Stream) -> None:
-    """End the stream when its client is gone."""
+    """End the stream when its client disconnects."""
     while (await receive())["type"] != "http.disconnect":
         pass
     stream.end("gone")
 
 
-def hear_signals(callback: Callable[[], Any]) -> None:
-    """Call back on SIGTERM and SIGINT, before the server's own handler.
+def on_signals(callback: Callable[[], Any]) -> None:
+    """Run ``callback`` on SIGTERM and SIGINT, before the server's own handler.
 
-    A server ends its connections first and tells the application afterwards; open
-    streams, which never end by themselves, would keep it waiting. Where a signal would
-    have ended the process at once (a worker of hypercorn), it does so ``LINGER`` later.
+    A server first waits for its connections to end, and calls the application after
+    that. Open streams never end by themselves, so the server would wait for them. If a
+    signal has no handler and would end the process at once (a worker of hypercorn), the
+    process ends ``LINGER`` later.
     """
     if threading.current_thread() is not threading.main_thread():
-        return  # under autoreload the server hears no signals either
+        return  # under autoreload the server handles no signals either
     for number in (signal.SIGTERM, signal.SIGINT):
         earlier = signal.getsignal(number)
 

@@ -1,7 +1,7 @@
-"""Who is served next: threads that take the callers in turn, not the calls.
+"""Fair scheduling: a thread pool that serves callers in turn.
 
-A caller with a hundred calls waiting holds up another's one call by the call that
-runs, and by no more.
+A caller with a hundred waiting calls delays another caller's call only by the one that
+is running.
 """
 
 import asyncio
@@ -17,11 +17,11 @@ Key = tuple[str, ...]  # a caller, or a caller and a part of their calls
 
 
 class ClientGone(Exception):
-    """Nobody waits for the answer any more, so the call was not made."""
+    """The client has disconnected, so the call was not made."""
 
 
 class Job(NamedTuple):
-    """A call that waits for a thread; ``is_gone`` tells whether its client has left."""
+    """A call that waits for a thread; ``is_gone()`` is whether its client has left."""
 
     caller: Key
     future: Future
@@ -30,7 +30,7 @@ class Job(NamedTuple):
     is_gone: Callable[[], bool]
 
     def run(self) -> None:
-        """Run the call, and give its result or its exception to the future."""
+        """Make the call, and pass its result or exception to the future."""
         if not self.future.set_running_or_notify_cancel():
             return
         if self.is_gone():
@@ -40,18 +40,18 @@ class Job(NamedTuple):
             result = self.function(*self.arguments)
         except BaseException as error:
             self.future.set_exception(error)
-            # Not in a circle with its own traceback, in which the request's body would
-            # wait for the garbage collection.
+            # This avoids a reference cycle with the exception's traceback, which would
+            # keep the request's body in memory until a garbage collection.
             self = None
         else:
             self.future.set_result(result)
 
 
 class Turns:
-    """Items by caller, taken in turn: one of each before the second of any.
+    """A round-robin queue: one item of each caller before the second of any caller.
 
-    Within a caller the parts of their calls take turns likewise, and within a part
-    the first comes first. Not safe for threads.
+    If a caller's key has parts, the parts take turns in the same way. The items of one
+    key are first in, first out. Not thread-safe.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Turns:
             self._queues[name].append(item)
 
     def take(self, may_take: Callable[[str], bool] = lambda name: True) -> Any:
-        """Return the next item of the first caller who may have one; else None."""
+        """Return the next item of the first caller that may have one, or None."""
         name = next(filter(may_take, self._queues), None)
         if name is None:
             return None
@@ -82,10 +82,10 @@ class Turns:
 
 
 class FairPool:
-    """A few threads, in which the callers take turns.
+    """A small thread pool in which callers take turns.
 
-    One caller has at most half of the threads at a time, but always one. Any thread
-    may call any method.
+    One caller may use at most half of the threads at a time, but at least one. Any
+    thread may call any method.
     """
 
     def __init__(
@@ -96,11 +96,11 @@ class FairPool:
         may_begin: Callable[[str], bool] = lambda caller: True,
         at_end: Callable[[], None] = lambda: None,
     ):
-        """Make the pool; its threads start with the first call.
+        """Create the pool; its threads start with the first call.
 
-        ``may_begin`` is asked, in any thread, whether a caller's next call may begin;
-        ``look_again`` says that the answer may have changed. ``at_end`` is called by
-        each thread before it ends.
+        ``may_begin`` returns whether a caller's next call may begin. It is called in
+        any thread; call ``look_again`` when its result may have changed. ``at_end`` is
+        called by each thread before it ends.
         """
         self._size, self._name = threads, name
         self._may_begin, self._at_end = may_begin, at_end
@@ -109,7 +109,7 @@ class FairPool:
         self._turns = Turns()
         self._running: Counter[str] = Counter()
         self.threads: list[threading.Thread] = []
-        # Each has a thread look for jobs until it finds none that it may take.
+        # Each token makes a thread take jobs until it finds none that it may take.
         self._tokens: SimpleQueue[bool] = SimpleQueue()
 
     async def run(
@@ -121,15 +121,15 @@ class FairPool:
     ) -> Any:
         """Run the function in a thread when it is the caller's turn.
 
-        Raises what the function raises, and ClientGone if the client had left before
-        its turn came.
+        Raises what the function raises, or ClientGone if the client had disconnected
+        before the turn came.
         """
         return await asyncio.wrap_future(  # no name refers to the future: see Job.run
             self.put(Job(caller, Future(), function, arguments, is_gone))
         )
 
     def put(self, job: Job) -> Future:
-        """Have the job run when it is its caller's turn; return its future."""
+        """Queue the job until its caller's turn; return its future."""
         with self._lock:
             self._turns.put(job.caller, job)
             if not self.threads:
@@ -138,14 +138,14 @@ class FairPool:
         return job.future
 
     def look_again(self) -> None:
-        """Have the threads look for jobs that they passed over."""
+        """Make the threads check the jobs again that they could not take before."""
         with self._lock:
             if self._turns:
                 for _ in range(self._size):
                     self._tokens.put(True)
 
     def shutdown(self) -> None:
-        """Let the threads end; what waits is cancelled, what is put later not run."""
+        """End the threads; waiting jobs are cancelled, and later ones are not run."""
         with self._lock:
             while job := self._turns.take():
                 job.future.cancel()

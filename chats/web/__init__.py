@@ -1,1 +1,1 @@
-"""What needs only the request: addresses, headers, limits, logs, errors."""
+"""Code that depends on the request only: addresses, headers, limits, logs, errors."""

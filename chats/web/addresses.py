@@ -1,4 +1,4 @@
-"""Which address a request came from, as far as the proxies may be believed."""
+"""The client's address, from the connection and from trusted proxies."""
 
 import re
 from collections.abc import Mapping
@@ -10,17 +10,17 @@ from django.http import HttpRequest
 
 # As some proxies write a hop: 192.0.2.1:4711, [2001:db8::1], [2001:db8::1]:4711.
 WITH_PORT = re.compile(r"\[([^\]]*)\](?::\d*)?|([^:]*):\d*")
-KEPT = 10_000  # addresses whose reading is remembered
-ONE_CUSTOMER = 64  # bits of an IPv6 address; whoever has one has all that share them
+KEPT = 10_000  # parsed addresses in the cache
+ONE_CUSTOMER = 64  # bits of an IPv6 prefix: one customer usually has all of a /64
 
 
 def client_address(meta: Mapping[str, str]) -> str:
-    """Return the client's IP address, or nothing if there is none (a Unix socket).
+    """Return the client's IP address, or "" if there is none (a Unix socket).
 
-    Takes ``request.META``. Each of the ``TRUSTED_PROXIES`` nearest hops has appended
-    the address it saw to ``X-Forwarded-For``; anything further left is the client's
-    own claim and is ignored, as is the whole header when no proxy is trusted. Where
-    a believed hop is no address, the peer's counts.
+    ``meta`` is ``request.META``. Each of the ``TRUSTED_PROXIES`` nearest hops has
+    appended the address it saw to ``X-Forwarded-For``. Anything further left is the
+    client's own claim and is ignored; so is the whole header when no proxy is trusted.
+    If the trusted hop is not a valid address, the peer's address is returned.
     """
     peer = _plain(meta.get("REMOTE_ADDR", ""))
     if not settings.TRUSTED_PROXIES:
@@ -33,12 +33,12 @@ def client_address(meta: Mapping[str, str]) -> str:
 
 
 def client_network(request: HttpRequest) -> str:
-    """Return what limits by address count: an IPv4 address or an IPv6 /64."""
+    """Return the key for limits by address: an IPv4 address or an IPv6 /64."""
     return network_of(client_address(request.META))
 
 
 def network_in(peer: tuple[str, int] | None, headers: list[tuple[bytes, bytes]]) -> str:
-    """Return the same for a request of which the shell has the head."""
+    """Return the key for limits by address, from the head of an ASGI request."""
     forwarded = b",".join(v for name, v in headers if name == b"x-forwarded-for")
     meta = {
         "REMOTE_ADDR": peer[0] if peer else "",
@@ -49,9 +49,10 @@ def network_in(peer: tuple[str, int] | None, headers: list[tuple[bytes, bytes]])
 
 @lru_cache(KEPT)
 def network_of(address: str) -> str:
-    """Return an IPv4 address as it is, and of an IPv6 address its /64.
+    """Return an IPv4 address unchanged, and the /64 of an IPv6 address.
 
-    An IPv6 host can send from any of 2^64 addresses, and would have as many tries.
+    An IPv6 host can send from any of 2^64 addresses: a limit for each single address
+    would not limit it.
     """
     if ":" not in address:
         return address
@@ -60,11 +61,11 @@ def network_of(address: str) -> str:
 
 @lru_cache(KEPT)
 def _plain(text: str) -> str:
-    """Return the IP address in ``text`` in its one spelling, or nothing."""
+    """Return the IP address in ``text`` in its canonical form, or "" if invalid."""
     if match := WITH_PORT.fullmatch(text):
         text = match[1] or match[2] or ""
     try:
-        address = ip_address(text.partition("%")[0])  # a zone is the host's own word
+        address = ip_address(text.partition("%")[0])  # without an IPv6 zone
     except ValueError:
         return ""
     if isinstance(address, IPv6Address) and address.ipv4_mapped:

@@ -1,9 +1,10 @@
-"""Static files: below a version made of their contents, so that browsers keep them.
+"""Static files, under a version made from their contents, so that browsers cache them.
 
-All files of a release have one version, and modules name each other by relative paths:
-those that a page loads are of one release. A process knows its own version only. While
-processes are replaced, the answer for another one is 404, which nginx passes on to a
-process that has it; served with other contents, the browser would keep these for good.
+All files of a release have one version, and modules import each other by relative
+paths. So all modules of a page are from one release. A process knows its own version
+only, and answers 404 for any other. While processes are being replaced, nginx retries
+such a request at a process that has the version. Wrong contents would be worse: the
+browser would cache them for good.
 """
 
 from functools import cache, lru_cache
@@ -29,7 +30,7 @@ TEXTS = ("text/", "application/json", "image/svg+xml")
 
 @cache
 def version() -> str:
-    """Return the version's part of a path; with DEBUG, where files change, nothing."""
+    """Return the version as part of a path; "" with DEBUG, where files change."""
     if settings.DEBUG:
         return ""
     found: dict[str, str] = {}
@@ -44,7 +45,7 @@ def version() -> str:
 
 
 class VersionedStorage(StaticFilesStorage):
-    """Where static files are, as pages name it: below the application's path."""
+    """Makes the URLs of static files, below the application's mount point."""
 
     def url(self, name: str) -> str:
         url = super().url(name)
@@ -53,29 +54,35 @@ class VersionedStorage(StaticFilesStorage):
 
 
 class StaticFilesMiddleware(WhiteNoiseMiddleware):
-    """WhiteNoise, for files below their version and, to be asked for anew each time,
-    without one; compressed where that is worth it."""
+    """WhiteNoise, with compression for large text files.
+
+    Each file is served under its version, for browsers to cache, and without a version,
+    to be revalidated each time.
+    """
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         is_read = request.method in {"GET", "HEAD"}
-        if is_read and request.path_info == f"{self._kept()}{script.NAME}":
+        if is_read and request.path_info == f"{self._versioned_prefix()}{script.NAME}":
             return script.script_answer(request)
         return super().__call__(request)
 
     def add_file_to_dictionary(self, url: str, path: str, stat_cache=None) -> None:
         super().add_file_to_dictionary(url, path, stat_cache)
-        versioned = f"{self._kept()}{url.removeprefix(self.static_prefix)}"
+        versioned = f"{self._versioned_prefix()}{url.removeprefix(self.static_prefix)}"
         super().add_file_to_dictionary(versioned, path, stat_cache)
 
     def immutable_file_test(self, path: str, url: str) -> bool:
-        return bool(version()) and url.startswith(self._kept())
+        return bool(version()) and url.startswith(self._versioned_prefix())
 
-    def _kept(self) -> str:
+    def _versioned_prefix(self) -> str:
         return self.static_prefix + version()
 
     def serve(self, static_file: StaticFile, request: HttpRequest) -> HttpResponseBase:
-        """Answer a file, whole: WhiteNoise's 416 for a range of one byte is wrong, and
-        ranges may be ignored (RFC 9110, section 14.2)."""
+        """Serve a whole file, whatever range is requested.
+
+        WhiteNoise wrongly answers 416 to a range of one byte, and a server may ignore
+        ranges (RFC 9110, section 14.2).
+        """
         request.META.pop("HTTP_RANGE", None)
         if etag := request.META.get("HTTP_IF_NONE_MATCH"):
             request.META["HTTP_IF_NONE_MATCH"] = etag.removeprefix("W/")
@@ -97,8 +104,8 @@ def is_worth_compressing(response: HttpResponseBase) -> bool:
 
 
 def packed(response: HttpResponseBase, path: str, *, is_head: bool) -> HttpResponse:
-    """Return the file's answer in gzip."""
-    body = kept_compressed(path)
+    """Return the response with the file's contents in gzip."""
+    body = compressed_file(path)
     response.close()
     headers = dict(response.items()) | {
         "Content-Encoding": "gzip",
@@ -109,6 +116,6 @@ def packed(response: HttpResponseBase, path: str, *, is_head: bool) -> HttpRespo
 
 
 @lru_cache(maxsize=256)
-def kept_compressed(path: str) -> bytes:
-    """Return the file in gzip, made once a process: no more than the packages have."""
+def compressed_file(path: str) -> bytes:
+    """Return the file in gzip, compressed once in a process."""
     return compressed(Path(path).read_bytes(), BEST_LEVEL)

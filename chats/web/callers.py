@@ -1,7 +1,7 @@
-"""Whose call it is, as far as that is known before Django has looked at it.
+"""Identifies the caller of a request before Django handles it.
 
-A credential counts for its person once Django has accepted it in this process. Until
-then the address counts, whatever a client claims.
+A credential identifies its user once Django has accepted it in this process. Until
+then the call counts for its address, whatever the client claims.
 """
 
 import re
@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 from django.conf import settings
 
-REMEMBERED = 20_000  # credentials, the ones used last
+REMEMBERED = 20_000  # most recently used credentials
 REFUSALS_KEPT = 20_000  # callers whose allowance is used up
-SCHEMES = (b"token", b"bearer")  # of Authorization; Django ignores others
+SCHEMES = (b"token", b"bearer")  # of Authorization; the application ignores others
 
 Headers = list[tuple[bytes, bytes]]
 Peer = tuple[str, int] | None
@@ -23,23 +23,24 @@ Kind = Literal["token", "session", ""]
 
 
 class Caller:
-    """Who makes one call; the views add what they find out (``chats.caller``)."""
+    """The caller of one request; the views add what they learn (``chats.caller``)."""
 
     __slots__ = ("credential", "key", "kind", "refused", "user_id")
 
     def __init__(self, key: str, kind: Kind = "", credential: bytes = b""):
-        self.key = key  # the person's id, or the address
+        self.key = key  # the user's id, or the address
         self.kind = kind
-        self.credential = credential  # its digest; nothing for an anonymous call
-        self.user_id: Any = None  # whose the credential is, once Django knows
-        # Whose allowance is used up, and until when.
+        self.credential = credential  # its digest; empty for an anonymous call
+        self.user_id: Any = None  # the credential's user, once Django knows
+        # The key whose allowance is used up, and until when.
         self.refused: tuple[str, float] | None = None
 
 
 class Callers:
-    """What this process knows of callers. For the event loop's thread only.
+    """The callers that this process knows. For the event loop's thread only.
 
-    ``locate`` returns the address that counts, of the connection's peer and a head.
+    ``locate`` returns the address to count by, from the connection's peer and the
+    headers.
     """
 
     def __init__(
@@ -49,42 +50,43 @@ class Callers:
         clock: Callable[[], float] = time.time,
     ):
         self._locate, self._clock = locate, clock
-        self._people: dict[bytes, str] = {}  # by credential, the last used one last
+        self._users: dict[bytes, str] = {}  # by credential, the last used one last
         self._refused_until: dict[str, float] = {}
 
     def identify(self, peer: Peer, headers: Headers) -> Caller:
         """Return the caller of a request with this head.
 
-        Credentials that are not known yet count together, by address, and apart from
-        calls without one.
+        All unknown credentials of one address count together, but separately from
+        calls without a credential.
         """
         kind, credential = credential_in(headers)
-        if person := self._people.pop(credential, None):
-            self._people[credential] = person
-            return Caller(person, kind, credential)
+        if user_id := self._users.pop(credential, None):
+            self._users[credential] = user_id
+            return Caller(user_id, kind, credential)
         address = self._locate(peer, headers)
         return Caller(f"{address} {kind}" if kind else address, kind, credential)
 
     def learn(self, caller: Caller) -> None:
-        """Keep what the application has found out about the caller.
+        """Remember what the application has found out about the caller.
 
-        A credential by which it accepted nobody is forgotten: it may have ended.
+        A credential that it did not accept is forgotten: the credential may have ended.
         """
-        is_known = caller.credential in self._people
+        is_known = caller.credential in self._users
         if is_known and caller.user_id is None:
-            del self._people[caller.credential]
+            del self._users[caller.credential]
         elif not is_known and caller.user_id is not None:
-            self._people[caller.credential] = str(caller.user_id)
-            drop_oldest(self._people, REMEMBERED)
+            self._users[caller.credential] = str(caller.user_id)
+            drop_oldest(self._users, REMEMBERED)
         if caller.refused:
             key, until = caller.refused
             self._refused_until[key] = until
             drop_oldest(self._refused_until, REFUSALS_KEPT)
 
     def wait_of(self, caller: Caller) -> float:
-        """Return for how many seconds the caller's allowance is used up; 0 if not.
+        """Return the seconds until the caller may call again; 0 if they may now.
 
-        An unknown credential may be somebody's whose allowance is not.
+        An unknown credential has its own key, so it is not refused with the anonymous
+        calls of its address: its user may have an allowance left.
         """
         until = self._refused_until.get(caller.key)
         if until is None:
@@ -101,14 +103,14 @@ def drop_oldest(entries: dict, most: int) -> None:
 
 
 def credential_in(headers: Headers) -> tuple[Kind, bytes]:
-    """Return the kind and a digest of the credential that Django will look at."""
+    """Return the kind and a digest of the credential that Django will check."""
     for name, value in headers:
         if name == b"authorization":
             scheme, _, secret = value.partition(b" ")
             if scheme.lower() in SCHEMES:
                 return "token", digest(secret.strip())
     for name, value in headers:
-        # Of several cookies of one name Django takes the last.
+        # Django uses the last of several cookies with the same name.
         if name == b"cookie" and (keys := session_pattern().findall(value)):
             return "session", digest(keys[-1])
     return "", b""
@@ -123,11 +125,11 @@ def session_pattern() -> re.Pattern[bytes]:
     return re.compile(rb"(?:^|[;\s])" + name + rb"=([^;\s]+)")
 
 
-# --- What the views tell ---------------------------------------------------------
+# --- Called by views --------------------------------------------------------------
 
 
 def note_person(meta: dict[str, Any], kind: Kind, user_id: Any) -> None:
-    """Note in ``request.META`` whose the token, or the session, of the call is."""
+    """Record in ``request.META`` the user of the call's token or session."""
     with suppress(KeyError):
         caller = meta["chats.caller"]
         if caller.kind == kind:
@@ -135,9 +137,10 @@ def note_person(meta: dict[str, Any], kind: Kind, user_id: Any) -> None:
 
 
 def note_refusal(meta: dict[str, Any], key: str, until: float) -> None:
-    """Note in ``request.META`` that every call of ``key`` is refused until then.
+    """Record in ``request.META`` that all calls of ``key`` are refused until then.
 
-    The key is a person's id or an address, as the throttles count.
+    The key is that of the throttles: a user's id or an address. ``until`` is in seconds
+    since the epoch.
     """
     with suppress(KeyError):
         meta["chats.caller"].refused = (key, until)

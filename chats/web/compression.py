@@ -1,29 +1,30 @@
-"""Compressed answers: fast, and of a length that says less about what is in them."""
+"""Fast compression of responses, with random padding to hide their exact length."""
 
 import gzip
 import re
 import secrets
 from io import BytesIO
 
-SMALLEST = 4096  # bytes; below, it would save a packet or two
-LEVEL = 1  # the fastest: a tenth longer than by the usual 6, in half the time
-BEST_LEVEL = 9  # the level for what is compressed once and sent often
+SMALLEST = 4096  # bytes; compressing less would save only a packet or two
+LEVEL = 1  # the fastest: the result is 10% longer than with level 6, in half the time
+BEST_LEVEL = 9  # for what is compressed once and sent often
 PADDING = 100  # bytes at most
 
-# gzip among the codings that a client accepts, unless with the weight 0.
+# Finds gzip among the accepted codings, unless its weight is 0.
 ACCEPTS = re.compile(r"(?:^|[\s,])gzip\s*(?:$|,|;\s*q=(?!0(?:\.0*)?\s*(?:$|,)))", re.I)
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Return whether an Accept-Encoding header asks for gzip."""
+    """Return whether an Accept-Encoding header accepts gzip."""
     return ACCEPTS.search(accept_encoding) is not None
 
 
 def compressed(body: bytes, level: int = LEVEL) -> bytes:
-    """Return the body in gzip, longer by up to ``PADDING`` random bytes.
+    """Return the body in gzip, with up to ``PADDING`` random bytes added.
 
-    They blur the length, from which somebody who listens and has a part of the body
-    chosen could otherwise guess another part ("Heal the BREACH", as in Django).
+    The padding hides the exact length. Otherwise an eavesdropper who controls a part of
+    the body could guess another part from the length (BREACH). Django's middleware uses
+    the same defence, "Heal the BREACH".
     """
     buffer = BytesIO()
     name = secrets.token_urlsafe(PADDING)[: secrets.randbelow(PADDING + 1)]

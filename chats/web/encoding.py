@@ -10,10 +10,10 @@ _fallback = JSONEncoder().default
 
 
 def to_json(data: Any) -> bytes:
-    """Return compact JSON; times in RFC 3339 with ``Z``, UUIDs as text.
+    """Return compact JSON, with times in RFC 3339 with ``Z`` and UUIDs as text.
 
-    orjson refuses lone surrogates and keys that are no text, which an error that
-    repeats bad input may hold; the standard library writes them.
+    orjson refuses lone surrogates and keys that are not text. Errors that repeat bad
+    input may contain them, so the standard library encodes those.
     """
     try:
         return orjson.dumps(data, default=_fallback, option=orjson.OPT_UTC_Z)

@@ -1,17 +1,17 @@
-"""What can go wrong in the domain, as status, message, field and machine code."""
+"""Errors of the domain, each with a status, a message, a field and a machine code."""
 
 from django.core.exceptions import PermissionDenied
 
-# What a 401 answer asks for (RFC 6750, section 3).
+# The WWW-Authenticate header of a 401 response (RFC 6750, section 3).
 CHALLENGE = 'Bearer realm="api"'
 
 
 class ChatError(Exception):
     """A rule of the domain refused the call.
 
-    ``field`` names the input at fault; with it the API answers
+    ``field`` names the invalid input; with it the API answers
     ``{field: [message]}``, without it ``{"detail": message, "code": code}``.
-    ``retry_after``, in seconds, is for what may succeed later.
+    ``retry_after``, in seconds, is set if the call may succeed later.
     """
 
     status = 400
@@ -26,7 +26,7 @@ class ChatError(Exception):
 
 
 class NotFound(ChatError):
-    """The thing does not exist, or the actor may not know that it does."""
+    """The resource does not exist, or the actor may not know that it exists."""
 
     status = 404
     code = "not_found"
@@ -36,14 +36,14 @@ class NotFound(ChatError):
 
 
 class SignedOut(ChatError):
-    """What the actor was signed in with has ended."""
+    """The actor's session or token has ended."""
 
     status = 401
     code = "not_authenticated"
 
 
 class NotAllowed(ChatError):
-    """The actor sees the thing and may not do this to it."""
+    """The actor can see the resource, but may not do this to it."""
 
     status = 403
     code = "permission_denied"
@@ -54,21 +54,21 @@ class HTTPSRequired(PermissionDenied):
 
 
 class Conflict(ChatError):
-    """The thing is in a state that rules the call out."""
+    """The resource's current state does not allow the call."""
 
     status = 409
     code = "conflict"
 
 
 class Gone(ChatError):
-    """The thing was kept for a while and is not any more."""
+    """The resource was kept for a limited time, which is over."""
 
     status = 410
     code = "gone"
 
 
 class TooManyAttempts(ChatError):
-    """The limit is reached; ``retry_after`` is in seconds."""
+    """A limit is reached; ``retry_after`` is in seconds."""
 
     status = 429
     code = "throttled"
@@ -79,7 +79,7 @@ class TooManyAttempts(ChatError):
 
 
 class Full(TooManyAttempts):
-    """This process has no room for more; another one may."""
+    """This process has no room for more; another process may have."""
 
     status = 503
     code = "full"

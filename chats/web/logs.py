@@ -1,7 +1,7 @@
-"""The log as one JSON object a line: what was asked, by whom, and how it went.
+"""The log, with one JSON object a line.
 
-Of a request: the route (the pattern, without the ids in it), never the query, headers
-or bodies. Who it was and from where is in it.
+The line of a request has the route (the pattern, without the ids), the status, the
+user and the address. It never has the query, headers or bodies.
 """
 
 import logging
@@ -20,7 +20,7 @@ access = logging.getLogger("chats.access")
 
 
 class JSONFormatter(logging.Formatter):
-    """A record as one line of JSON; what is in ``record.fields`` stands beside."""
+    """Formats a record as one line of JSON, including its ``record.fields``."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -38,13 +38,13 @@ class JSONFormatter(logging.Formatter):
 
 
 class OnceASecond(logging.Filter):
-    """Lets one warning of a logger through in a second, and other levels always.
+    """Passes at most one warning a second for each logger; other levels always pass.
 
-    For what any client can have the server log, as often as it likes.
+    For warnings that any client can cause as often as it likes.
     """
 
     def __init__(self, level: int = logging.WARNING):
-        """Hold back what is a warning, or above it up to this level."""
+        """Limit records from WARNING up to and including ``level``."""
         super().__init__()
         self._level = level
         self._last: dict[str, float] = {}  # by logger
@@ -60,12 +60,12 @@ class OnceASecond(logging.Filter):
 
 @lru_cache(maxsize=1000)
 def simplified(route: str) -> str:
-    """Return a route for people: ``/api/users/<user_id>/``."""
+    """Return a route in readable form: ``/api/users/<user_id>/``."""
     return simplify_regex(route)
 
 
 def route_of(request: HttpRequest) -> str:
-    """Return the pattern that matched; nothing for a path that is no route."""
+    """Return the pattern that matched; "" if the path has no route."""
     match = request.resolver_match
     return simplified(match.route) if match else ""
 
@@ -73,7 +73,7 @@ def route_of(request: HttpRequest) -> str:
 def log_request(
     request: HttpRequest, response: HttpResponseBase, route: str, seconds: float
 ) -> None:
-    """Write the line of a request, where lines are JSON; a stream's at its opening."""
+    """Log a request, if the log is in JSON; a stream's request when it opens."""
     if settings.LOG_FORMAT != "json":
         return
     user_id = user_id_of(request)
@@ -91,7 +91,7 @@ def log_request(
 
 
 def log_stream_end(user_id, request_id: str, why: str, seconds: float) -> None:
-    """Write the line of a stream that has closed; its opening was a request."""
+    """Log the end of a stream, if the log is in JSON."""
     if settings.LOG_FORMAT == "json":
         fields = {
             "request_id": request_id,
@@ -103,7 +103,7 @@ def log_stream_end(user_id, request_id: str, why: str, seconds: float) -> None:
 
 
 def user_id_of(request: HttpRequest):
-    """Return who called, as far as that was found out; no query for it here."""
+    """Return the caller's id, if it is already known; this makes no query."""
     user = getattr(request, "_cached_user", None) or request.__dict__.get("user")
-    # The class of one not looked up yet has no such attribute, and asks nobody.
+    # Checked on the class: on an unevaluated lazy user it would make a query.
     return user.pk if hasattr(type(user), "pk") else None

@@ -1,4 +1,4 @@
-"""What this process counts, for Prometheus; each process answers for itself."""
+"""Metrics of this process for Prometheus; each process has its own."""
 
 from prometheus_client import (
     CollectorRegistry,
@@ -10,10 +10,10 @@ from prometheus_client import (
     generate_latest,
 )
 
-# Seconds: a page takes some 5 ms, a password hash 100, a write that waits up to 5000.
+# Seconds. A page takes about 5 ms, a password hash 100, a write that waits up to 5000.
 BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
-disable_created_metrics()  # a second series for each, that nothing asks for
+disable_created_metrics()  # a second series for each metric, which nothing uses
 registry = CollectorRegistry()
 ProcessCollector(registry=registry)
 requests = Histogram(

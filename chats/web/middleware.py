@@ -1,4 +1,4 @@
-"""What answers get, whichever view made them."""
+"""Middleware: what applies to all requests and responses, whatever their view."""
 
 import os
 import re
@@ -23,15 +23,16 @@ from chats.web.origin import originating
 from chats.web.throttles import caller, over
 
 WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)  # as X-Request-ID
-REDIRECTED = {"GET", "HEAD"}  # clients repeat no other method at the new address
+REDIRECTED = {"GET", "HEAD"}  # clients do not repeat other methods at the new URL
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class RequestMiddleware:
-    """Give each request an id; note where it came from, how long it took, how it went.
+    """Give each request an id, and record its origin, duration and status.
 
-    The outermost: what the others answer counts too. A proxy's ``X-Request-ID`` is
-    taken where proxies are trusted, and the answer carries the id.
+    This is the outermost middleware, so responses of other middleware are recorded too.
+    ``X-Request-ID`` of the request is used if proxies are trusted. The response has the
+    id in the same header.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
@@ -48,17 +49,17 @@ class RequestMiddleware:
             metrics.requests.labels(method_of(request), route, status).observe(seconds)
             log_request(request, response, route, seconds)
         response.headers["X-Request-ID"] = request_id
-        response._resource_closers.append(partial(take_apart, response))
+        response._resource_closers.append(partial(break_reference_cycles, response))
         return response
 
 
-def take_apart(response: Any) -> None:
-    """Break the circles in which DRF's view, requests and response hold each other.
+def break_reference_cycles(response: Any) -> None:
+    """Break the reference cycles between REST framework's view, requests and response.
 
-    For when the answer is closed: all of them are empty afterwards, so they are freed
-    at once. Otherwise a garbage collection has to find them, 240 objects of a page and
-    50,000 at a time, for which every call waits 30 to 80 ms. Answers that do not name
-    their ``renderer_context`` are left to it.
+    Called when the response is closed. It empties all of them, so they are freed at
+    once. Otherwise a garbage collection would have to find them: 240 objects for a
+    page, 50,000 at a time, while every call waits 30 to 80 ms. Responses without a
+    ``renderer_context`` are left to the garbage collection.
     """
     if context := getattr(response, "renderer_context", None):
         request = context["request"]
@@ -75,7 +76,7 @@ def request_id_of(request: HttpRequest) -> str:
 
 
 def method_of(request: HttpRequest) -> str:
-    """Return the method; ``other`` for invented ones, of which there is no end."""
+    """Return the method, or ``other`` if unknown: metrics need few distinct labels."""
     return request.method if request.method in METHODS else "other"
 
 
@@ -83,10 +84,11 @@ PROBES = {"/healthz", "/readyz", "/metrics"}
 
 
 class AnyHostForProbesMiddleware:
-    """Let probes and scrapers name any host: they come by address, and their answers
-    contain no link.
+    """Accept any Host header for health probes and metrics.
 
-    Comes before whatever asks for the host. Every other path is refused as ever.
+    Probes and scrapers connect by address, and their responses contain no links. Place
+    it before any middleware that reads the host. All other paths still require an
+    allowed host.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
@@ -99,7 +101,7 @@ class AnyHostForProbesMiddleware:
 
 
 class NoStoreMiddleware:
-    """Keep personal answers out of every cache: all of ``/api/`` is personal."""
+    """Keep responses below ``/api`` out of all caches: they are personal."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
         self.get_response = get_response
@@ -114,8 +116,8 @@ class NoStoreMiddleware:
 class HTTPSMiddleware:
     """Refuse writes over plain HTTP, which SecurityMiddleware would redirect.
 
-    Comes just before it. Most clients follow a 301 with GET: the call seems to work
-    and nothing is written. Raises HTTPSRequired.
+    Place it just before SecurityMiddleware. Most clients follow a 301 with GET, so the
+    call would seem to work while nothing is written. Raises HTTPSRequired.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
@@ -131,7 +133,7 @@ class HTTPSMiddleware:
 
 
 class CommonMiddleware(common.CommonMiddleware):
-    """Django's, but it redirects only reads to the path with the missing slash."""
+    """Django's, but it appends a missing slash by redirect for reads only."""
 
     def should_redirect_with_slash(self, request: HttpRequest) -> bool:
         return request.method in REDIRECTED and super().should_redirect_with_slash(
@@ -139,7 +141,7 @@ class CommonMiddleware(common.CommonMiddleware):
         )
 
 
-# Not text/event-stream: an open stream's first piece would be a whole file.
+# Not text/event-stream: the first chunk of an open stream would be a whole gzip file.
 COMPRESSED = (
     "application/json",
     "application/vnd.oai.openapi",
@@ -150,9 +152,10 @@ COMPRESSED = (
 
 
 class CompressionMiddleware:
-    """Send large answers in gzip to those who accept it; streamed ones as they are.
+    """Compress large responses for clients that accept gzip; never streamed ones.
 
-    Django's own takes a higher level, three times as long, and the event stream too.
+    Django's own middleware would compress the event stream too, and its higher level
+    takes three times as long.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
@@ -166,7 +169,7 @@ class CompressionMiddleware:
 
 
 def compress(request: HttpRequest, response: HttpResponse) -> None:
-    """Compress the answer if that is asked for; say that it depends on that."""
+    """Compress the response if the client accepts gzip, and set Vary either way."""
     headers = response.headers
     kind = headers.get("Content-Type", "")
     if "Content-Encoding" in headers or not kind.startswith(COMPRESSED):
@@ -182,7 +185,7 @@ def compress(request: HttpRequest, response: HttpResponse) -> None:
 
 
 class SessionMiddleware(sessions.SessionMiddleware):
-    """Django's, which tells the session where it is used from."""
+    """Django's, but it also gives the session the origin of the request."""
 
     def process_request(self, request: HttpRequest) -> None:
         super().process_request(request)
@@ -191,7 +194,7 @@ class SessionMiddleware(sessions.SessionMiddleware):
     def process_response(
         self, request: HttpRequest, response: HttpResponse
     ) -> HttpResponse:
-        if hasattr(request, "session"):  # not where an earlier middleware answered
+        if hasattr(request, "session"):  # missing if an earlier middleware answered
             request.session.mark_used()
             if (user := getattr(request, "_cached_user", None)) and user.pk:
                 note_person(request.META, "session", user.pk)
@@ -199,10 +202,10 @@ class SessionMiddleware(sessions.SessionMiddleware):
 
 
 class RateLimitMiddleware:
-    """Tell callers how much of their allowance is left, where a call was counted.
+    """Add headers with the caller's remaining allowance, if the call was counted.
 
-    In the headers of draft-ietf-httpapi-ratelimit-headers-06; nothing is asked of
-    the cache for it.
+    The headers are those of draft-ietf-httpapi-ratelimit-headers-06. This makes no
+    access to the cache.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
@@ -219,11 +222,11 @@ class RateLimitMiddleware:
 
 
 class ThrottleMiddleware:
-    """Count the calls of pages; those of ``/api/`` are counted by its views.
+    """Throttle requests for pages; the views throttle ``/api/``.
 
-    Comes after authentication: a person's count by person, others' by address. Health
-    probes are not counted. Where a sign-in page of Django's own meets the limit on
-    guessing, which it knows nothing of, the answer is 429 likewise.
+    Place it after authentication: signed-in users count by user, others by address.
+    Health probes are not counted. It also answers 429 when TooManyAttempts is raised in
+    one of Django's own sign-in pages, which do not handle it.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):

@@ -1,8 +1,8 @@
-"""Where the call being worked on came from: set by a middleware, read where needed.
+"""The origin of the current request: its address and id.
 
-It is the request itself that is kept, so a call that nobody asks about costs one
-assignment; the address is worked out when it is read. Outside a request, as in a
-command of ``manage.py``, both are empty.
+A middleware stores the request itself, which costs one assignment. The address is
+determined only when it is read. Outside a request, as in a management command, both are
+empty.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _request: ContextVar[HttpRequest | None] = ContextVar("request", default=None)
 
 @contextmanager
 def originating(request: HttpRequest) -> Iterator[None]:
-    """Have this request be the origin of what is done within."""
+    """Make this request the origin of everything done in the block."""
     token = _request.set(request)
     try:
         yield

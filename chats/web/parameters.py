@@ -1,18 +1,18 @@
-"""Query parameters: one that means nothing is refused, as is one without a value."""
+"""Validation of query parameters: unknown, blank and repeated ones are refused."""
 
 from collections.abc import Collection
 
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
-# Known to every list, besides the list's own.
+# Parameters that all lists have.
 EVERYWHERE = ("format",)
 
 
 def check_parameters(request: Request, known: Collection[str]) -> None:
     """Raise ValidationError on parameters that are unknown, blank or repeated.
 
-    To ignore them would answer with more than was asked for.
+    If they were ignored, the response would contain more than the client asked for.
     """
     errors = {}
     for name, values in request.query_params.lists():
@@ -28,6 +28,6 @@ def check_parameters(request: Request, known: Collection[str]) -> None:
 
 
 def is_from_a_form(request: Request | None) -> bool:
-    """Return whether the browsable API answers: its forms send their empty fields."""
+    """Return whether the browsable API answers, whose forms also send empty fields."""
     renderer = getattr(request, "accepted_renderer", None)
     return getattr(renderer, "format", "") == "api"

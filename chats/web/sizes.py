@@ -1,7 +1,7 @@
-"""How large an answer may become: a page ends by its bytes as well as by its rows.
+"""The size limit of a page, in bytes, besides the limit of its rows.
 
-A body of 10,000 characters is up to 60 kB of JSON, so the rows of a page alone bound
-nothing. An answer is in memory as a whole, for as long as its client takes to read it.
+A message body of 10,000 characters is up to 60 kB of JSON, so the number of rows alone
+does not limit the size. The whole response is in memory until the client has read it.
 """
 
 from collections.abc import Iterable
@@ -10,19 +10,20 @@ from typing import Any
 from chats.web.encoding import to_json
 
 PAGE_BYTES = 512 * 1024
-# Of JSON, at most: a control character is written with six letters.
+# The most in JSON, where a control character is written as \u0001.
 BYTES_A_CHARACTER = 6
-LONG_TEXT = "message_body"  # how columns of such texts end
-REST_OF_ROW = 1_024  # bytes: names of fields, ids, times
-# Bytes of a participant shown of a conversation, and how many are shown.
+LONG_TEXT = "message_body"  # the end of the names of columns with long text
+REST_OF_ROW = 1_024  # bytes, for names of fields, ids and times
+# Bytes of a participant in a conversation's preview, and most participants in one.
 PARTICIPANT, PREVIEW_SIZE = 320, 10
 
 
 def fitting(rows: list[dict[str, Any]]) -> int:
-    """Return how many of the first rows make a page: all, or one more than fit.
+    """Return how many of the rows make a page: all, or one more than fit.
 
-    Rows as ``QuerySet.values()`` gives them. Where their long texts are short, as they
-    mostly are, only these are looked at: other texts have 200 characters at most.
+    The rows are those of ``QuerySet.values()``. An upper bound is computed first, from
+    the lengths of the long texts; other texts have at most 200 characters. Only if the
+    bound exceeds a page is each row encoded and measured.
     """
     columns = rows[0] if rows else {}
     names = [name for name in columns if name.endswith(LONG_TEXT)]
@@ -35,7 +36,10 @@ def fitting(rows: list[dict[str, Any]]) -> int:
 
 
 def count_fitting(sizes: Iterable[int]) -> int:
-    """Return how many of these sizes, in bytes, make a page."""
+    """Return how many of these sizes, in bytes, make a page.
+
+    The size that exceeds ``PAGE_BYTES`` is included, so a page is never empty.
+    """
     total = count = 0
     for size in sizes:
         total, count = total + size, count + 1
@@ -45,5 +49,5 @@ def count_fitting(sizes: Iterable[int]) -> int:
 
 
 def _shown(row: dict[str, Any]) -> int:
-    """Return the size of what is read for a row later: a conversation's preview."""
+    """Return the size of the participants' preview, which is loaded later."""
     return min(row.get("participant_count", 0), PREVIEW_SIZE) * PARTICIPANT

@@ -1,4 +1,4 @@
-"""How often one caller may call: counters in the cache, atomic and constant in cost."""
+"""Rate limits for each caller, with atomic counters of constant cost in the cache."""
 
 import logging
 import threading
@@ -24,14 +24,14 @@ from chats.web.exceptions import ChatError, TooManyAttempts
 logger = logging.getLogger(__name__)
 
 TOO_MANY_STRANGERS = "You added too many people with whom you shared no conversation."
-OUTAGE_PAUSE = 5.0  # seconds a cache that failed is left alone
+OUTAGE_PAUSE = 5.0  # seconds without attempts after the cache has failed
 
 
 class Breaker:
-    """Leaves a service that failed alone for a pause; then one call at a time tries.
+    """A circuit breaker: after a failure, one call in each pause tries the service.
 
-    A service that hangs costs every call its timeout; behind this it costs one call
-    in each pause. Any thread may call any method.
+    Without it, every call would wait for the timeout of a service that hangs; with it,
+    only one call in each pause does. Any thread may call any method.
     """
 
     def __init__(self, pause: float, *, clock: Callable[[], float] = time.monotonic):
@@ -40,7 +40,7 @@ class Breaker:
         self._closed_until: float | None = None  # None: the service answers
 
     def may_ask(self) -> bool:
-        """Tell whether to ask the service; whoever asks reports how it went."""
+        """Return whether to call the service; report the result to fail or succeed."""
         if self._closed_until is None:
             return True
         with self._lock:
@@ -48,18 +48,18 @@ class Breaker:
             if self._closed_until is not None and now < self._closed_until:
                 return False
             if self._closed_until is not None:
-                self._closed_until = now + self._pause  # the others wait for this try
+                self._closed_until = now + self._pause  # for all other calls
             return True
 
     def fail(self) -> bool:
-        """Note a failure; return whether an outage begins with it."""
+        """Record a failure; return whether an outage begins with it."""
         with self._lock:
             begins = self._closed_until is None
             self._closed_until = self._clock() + self._pause
             return begins
 
     def succeed(self) -> bool:
-        """Note an answer; return whether an outage ends with it."""
+        """Record a success; return whether an outage ends with it."""
         if self._closed_until is None:
             return False
         with self._lock:
@@ -72,7 +72,7 @@ breaker = Breaker(OUTAGE_PAUSE)
 
 
 class Quota(NamedTuple):
-    """What a caller has left of an allowance; ``reset`` is in seconds."""
+    """A caller's remaining allowance; ``reset`` is in seconds."""
 
     limit: int
     remaining: int
@@ -82,12 +82,14 @@ class Quota(NamedTuple):
 class RateThrottle(BaseThrottle):
     """Counts calls per caller in windows of fixed length.
 
-    DRF's throttles keep a list of times, rewritten at every call without a lock;
-    one counter is atomic and costs the same at any rate.
+    REST framework's throttles rewrite a list of times at every call, without a lock. A
+    counter is atomic and costs the same at any rate.
     """
 
     scope = "user"
-    covers_all_calls = False  # then none needs to get as far as here once it is over
+    # Whether all calls of the caller are refused once the limit is reached: then the
+    # server refuses them before Django is called.
+    covers_all_calls = False
 
     def get_scope(self, request: Request) -> str:
         return self.scope
@@ -105,7 +107,7 @@ class RateThrottle(BaseThrottle):
 
 
 class CallerThrottle(RateThrottle):
-    """Every call, by person or, when anonymous, by address."""
+    """All calls, counted by user or, if anonymous, by address."""
 
     covers_all_calls = True
 
@@ -120,13 +122,13 @@ class SendThrottle(RateThrottle):
 
 
 class ExportThrottle(RateThrottle):
-    """Exports of one's data."""
+    """Exports of the caller's own data."""
 
     scope = "export"
 
 
 class SignUpThrottle(RateThrottle):
-    """Accounts made."""
+    """Accounts created."""
 
     scope = "signup"
 
@@ -138,16 +140,17 @@ class StartConversationThrottle(RateThrottle):
 
 
 class AuthFailureThrottle(RateThrottle):
-    """Calls by nobody or with a wrong token: by address, whoever they say they are."""
+    """Unauthenticated calls, wrong tokens included, counted by address."""
 
     scope = "anon"
 
 
-def refuse_stranger(request: Request) -> None:
-    """Count a call that is refused as 401, unless it was; raise Throttled beyond.
+def throttle_auth_failure(request: Request) -> None:
+    """Count a call that is answered with 401; raise Throttled over the limit.
 
-    REST framework asks its throttles only after it knows who is calling: without
-    this, wrong tokens could be tried at any rate.
+    A call that was counted already is not counted again. REST framework checks its
+    throttles only after authentication: without this, wrong tokens could be tried at
+    any rate.
     """
     if getattr(request._request, "quota", None) is not None:
         return
@@ -158,9 +161,10 @@ def refuse_stranger(request: Request) -> None:
 
 
 def over(scope: str, who: str, request: HttpRequest | None = None) -> float:
-    """Count a call of somebody's; return the seconds until one is allowed, 0 for now.
+    """Count a call; return 0 if it is allowed, otherwise the seconds to wait.
 
-    What is left is noted for the request's answer.
+    ``who`` is the key of the caller. The remaining allowance is kept on ``request``,
+    for the headers of the response.
     """
     rate = settings.THROTTLE_RATES[scope]
     if rate is None:
@@ -168,16 +172,16 @@ def over(scope: str, who: str, request: HttpRequest | None = None) -> float:
     limit, window = rate
     seconds_left = window - time.time() % window
     counted = count(f"throttle:{scope}:{who}", window)
-    if counted and request is not None:  # 0: the cache is not answering
+    if counted and request is not None:  # 0 if the cache is not answering
         left = max(0, limit - counted)
         note(request, Quota(limit, left, ceil(seconds_left)))
     return seconds_left if counted > limit else 0.0
 
 
 def limit_password_checks(address: str) -> None:
-    """Count a password that is to be checked, right or wrong; raise TooManyAttempts.
+    """Count a password check, right or wrong; raise TooManyAttempts over the limit.
 
-    Each takes a processor for a tenth of a second.
+    Each check takes a tenth of a second of processor time.
     """
     if wait := over("sign_in", address):
         raise TooManyAttempts(
@@ -188,12 +192,12 @@ def limit_password_checks(address: str) -> None:
 
 @contextmanager
 def strangers_counted(request: Request, number: Callable[[], int]) -> Iterator[None]:
-    """Count the strangers whom the caller adds to a conversation within.
+    """Count the strangers whom the caller adds to a conversation in the block.
 
-    ``number()`` is asked only where there is a limit; there is none for role-admins.
-    All are counted or none: raises Throttled where they are more than is left, or
-    ChatError where they are more than the limit, and takes the count back then, or if
-    what is done within fails.
+    ``number()`` returns how many; it is called only if there is a limit, and
+    role-admins have none. Either all are counted or none. Raises ChatError if they
+    exceed the limit itself, and Throttled if they exceed the rest of it. The count is
+    taken back if the block, or this check, fails.
     """
     rate = settings.THROTTLE_RATES["strangers"]
     strangers = 0 if rate is None or request.user.is_role_admin else number()
@@ -201,7 +205,7 @@ def strangers_counted(request: Request, number: Callable[[], int]) -> Iterator[N
         yield
         return
     limit, window = rate
-    if strangers > limit:  # to wait would not help
+    if strangers > limit:  # waiting would not help
         raise ChatError(
             f"At most {limit} people with whom you share no conversation can be added.",
             code="too_many_strangers",
@@ -212,7 +216,7 @@ def strangers_counted(request: Request, number: Callable[[], int]) -> Iterator[N
     try:
         if total > limit:
             raise Throttled(seconds_left, TOO_MANY_STRANGERS)
-        if total:  # otherwise the cache is not answering
+        if total:  # 0 if the cache is not answering
             note(request._request, Quota(limit, limit - total, ceil(seconds_left)))
         yield
     except Exception:
@@ -222,50 +226,51 @@ def strangers_counted(request: Request, number: Callable[[], int]) -> Iterator[N
 
 
 def note(request: HttpRequest, quota: Quota) -> None:
-    """Keep what is left for the answer's headers: of several limits, the nearest."""
+    """Keep the quota for the response's headers; of several, the one with the least."""
     earlier = getattr(request, "quota", None)
     if earlier is None or quota.remaining < earlier.remaining:
         request.quota = quota
 
 
 def caller(request: Request | HttpRequest) -> str:
-    """Return what identifies the caller: the person, or the address."""
+    """Return the key of the caller: the user's id, or the address if anonymous."""
     if request.user.is_authenticated:
         return str(request.user.pk)
     return client_network(request)
 
 
 def count(key: str, seconds: int) -> int:
-    """Count one more under ``key`` and return the count in this window of time.
+    """Increment the counter of ``key`` and return the count in the current window.
 
-    Windows follow this process's clock, not the cache's; what is over expires. 0
-    when the shared cache is not answering, or is being emptied this moment: a limit
-    is no reason to fail a call or to have it wait.
+    Windows follow the clock of this process, not the cache's; old ones expire. Returns
+    0 if the shared cache is not answering, or was just emptied: calls must not fail or
+    wait because of a limit.
     """
     return _count(_key_now(key, seconds), seconds, 1)
 
 
 def _key_now(key: str, seconds: int) -> str:
-    """Return the key of the present window of time."""
+    """Return the key of the current window."""
     return f"{key}:{int(time.time() // seconds)}"
 
 
 def _count(window: str, seconds: int, amount: int) -> int:
     try:
         return ask_cache(lambda: _add(window, seconds, amount)) or 0
-    except ValueError:  # emptied between the two steps
+    except ValueError:  # the cache was emptied between the two steps
         return 0
 
 
 def _take_back(window: str, amount: int) -> None:
-    with suppress(ValueError):  # over or emptied meanwhile
+    with suppress(ValueError):  # the window has expired, or the cache was emptied
         ask_cache(lambda: cache.decr(window, amount))
 
 
 def ask_cache(call: Callable[[], Any]) -> Any:
-    """Return what the shared cache answers to ``call``.
+    """Return the result of ``call``, which uses the shared cache.
 
-    None when it is not answering, and for ``OUTAGE_PAUSE`` after, without asking it.
+    Returns None if the cache fails, and for ``OUTAGE_PAUSE`` after a failure without
+    calling it.
     """
     if not breaker.may_ask():
         return None
@@ -283,6 +288,6 @@ def ask_cache(call: Callable[[], Any]) -> Any:
 def _add(key: str, seconds: int, amount: int) -> int:
     try:
         return cache.incr(key, amount)
-    except ValueError:  # the first of this window, or of several first at once
+    except ValueError:  # the first call of this window; others may be adding it now
         cache.add(key, 0, timeout=seconds)
         return cache.incr(key, amount)

@@ -1,9 +1,9 @@
-"""Times as the API reads them: RFC 3339, exactly."""
+"""Parsing of times in the API: strictly RFC 3339."""
 
 import re
 from datetime import UTC, datetime, timedelta
 
-# The date-time of RFC 3339, section 5.6. Python reads more, such as week dates.
+# The date-time of RFC 3339, section 5.6. Python also accepts more, such as week dates.
 RFC_3339 = re.compile(
     r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]"
     r"(?P<time>(?:[01][0-9]|2[0-3]):[0-5][0-9]):(?P<second>[0-5][0-9]|60)"
@@ -14,9 +14,11 @@ INVALID = "Must be an RFC 3339 time, such as 2026-11-23T18:00:00Z."
 
 
 def parse_time(text: str) -> datetime:
-    """Return the time in UTC; raise ValueError if the text is none, or none in UTC.
+    """Return the time in UTC.
 
-    Digits after the microseconds are dropped. A leap second, 60, is the second after.
+    Raises ValueError if the text is not a time, or if the time cannot be represented in
+    UTC. Digits after the microseconds are dropped. A leap second, 60, is read as the
+    next second.
     """
     match = RFC_3339.fullmatch(text)
     if match is None:

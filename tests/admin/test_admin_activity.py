@@ -47,8 +47,8 @@ def staff_who_may(*codenames: str) -> User:
     return User.objects.get(pk=clerk.pk)
 
 
-def facts(staff: User) -> dict[str, str]:
-    return {fact.name: fact.number for fact in activity_for(staff)["facts"]}
+def figures(staff: User) -> dict[str, str]:
+    return {figure.name: figure.number for figure in activity_for(staff)["figures"]}
 
 
 # --- Counting ------------------------------------------------------------------
@@ -167,7 +167,7 @@ def test_front_page_tells_what_goes_on(boss, alice, bob, conversation):
     shown = activity_for(boss)
     metrics.open_streams.set(0)
 
-    assert shown["facts"] == [
+    assert shown["figures"] == [
         ("People online", "2", "last minute"),
         ("Active people", "3", "last 24 hours"),
         ("Open streams", "7", "in this process"),
@@ -195,7 +195,7 @@ def test_front_page_without_anything_says_so(boss):
     boss.last_seen_at = None
     boss.save()
 
-    assert facts(boss) == {
+    assert figures(boss) == {
         "People online": "0",
         "Active people": "0",
         "Open streams": "0",
@@ -209,7 +209,7 @@ def test_people_are_counted_up_to_a_bound(most, told, boss, alice, monkeypatch):
     monkeypatch.setattr(activity, "MOST_COUNTED", most)
     User.objects.update(last_seen_at=timezone.now())
 
-    assert facts(boss)["Active people"] == told
+    assert figures(boss)["Active people"] == told
 
 
 def test_charts_have_24_hours_and_30_days_of_which_some_are_labelled(boss, alice):
@@ -311,7 +311,7 @@ def test_staff_see_what_their_permissions_allow(
     shown = activity_for(clerk)
     page = signed_in(clerk).get(reverse("admin:index")).content.decode()
 
-    assert list(facts(clerk)) == names
+    assert list(figures(clerk)) == names
     assert len(shown["charts"]) == charts
     assert [name for name in ("Plans", "alice") if f">{name}</a>" in page] == busiest
     assert (shown["busiest"] is not None) == ("Plans" in busiest)

@@ -129,7 +129,7 @@ def test_every_row_arrives_as_it_was(source, capsys):
 
 def test_people_stay_signed_in_and_their_cursors_are_void_once(source, origin):
     copy(source)
-    cursors.Known.identity = ""
+    cursors._log_identity = ""
     by_token, by_session = APIClient(), APIClient()
     by_token.credentials(HTTP_AUTHORIZATION=f"Token {origin[1]['token']}")
     by_session.cookies["sessionid"] = origin[1]["session"]

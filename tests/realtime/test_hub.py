@@ -212,7 +212,7 @@ def test_newcomer_admitted_before_the_batch_gets_nothing_from_before_their_joini
     send(alice, conversation, "After")
 
     driven.turn(was_notified=False)
-    assert driven.hub.audience.people.keys() == {alice.pk, mallory.pk}
+    assert driven.hub.audience.listeners.keys() == {alice.pk, mallory.pk}
     driven.turn()
 
     added, sent = driven.take(stream)
@@ -377,7 +377,7 @@ def test_deleted_conversation_reaches_its_people_and_is_forgotten(
     assert driven.kinds(for_bob) == ["conversation.deleted"]
     assert driven.kinds(for_mallory) == []
     assert driven.hub.audience.participants_listening(conversation.pk) == set()
-    assert driven.hub.audience.people[bob.pk].spans == {}
+    assert driven.hub.audience.listeners[bob.pk].spans == {}
 
 
 def test_deleted_person_is_told_of_their_leaving(driven, alice, bob, conversation):
@@ -562,7 +562,7 @@ def test_person_is_forgotten_with_their_last_stream(driven, bob, conversation):
     driven.hub.leave(stream)
     driven.turn()
 
-    assert driven.hub.audience.people == {}
+    assert driven.hub.audience.listeners == {}
     assert driven.hub.audience.participants_listening(conversation.pk) == set()
 
 
@@ -576,7 +576,7 @@ def test_stream_that_joined_and_left_before_a_turn_is_not_kept(
     driven.hub.leave(stream)
     driven.turn()
 
-    assert set(driven.hub.audience.people) == {alice.pk}
+    assert set(driven.hub.audience.listeners) == {alice.pk}
 
 
 def test_stream_that_leaves_twice_or_never_joined_is_harmless(driven, bob):
@@ -587,7 +587,7 @@ def test_stream_that_leaves_twice_or_never_joined_is_harmless(driven, bob):
     driven.hub.leave(Subscription(0, credential_of(bob)))
     driven.turn()
 
-    assert driven.hub.audience.people == {}
+    assert driven.hub.audience.listeners == {}
 
 
 # --- Idle ----------------------------------------------------------------------
@@ -604,7 +604,7 @@ def test_hub_with_nobody_listening_asks_the_database_nothing(
         driven.turn()
 
     assert driven.hub.position is None
-    assert driven.hub._patience() is None
+    assert driven.hub._longest_wait() is None
 
 
 def test_hub_stays_awake_for_a_while_after_the_last_stream(
@@ -745,7 +745,7 @@ def test_outage_while_joining_keeps_the_joiners_in_order(
     driven.turn()
 
     assert [to for to, _ in driven.posted if to.user_id == bob.pk] == [first, second]
-    assert driven.hub.audience.people[bob.pk].streams == {first, second}
+    assert driven.hub.audience.listeners[bob.pk].streams == {first, second}
 
 
 def test_outage_while_waking_up_is_repeated(driven, bob, alice, conversation):

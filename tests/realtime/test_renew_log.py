@@ -13,7 +13,7 @@ from tests.support.routes import STREAM
 def renew(capsys) -> str:
     """Run the command, as between two processes; return the identity it printed."""
     call_command("renew_log")
-    cursors.Known.identity = ""
+    cursors._log_identity = ""
     first, _, identity = capsys.readouterr().out.strip().partition("The log is now ")
     assert first == ""
     return identity.removesuffix(": older cursors are invalid.")
@@ -72,7 +72,7 @@ def test_process_that_ran_on_refuses_older_cursors_all_the_same(
     as_bob, alice, bob, before, capsys
 ):
     identity = renew(capsys)
-    cursors.Known.identity = EventLog.FIRST  # as another process last read it
+    cursors._log_identity = EventLog.FIRST  # as another process last read it
     start(alice, bob)
     assert as_bob.get(URL, {"after": before}).status_code == 410
     assert cursor_of(as_bob).startswith(f"{identity}-")

@@ -212,7 +212,7 @@ def test_the_hub_that_slept_wakes_with_another_connection(alice, conversation, c
     with serving_in_thread() as server:
         with Follower(server, token_of(alice)) as follower:
             assert follower.next()["event"] == "ready"
-            wait_until(lambda: server.shell.hub and server.shell.hub.audience.people)
+            wait_until(lambda: server.shell.hub and server.shell.hub.audience.listeners)
         hub = server.shell.hub
         hub._clock = lambda: time.monotonic() + IDLE_AFTER  # nobody has come for long
         hub.notify_new_events()

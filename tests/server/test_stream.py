@@ -105,7 +105,7 @@ def wait_until_live(server: Server, count: int) -> None:
 def wait_until_empty(server: Server) -> None:
     """Wait until neither the shell nor the hub has a stream."""
     wait_until(lambda: server.shell.streams == set())
-    wait_until(lambda: server.shell.hub.audience.people == {})
+    wait_until(lambda: server.shell.hub.audience.listeners == {})
 
 
 # --- Live ----------------------------------------------------------------------
@@ -807,7 +807,7 @@ def test_terminated_process_ends_its_streams_and_exits(lifespan, transactional_d
 def test_signal_is_heard_before_the_first_stream_is_held(monkeypatch):
     """A signal that came between a stream's first byte and its place went unheard."""
     heard = []
-    monkeypatch.setattr(shell_module, "hear_signals", heard.append)
+    monkeypatch.setattr(shell_module, "on_signals", heard.append)
 
     ask(scope_of("/api/nowhere/"))
 
@@ -819,7 +819,7 @@ import signal, time
 from messaging_app.asgi import application
 from chats.server import shell
 shell.LINGER = 0.1
-shell.hear_signals(lambda: print("heard", flush=True))
+shell.on_signals(lambda: print("heard", flush=True))
 signal.raise_signal(signal.SIGTERM)
 time.sleep(60)
 """

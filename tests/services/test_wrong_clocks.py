@@ -74,8 +74,8 @@ def test_front_page_counts_nobody_seen_in_the_future(ahead):
     boss = UserFactory(is_staff=True, is_superuser=True, role="admin")
     client = Client()
     client.force_login(boss)
-    facts = client.get("/admin/").context["activity"]["facts"]
-    numbers = {fact.name: fact.number for fact in facts}
+    figures = client.get("/admin/").context["activity"]["figures"]
+    numbers = {figure.name: figure.number for figure in figures}
     assert numbers["People online"] == numbers["Active people"] == "1"
 
 

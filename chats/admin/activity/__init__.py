@@ -1,1 +1,1 @@
-"""Activity: messages and people over time, as figures and charts."""
+"""Figures and charts of messages and users over time."""

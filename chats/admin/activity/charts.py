@@ -1,4 +1,4 @@
-"""Bar charts as the numbers that ``admin/chats/chart.html`` draws as SVG."""
+"""Bar charts, as coordinates for the SVG in ``admin/chats/chart.html``."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -7,21 +7,21 @@ from django.utils.formats import date_format
 
 from chats.admin.activity.counts import Counts, start_of
 
-WIDTH, HEIGHT = 720, 120  # of the bars' field; labels are beside and below it
-GAP = 0.2  # of a bar's place
+WIDTH, HEIGHT = 720, 120  # of the area with the bars; the labels are outside
+GAP = 0.2  # between two bars, as a part of a bar's place
 
 
 class Value(NamedTuple):
-    """What one bar stands for."""
+    """The value of one bar."""
 
     name: str
-    label: str  # below the bar, or nothing where there would be too many
+    label: str  # below the bar; empty for most, so that labels do not overlap
     number: int
-    is_whole: bool = True  # or there is more that is not counted yet
+    is_whole: bool = True  # False if not everything is counted yet
 
 
 class Bar(NamedTuple):
-    """One bar where it stands; y counts from the top, as in SVG."""
+    """One bar and its position; y is measured from the top, as in SVG."""
 
     value: Value
     x: str
@@ -32,10 +32,10 @@ class Bar(NamedTuple):
 
 
 class Chart:
-    """A titled row of bars over an axis that ends at a round number."""
+    """A titled bar chart, whose axis ends at a round number."""
 
     def __init__(self, key: str, title: str, values: Iterable[Value], *, rest: str):
-        """``rest`` says why some bars are not whole, where that is so."""
+        """``rest`` is the text shown if some bars are not whole."""
         self.key, self.title, self.values = key, title, list(values)
         self.rest = rest
         self.top = round_up(max((value.number for value in self.values), default=0))
@@ -69,30 +69,30 @@ class Chart:
 
     @property
     def lines(self) -> list[tuple[str, str]]:
-        """The axis: where each line is, and what it says."""
+        """The lines of the axis: the y and the label of each."""
         numbers = (self.top, self.top // 2) if self.top > 1 else (self.top,)
         return [(f"{HEIGHT * (1 - n / self.top):.1f}", f"{n:,}") for n in numbers]
 
 
-class Steps(NamedTuple):
-    """Equal steps of time up to now, a bar for each."""
+class TimeSeries(NamedTuple):
+    """Equal periods of time up to now, with a bar for each."""
 
     key: str
     title: str
-    hours: int  # in a step
-    number: int
-    name: str  # the formats of when a step begins
-    label: str
-    every: int  # how many steps have one label
+    hours: int  # in a period
+    number: int  # of periods
+    name: str  # date format of a period's start, for its name
+    label: str  # date format of a period's start, for its label
+    every: int  # one in this many periods has a label
 
     def chart(self, counts: Counts, *, rest: str) -> Chart:
-        """Draw them; ``rest`` as for ``Chart``."""
+        """Return the chart of these counts; ``rest`` as for ``Chart``."""
         newest = counts.present // self.hours
         values = []
-        for step in range(newest - self.number + 1, newest + 1):
-            hours = range(step * self.hours, (step + 1) * self.hours)
+        for period in range(newest - self.number + 1, newest + 1):
+            hours = range(period * self.hours, (period + 1) * self.hours)
             start = start_of(hours[0])
-            has_label = (newest - step) % self.every == 0
+            has_label = (newest - period) % self.every == 0
             value = Value(
                 name=date_format(start, self.name),
                 label=date_format(start, self.label) if has_label else "",
@@ -103,7 +103,7 @@ class Steps(NamedTuple):
         return Chart(self.key, self.title, values, rest=rest)
 
 
-LAST_HOURS = Steps(
+LAST_HOURS = TimeSeries(
     "hours",
     "Messages per hour, last 24 hours (UTC)",
     hours=1,
@@ -112,7 +112,7 @@ LAST_HOURS = Steps(
     label="H:i",
     every=3,
 )
-LAST_DAYS = Steps(
+LAST_DAYS = TimeSeries(
     "days",
     "Messages per day, last 30 days (UTC)",
     hours=24,
@@ -124,7 +124,7 @@ LAST_DAYS = Steps(
 
 
 def round_up(number: int) -> int:
-    """Return the next of 1, 2, 4, 10, 20, 40, 100 … that is not less."""
+    """Return the least of 1, 2, 4, 10, 20, 40, 100 … that is at least ``number``."""
     power = 1
     while True:
         for step in (1, 2, 4):
@@ -134,5 +134,5 @@ def round_up(number: int) -> int:
 
 
 def _height(number: int, top: int) -> float:
-    """Return a height that shows also the least number other than 0."""
+    """Return the height of a bar; all numbers except 0 are visible."""
     return max(1.5, HEIGHT * number / top) if number else 0.0

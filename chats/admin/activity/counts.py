@@ -1,8 +1,8 @@
-"""How many messages were sent in each hour.
+"""The number of messages sent in each hour.
 
-An hour that is over is counted once and kept in a table; the present one is counted as
-it stands. A page counts the newest hours first, for a moment, and leaves the rest to
-the next page.
+A past hour is counted once and stored in a table; the current hour is counted each
+time. A request counts the newest hours first, for a limited time, and leaves the rest
+to the next request.
 """
 
 from collections import Counter
@@ -19,14 +19,14 @@ from chats.db.impatient import brief_transaction
 from chats.models import HourlyCount, Message
 from chats.models.participants import hour_of, this_hour
 
-PATIENCE = 0.2  # seconds
-# After this, all that was sent has been committed: a send waits 5 seconds at most.
+PATIENCE = 0.2  # seconds that a request may count
+# After this, all messages of an hour are committed: a send waits at most 5 seconds.
 SETTLED = timedelta(minutes=1)
 NEWEST = 10_000  # messages of one conversation or person
 
 
 class Counts(NamedTuple):
-    """The messages of the hours up to ``present``; from ``since`` on, all of them."""
+    """Message counts by hour, up to ``present``, and complete from ``since`` on."""
 
     by_hour: Counter[int]
     since: int
@@ -34,7 +34,7 @@ class Counts(NamedTuple):
 
 
 def count_all(hours: int) -> Counts:
-    """Count all messages of the last hours, the present one included."""
+    """Count all messages of the last hours, including the current one."""
     now = timezone.now()
     present, settled = hour_of(now), hour_of(now - SETTLED)
     since = present - hours + 1
@@ -51,7 +51,8 @@ def count_all(hours: int) -> Counts:
         if hour < settled:
             new.append(HourlyCount(hour=hour, messages=by_hour[hour]))
     if new:
-        with suppress(OperationalError), brief_transaction():  # or the next page does
+        # If the database is busy, the next request stores them.
+        with suppress(OperationalError), brief_transaction():
             HourlyCount.objects.bulk_create(new, ignore_conflicts=True)
     return Counts(by_hour, since, present)
 
@@ -67,7 +68,7 @@ def _count(hour: int) -> int:
 
 
 def count_newest(messages: QuerySet, hours: int) -> Counts:
-    """Count the newest of a conversation's or a person's messages in the last hours."""
+    """Count the newest of ``messages``, of a conversation or a user, by hour."""
     present = this_hour()
     since = present - hours + 1
     newest = messages.filter(sent_at__gte=start_of(since)).order_by("-sent_at")

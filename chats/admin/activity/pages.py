@@ -1,7 +1,7 @@
-"""What happens here: the numbers and charts above the admin's front page.
+"""The figures and charts on the admin's front page.
 
-Each is one look into an index, or counts up to a bound, however much there is; and
-each is there only for those who may see the rows it tells of.
+The cost of each is limited, however large the tables are: it is one index lookup, or it
+counts up to a bound. Each is shown only to staff who may see the rows it is about.
 """
 
 from collections.abc import Iterator
@@ -23,14 +23,14 @@ from chats.models.users import ONLINE_FOR
 from chats.services.sign_in import WINDOW
 from chats.web import metrics
 
-MOST_COUNTED = 10_000  # people, counters
-LOOKED_AT = 10_000  # of the newest events, for the busiest conversations
+MOST_COUNTED = 10_000  # users or counters
+LOOKED_AT = 10_000  # newest events that are searched for the busiest conversations
 BUSIEST = 5
 DAY = timedelta(days=1)
 
 
-class Fact(NamedTuple):
-    """One number, and what it is of."""
+class Figure(NamedTuple):
+    """A number with its name."""
 
     name: str
     number: str
@@ -38,14 +38,14 @@ class Fact(NamedTuple):
 
 
 def activity_for(staff: User) -> dict[str, Any]:
-    """Return what one of the staff may see of what goes on."""
+    """Return the figures and charts that a member of staff may see."""
     now = timezone.now()
     sees = {
         model._meta.model_name: staff.has_perm(f"chats.view_{model._meta.model_name}")
         for model in (User, Conversation, Message, Event, SignInAttempts)
     }
     return {
-        "facts": list(_facts(sees, now)),
+        "figures": list(_figures(sees, now)),
         "charts": _charts() if sees["message"] else [],
         "busiest": _busiest(now) if sees["conversation"] and sees["message"] else None,
         "people": _busiest_people(now) if sees["user"] and sees["message"] else None,
@@ -53,13 +53,13 @@ def activity_for(staff: User) -> dict[str, Any]:
     }
 
 
-def _facts(sees: dict[str, bool], now: datetime) -> Iterator[Fact]:
+def _figures(sees: dict[str, bool], now: datetime) -> Iterator[Figure]:
     if sees["user"]:
-        yield Fact("People online", _seen_within(ONLINE_FOR), "last minute")
-        yield Fact("Active people", _seen_within(DAY), "last 24 hours")
+        yield Figure("People online", _seen_within(ONLINE_FOR), "last minute")
+        yield Figure("Active people", _seen_within(DAY), "last 24 hours")
     if sees["event"]:
         streams = metrics.open_streams.collect()[0].samples[0].value
-        yield Fact("Open streams", f"{streams:,.0f}", "in this process")
+        yield Figure("Open streams", f"{streams:,.0f}", "in this process")
         yield _oldest_event()
     if sees["signinattempts"]:
         yield _failed_sign_ins(now)
@@ -74,18 +74,21 @@ def _bounded(count: int) -> str:
     return f"{count:,}" if count <= MOST_COUNTED else f"over {MOST_COUNTED:,}"
 
 
-def _oldest_event() -> Fact:
+def _oldest_event() -> Figure:
     times = Event.objects.order_by("event_id").values_list("created_at", flat=True)
     oldest = times.first()
     shown = date_format(timezone.localtime(oldest), "j M Y") if oldest else "none"
-    return Fact("Oldest event kept", shown, "older cursors are refused")
+    return Figure("Oldest event kept", shown, "older cursors are refused")
 
 
-def _failed_sign_ins(now: datetime) -> Fact:
-    """Tell of the counters that run. One attempt is in several: of the account, of
-    the address, of both; so the highest is told, not the sum."""
+def _failed_sign_ins(now: datetime) -> Figure:
+    """Return the highest of the current counters.
+
+    Not their sum, because one attempt is in several counters: for the account, for the
+    address, and for both.
+    """
     running = SignInAttempts.objects.filter(
-        # All that count end within a window; what else there is ends much later.
+        # Counters end within a window; remembered sign-ins end much later.
         window_ends_at__gt=now,
         window_ends_at__lte=now + WINDOW,
         attempts__gt=0,
@@ -94,27 +97,27 @@ def _failed_sign_ins(now: datetime) -> Fact:
     found = some.aggregate(most=Max("attempts"), all=Count("pk"))
     minutes = WINDOW // timedelta(minutes=1)
     note = f"in {minutes} minutes, the highest of {found['all']:,} counters"
-    return Fact("Failed sign-ins", f"{found['most'] or 0:,}", note)
+    return Figure("Failed sign-ins", f"{found['most'] or 0:,}", note)
 
 
 def _charts() -> list[Chart]:
     counts = count_all(hours=LAST_DAYS.number * LAST_DAYS.hours)
     rest = "Older ones are still being counted."
-    return [steps.chart(counts, rest=rest) for steps in (LAST_HOURS, LAST_DAYS)]
+    return [series.chart(counts, rest=rest) for series in (LAST_HOURS, LAST_DAYS)]
 
 
 def chart_of_hours(messages: QuerySet) -> str:
-    """Draw when messages of one conversation or person were sent, for its page."""
+    """Return a chart of a conversation's or a user's messages by hour, as HTML."""
     counts = count_newest(messages, hours=LAST_HOURS.number)
     chart = LAST_HOURS.chart(counts, rest=f"Only the last {NEWEST:,} count.")
     return render_to_string("admin/chats/chart_field.html", {"chart": chart})
 
 
 def _busiest(now: datetime) -> list[tuple[str, str]]:
-    """Return links to the conversations of most messages, with their numbers.
+    """Return links to the busiest conversations of the last day, with their counts.
 
-    Which they are is told by the newest events; how many each had in a day by its
-    ``seq``, which has no gaps.
+    They are found in the newest events. The messages are counted by ``seq``, which has
+    no gaps.
     """
     since = now - DAY
     named = [pk for pk, _ in _most_named(since, "conversation_id")]
@@ -137,8 +140,10 @@ def _busiest(now: datetime) -> list[tuple[str, str]]:
 
 
 def _busiest_people(now: datetime) -> list[tuple[str, str]]:
-    """Return links to the people of most messages among the newest events, with how
-    many these are."""
+    """Return links to the users with the most messages in the newest events.
+
+    Each comes with the number of these messages.
+    """
     named = _most_named(now - DAY, "actor_id")
     people = User.objects.in_bulk([pk for pk, _ in named])
     return [
@@ -149,10 +154,10 @@ def _busiest_people(now: datetime) -> list[tuple[str, str]]:
 
 
 def _most_named(since: datetime, column: str) -> list[tuple[UUID, int]]:
-    """Return what a column of the newest sendings holds most often, and how often.
+    """Return the most frequent values of a column in the newest sends, with counts.
 
-    Grouped by an expression, since SQLite goes through all of the log for a column
-    whose index has it in order.
+    They are grouped by an expression, because for an indexed column SQLite would read
+    the whole log in the order of the index.
     """
     recent: QuerySet = Event.objects.filter(
         event_id__gt=Event.objects.last_id() - LOOKED_AT,

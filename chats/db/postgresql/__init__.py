@@ -1,1 +1,1 @@
-"""Django's PostgreSQL backend, leaner: the ENGINE that ``DATABASE_URL`` gets."""
+"""A faster version of Django's PostgreSQL backend: the ENGINE for ``DATABASE_URL``."""

@@ -1,8 +1,8 @@
-"""Django's PostgreSQL backend: quicker with times, and it notices a dead connection.
+"""Django's PostgreSQL backend, with faster times and detection of dead connections.
 
-Django's loader of times only puts UTC in place of the connection's time zone, in
-Python: half of what reading a page of messages costs. Here psycopg's own, compiled one
-is used: the connection's zone is UTC already.
+Django loads times in Python, only to replace the connection's time zone by UTC; that is
+half the cost of reading a page of messages. The connection's time zone is UTC already,
+so this backend uses psycopg's compiled loader.
 """
 
 import select
@@ -16,15 +16,15 @@ from psycopg.postgres import types
 from psycopg.pq import Format
 from psycopg.types.datetime import TimestamptzLoader
 
-IDLE_UNCHECKED = 5.0  # seconds without use, after which a connection is tried first
+IDLE_UNCHECKED = 5.0  # seconds of idleness after which a connection is tested first
 
 compiled = psycopg.adapters.get_loader(types["timestamptz"].oid, Format.TEXT)
 
 
 class UtcLoader(TimestamptzLoader):
-    """Stands for the compiled loader, which cannot be derived from."""
+    """Creates instances of the compiled loader, which cannot be subclassed."""
 
-    timezone: tzinfo = UTC  # what Django compares with the connection's
+    timezone: tzinfo = UTC  # Django compares it with the connection's time zone
 
     def __new__(cls, oid: int, context: object = None):
         return compiled(oid, context)
@@ -33,8 +33,8 @@ class UtcLoader(TimestamptzLoader):
 class DatabaseWrapper(base.DatabaseWrapper):
     """A connection to PostgreSQL whose times are in UTC.
 
-    ``kept_cursor`` is the driver's, for statements whose results are read at once: to
-    make one for each costs a tenth of a small statement.
+    ``kept_cursor`` is a cursor of the driver, for statements whose results are read at
+    once. Creating a cursor for each statement costs a tenth of a small one's time.
     """
 
     def get_connection_params(self) -> dict:
@@ -54,24 +54,24 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def close_if_unusable_or_obsolete(self) -> None:
         """Close the connection too if it has died since it was last used.
 
-        Django calls this before and after each request, and
-        ``close_old_connections`` does elsewhere; the next statement then connects. A
-        server that restarted, or was told to end the connection, has said so on the
-        socket, which costs a microsecond to look at. A firewall says nothing: so a
-        connection that was not used for a while is tried by a statement.
+        Django calls this before and after each request, ``close_old_connections``
+        calls it elsewhere; the next statement then reconnects. A server that restarted
+        or ended the connection has sent something to the socket; checking the socket
+        takes a microsecond. A firewall drops connections silently, so a connection
+        that was idle for a while is tested with a statement.
         """
         super().close_if_unusable_or_obsolete()
         if self.connection is None or self.in_atomic_block:
             return
         now = time.monotonic()
-        # What the server sends unasked is, as a rule, that it ends.
+        # Unrequested data from the server usually means that it ends the connection.
         is_doubtful = now - self._used_at > IDLE_UNCHECKED or self._socket.poll(0)
         self._used_at = now
         if is_doubtful and not self.is_usable():
             self.close()
 
     def new_session(self) -> psycopg.Connection:
-        """Connect once more, by the driver alone and in its own autocommit."""
+        """Open another connection, of the driver alone and in autocommit mode."""
         params = super().get_connection_params()
         for name in ("cursor_factory", "context"):
             params.pop(name, None)

@@ -1,1 +1,1 @@
-"""Django's SQLite backend with private files: the ENGINE that ``DATABASE_URL`` gets."""
+"""Django's SQLite backend with private files: the ENGINE for ``DATABASE_URL``."""

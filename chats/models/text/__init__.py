@@ -1,1 +1,1 @@
-"""What text may hold, and the form in which it is stored and compared."""
+"""The characters that text may contain, and its stored and compared forms."""

@@ -1,6 +1,6 @@
 """Usernames and e-mail addresses: their normal form, and which of them are reserved.
 
-Every door uses these functions: sign-up, sign-in, searches, the admin, the commands.
+Sign-up, sign-in, searches, the admin and the commands all use these functions.
 """
 
 import re
@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from chats.models.text.characters import INVISIBLE, normalised
 
 _INVISIBLE = re.compile(f"[{INVISIBLE}]")
-# The first word of a character's name in Unicode is its script, but for these.
+# The first word of a character's Unicode name is its script, with these exceptions.
 _SCRIPTS = {
     **dict.fromkeys(
         ("CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "HENTAIGANA", "BOPOMOFO"), "CJK"
@@ -26,14 +26,14 @@ _MIXED_WITH_LATIN = {"LATIN", "CJK"}  # as usual in Japanese, Chinese and Korean
 
 
 class SystemName(StrEnum):
-    """Why the system named an account; only the system gives such names."""
+    """Reasons why the system named an account; users cannot choose such names."""
 
     DELETED = "deleted"
     IMPORTED = "imported"
     RENAMED = "renamed"
 
     def of(self, user_id: UUID, suffix: str = "") -> tuple[str, str]:
-        """Return the username and the e-mail address of a person so named."""
+        """Return the username and the e-mail address of an account so named."""
         key = f"{user_id.hex}-{suffix}" if suffix else user_id.hex
         return f"{self}-{key}", f"{key}@{self}.invalid"
 
@@ -43,15 +43,15 @@ _RESERVED_DOMAINS = {f"{name}.invalid" for name in SystemName}
 
 
 def normal_form(identifier: str) -> str:
-    """Return a username or e-mail address in the form it is stored in (NFKC)."""
+    """Return a username or e-mail address in its stored form (NFKC)."""
     return normalised(identifier, "NFKC")
 
 
 def comparable(identifier: str) -> str:
-    """Return a form that all spellings share which a database may take for one.
+    """Return a form that is equal for all identifiers a database might consider equal.
 
-    It has neither case nor accents: some databases fold U+0130 to "i". Different
-    identifiers may share it, too.
+    The form has neither case nor accents, because some databases fold U+0130 to "i".
+    Different identifiers can also have the same form.
     """
     parts = normalised(normal_form(identifier.strip()).casefold(), "NFKD")
     letters = (item for item in parts if not unicodedata.combining(item))
@@ -59,23 +59,23 @@ def comparable(identifier: str) -> str:
 
 
 def normal_address(address: str) -> str:
-    """Return an e-mail address as it is stored: NFKC, its domain in lower case."""
+    """Return an e-mail address in its stored form: NFKC, with a lower-case domain."""
     name, at, domain = normal_form(address).strip().rpartition("@")
     return f"{name}{at}{domain.lower()}"
 
 
 def is_reserved(username: str) -> bool:
-    """Return whether only the system may give this username."""
+    """Return whether this username is reserved for the system."""
     return comparable(username).startswith(_RESERVED_PREFIXES)
 
 
 def is_reserved_address(address: str) -> bool:
-    """Return whether only the system may give this e-mail address."""
+    """Return whether this e-mail address is reserved for the system."""
     return comparable(address).rpartition("@")[2] in _RESERVED_DOMAINS
 
 
 def validate_username(value: str) -> None:
-    """Raise ValidationError on a username that imitates, or that is the system's."""
+    """Raise ValidationError on a username that is reserved or may imitate another."""
     username = normal_form(value)
     if _INVISIBLE.search(username):
         raise ValidationError(
@@ -90,7 +90,7 @@ def validate_username(value: str) -> None:
 
 
 def validate_address(value: str) -> None:
-    """Raise ValidationError on an e-mail address that only the system gives."""
+    """Raise ValidationError on an e-mail address that is reserved for the system."""
     if is_reserved_address(value):
         raise ValidationError("This e-mail address is reserved.", code="reserved")
 
@@ -101,7 +101,7 @@ def _is_of_one_script(text: str) -> bool:
 
 
 def _script_of(character: str) -> str:
-    """Return the script of a letter, mark or number; nothing for common characters."""
+    """Return the script of a letter, mark or number; "" for common characters."""
     kind = unicodedata.category(character)
     if kind[0] not in "LMN" or (character.isascii() and kind == "Nd") or kind == "Lm":
         return ""
