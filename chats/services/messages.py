@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from chats.models import Conversation, Event, Message, Participant, User
 from chats.services.announce import announce
-from chats.web.exceptions import Conflict, NotAllowed, NotFound
+from chats.web.exceptions import Conflict, NotFound
 
 Type = Event.Type
 
@@ -50,11 +50,7 @@ def send_message(
     conversation.note_message(message)
     Message.objects.insert(message)
     conversation.participation.note_sent(message)
-    announce(
-        Event.of(
-            Type.MESSAGE_CREATED, message.conversation_id, actor, message_id=message.pk
-        )
-    )
+    _announce(Type.MESSAGE_CREATED, message, actor)
     return message, True
 
 
@@ -64,28 +60,21 @@ def edit_message(actor: User, message_id: UUID, *, message_body: str) -> Message
 
     Only the sender may (NotAllowed); a deleted message raises Conflict.
     """
-    message = _editable(actor, message_id)
+    message = _locked_message(actor, message_id, to="edit_message")
     if message.is_deleted:
         raise Conflict("This message has been deleted.")
     if message.message_body != message_body:
         message.message_body = message_body
         message.edited_at = timezone.now()
         message.save(update_fields=["message_body", "edited_at"])
-        announce(
-            Event.of(
-                Type.MESSAGE_UPDATED,
-                message.conversation_id,
-                actor,
-                message_id=message.pk,
-            )
-        )
+        _announce(Type.MESSAGE_UPDATED, message, actor)
     return message
 
 
 @transaction.atomic
 def require_editable(actor: User, message_id: UUID) -> None:
     """Raise what an edit would raise to outsiders and to those who may not."""
-    _editable(actor, message_id)
+    _locked_message(actor, message_id, to="edit_message")
 
 
 @transaction.atomic
@@ -94,11 +83,7 @@ def delete_message(actor: User, message_id: UUID) -> None:
 
     The sender and the conversation's owner may (NotAllowed); again is harmless.
     """
-    message = _locked_message(actor, message_id)
-    if not message.can_be_deleted_by(actor):
-        raise NotAllowed(
-            "Only the sender or the conversation's owner can delete a message."
-        )
+    message = _locked_message(actor, message_id, to="delete_message")
     leave_tombstone(message, actor)
 
 
@@ -138,8 +123,12 @@ def _move_cursor(actor: User, conversation: Conversation, seq: int) -> None:
         announce(Event.of(Type.READ_UPDATED, conversation.pk, actor, user_id=actor.pk))
 
 
-def _locked_message(actor: User, message_id: UUID) -> Message:
-    """Return a message of the actor's with its conversation's lock held."""
+def _locked_message(actor: User, message_id: UUID, *, to: str) -> Message:
+    """Return a message that the actor may do this to, its conversation locked.
+
+    ``to`` is an act of ``chats.models.rules``. Raises NotFound to outsiders, NotAllowed
+    to participants who may not.
+    """
     found = Message.objects.visible_to(actor).filter(pk=message_id)
     conversation_id = found.values_list("conversation_id", flat=True).first()
     if conversation_id is None:
@@ -148,14 +137,8 @@ def _locked_message(actor: User, message_id: UUID) -> Message:
     message = Message.objects.select_related("sender").filter(pk=message_id).first()
     if message is None:
         raise NotFound
+    conversation.require(to, sender_id=message.sender_id)
     message.conversation = conversation
-    return message
-
-
-def _editable(actor: User, message_id: UUID) -> Message:
-    message = _locked_message(actor, message_id)
-    if not message.can_be_edited_by(actor):
-        raise NotAllowed("Only the sender can edit a message.")
     return message
 
 
@@ -165,11 +148,7 @@ def leave_tombstone(message: Message, actor: User) -> None:
     message.message_body = ""
     message.deleted_at = timezone.now()
     message.save(update_fields=["message_body", "deleted_at"])
-    announce(
-        Event.of(
-            Type.MESSAGE_DELETED, message.conversation_id, actor, message_id=message.pk
-        )
-    )
+    _announce(Type.MESSAGE_DELETED, message, actor)
 
 
 def _announce(event_type: Event.Type, message: Message, actor: User) -> None:
