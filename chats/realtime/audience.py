@@ -6,6 +6,7 @@ from uuid import UUID
 
 from chats.models import Participant, PastParticipant
 from chats.models.credentials import Credential
+from chats.models.participants import Span
 
 
 class Subscription:
@@ -39,9 +40,6 @@ class Listener:
     spans: dict[UUID, int] = field(default_factory=dict)
 
 
-Span = tuple[UUID, int, int | None]  # conversation, first event, last event
-
-
 def spans_of(user_ids: Iterable[UUID], after: int) -> dict[UUID, list[Span]]:
     """Return each person's spans of participation that reach past ``after``."""
     ids = list(user_ids)
@@ -50,12 +48,12 @@ def spans_of(user_ids: Iterable[UUID], after: int) -> dict[UUID, list[Span]]:
     for user_id, *span in present.values_list(
         "user_id", "conversation_id", "first_event_id"
     ):
-        spans[user_id].append((*span, None))
+        spans[user_id].append(Span(*span))
     past = PastParticipant.objects.filter(user_id__in=ids, last_event_id__gt=after)
     for user_id, *span in past.values_list(
         "user_id", "conversation_id", "first_event_id", "last_event_id"
     ):
-        spans[user_id].append(tuple(span))
+        spans[user_id].append(Span(*span))
     return spans
 
 
@@ -81,11 +79,11 @@ class Audience:
     def participants_listening(self, conversation_id: UUID) -> set[Listener]:
         return self._by_conversation.get(conversation_id, set())
 
-    def open_span(self, user_id: UUID, conversation_id: UUID, first: int) -> None:
-        """Note that a person takes part from this event on, if they listen here."""
+    def open_span(self, user_id: UUID, span: Span) -> None:
+        """Note that a person takes part from an event on, if they listen here."""
         person = self.people.get(user_id)
         if person is not None:
-            self._attach(person, conversation_id, first)
+            self._attach(person, span)
 
     def close_span(self, user_id: UUID, conversation_id: UUID) -> None:
         person = self.people.get(user_id)
@@ -105,9 +103,9 @@ class Audience:
         person = self.people.get(stream.user_id)
         if person is None:
             person = self.people[stream.user_id] = Listener(stream.user_id)
-            for conversation_id, first, last in spans:
-                if last is None or last > position:
-                    self._attach(person, conversation_id, first)
+            for span in spans:
+                if span.last > position:
+                    self._attach(person, span)
         person.streams.add(stream)
 
     def remove(self, stream: Subscription) -> None:
@@ -125,10 +123,10 @@ class Audience:
     def streams(self) -> list[Subscription]:
         return [stream for person in self.people.values() for stream in person.streams]
 
-    def _attach(self, person: Listener, conversation_id: UUID, first: int) -> None:
-        earlier = person.spans.get(conversation_id, first)
-        person.spans[conversation_id] = min(earlier, first)
-        self._by_conversation.setdefault(conversation_id, set()).add(person)
+    def _attach(self, person: Listener, span: Span) -> None:
+        earlier = person.spans.get(span.conversation_id, span.first)
+        person.spans[span.conversation_id] = min(earlier, span.first)
+        self._by_conversation.setdefault(span.conversation_id, set()).add(person)
 
     def _detach(self, person: Listener, conversation_id: UUID) -> None:
         people = self._by_conversation[conversation_id]

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator
 from uuid import UUID
 
+from django.db.models import Model
+
 from chats.models import AuditEntry, User
 from chats.models.audit import MAX_DETAILS
 from chats.web import origin
@@ -36,9 +38,13 @@ def entry(
     )
 
 
-def record(action: AuditEntry.Action, *, actor: User | None, **what) -> None:
-    """Store an entry; ``what`` is as ``entry`` has it."""
-    entry(action, actor=actor, **what).save(force_insert=True)
+def record(action: AuditEntry.Action, *rows: Model, actor: User | None, **what) -> None:
+    """Store an entry about rows, each a user, a conversation or a message.
+
+    ``what`` is as ``entry`` has it.
+    """
+    about = {row._meta.pk.attname: row.pk for row in rows}
+    entry(action, actor=actor, **about, **what).save(force_insert=True)
 
 
 def record_all(

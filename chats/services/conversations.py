@@ -136,7 +136,7 @@ def remove_participant(actor: User, conversation_id: UUID, *, user_id: UUID) -> 
             f"{user_id} is not a participant.", field="user_id", code="not_participant"
         )
     if user_id != actor.pk:
-        record_of(Action.PARTICIPANT_REMOVED, conversation, actor, user_id)
+        record(Action.PARTICIPANT_REMOVED, conversation, actor=actor, user_id=user_id)
     end_participations(leaving, [conversation], actor=actor)
 
 
@@ -193,7 +193,7 @@ def admit(conversation: Conversation, person: User, actor: User) -> None:
 def erase(conversation: Conversation, actor: User) -> None:
     rows = list(conversation.participations.all())
     details = f"{len(rows)} participants, {conversation.last_seq} messages"
-    record_of(Action.CONVERSATION_DELETED, conversation, actor, details=details)
+    record(Action.CONVERSATION_DELETED, conversation, actor=actor, details=details)
     event = Event.of(Type.CONVERSATION_DELETED, conversation.pk, actor)
     if conversation.last_seq <= erasing.BATCH:
         conversation.delete()  # and, in a statement each, participants and messages
@@ -212,22 +212,6 @@ def _empty(conversation: Conversation) -> None:
     conversation.deleted_at = timezone.now()
     fields = ["title", "owner", "participant_count", "deleted_at"]
     conversation.save(update_fields=fields)
-
-
-def record_of(
-    action: Action,
-    conversation: Conversation,
-    actor: User,
-    user_id: UUID | None = None,
-    details: str = "",
-) -> None:
-    record(
-        action,
-        actor=actor,
-        user_id=user_id,
-        conversation_id=conversation.pk,
-        details=details,
-    )
 
 
 def _note_past(rows: Iterable[Participant], last_event_ids: dict[UUID, int]) -> None:

@@ -16,7 +16,6 @@ from chats.services.conversations import (
     end_participations,
     erase,
     locked_people,
-    record_of,
     require_room,
 )
 from chats.services.messages import leave_tombstone
@@ -33,7 +32,7 @@ def rename_as_staff(
     conversation = Conversation.objects.locked_for_staff(conversation.pk)
     if conversation.title != title:
         conversation.title = title
-        record_of(Action.CONVERSATION_RETITLED, conversation, actor)
+        record(Action.CONVERSATION_RETITLED, conversation, actor=actor)
         _save_and_announce(conversation, "title", actor)
     return conversation
 
@@ -50,11 +49,11 @@ def transfer_ownership(
         raise ChatError(
             "The owner must be a participant.", field="owner", code="not_participant"
         )
-    record_of(
+    record(
         Action.CONVERSATION_HANDED_OVER,
         conversation,
-        actor,
-        owner_id,
+        actor=actor,
+        user_id=owner_id,
         details=f"from {conversation.owner_id}",
     )
     conversation.owner_id = owner_id
@@ -83,10 +82,10 @@ def add_as_staff(
         raise ChatError("This user is inactive.", field="user_id")
     if not conversation.participations.filter(user=person).exists():
         require_room(conversation.participant_count + 1, field="user_id")
-        record_of(Action.PARTICIPANT_ADDED, conversation, actor, user_id)
+        record(Action.PARTICIPANT_ADDED, conversation, person, actor=actor)
         if user_id == actor.pk and conversation.last_seq:
             details = f"seq 1-{conversation.last_seq}"
-            record_of(Action.MESSAGES_READ, conversation, actor, details=details)
+            record(Action.MESSAGES_READ, conversation, actor=actor, details=details)
         admit(conversation, person, actor)
     return conversation
 
@@ -99,7 +98,7 @@ def remove_as_staff(
     conversation = Conversation.objects.locked_for_staff(conversation.pk)
     leaving = Participant.objects.filter(conversation=conversation, user_id=user_id)
     if leaving.exists():
-        record_of(Action.PARTICIPANT_REMOVED, conversation, actor, user_id)
+        record(Action.PARTICIPANT_REMOVED, conversation, actor=actor, user_id=user_id)
         end_participations(leaving, [conversation], actor=actor)
     return conversation
 
@@ -132,14 +131,14 @@ def change_participants(
 @transaction.atomic
 def redact_message(message: Message, *, actor: User) -> None:
     """Turn the message into a tombstone."""
-    Conversation.objects.locked_for_staff(message.conversation_id)
+    conversation = Conversation.objects.locked_for_staff(message.conversation_id)
     message.refresh_from_db()
     if not message.is_deleted:
         record(
             Action.MESSAGE_REDACTED,
+            conversation,
+            message,
             actor=actor,
-            conversation_id=message.conversation_id,
-            message_id=message.pk,
             details=f"seq {message.seq}",
         )
     leave_tombstone(message, actor)

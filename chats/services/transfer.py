@@ -114,11 +114,7 @@ def import_conversation(
     except (IntegrityError, DataError) as error:
         text = str(error).partition("\n")[0]
         raise ChatError(f"The database rejected the file: {text}.") from error
-    record(
-        AuditEntry.Action.CONVERSATION_IMPORTED,
-        actor=None,
-        conversation_id=conversation.pk,
-    )
+    record(AuditEntry.Action.CONVERSATION_IMPORTED, conversation, actor=None)
     event = Event.of(Event.Type.CONVERSATION_CREATED, conversation.pk, actor=None)
     announce(event)
     conversation.participations.update(first_event_id=event.pk)

@@ -54,8 +54,7 @@ def register_user(*, password: str, actor: User | None = None, **fields: Any) ->
 
 def record_created(user: User, *, actor: User | None) -> None:
     """Record an account that somebody else made, or that has powers from the start."""
-    powers = user.describe_powers()
-    record(Action.USER_CREATED, actor=actor, user_id=user.pk, details=powers)
+    record(Action.USER_CREATED, user, actor=actor, details=user.describe_powers())
 
 
 def update_user(user: User, changes: dict[str, Any], *, actor: User) -> User:
@@ -90,14 +89,11 @@ def _record_changes(user: User, before: dict, after: dict, actor: User) -> None:
     powers = [field for field in changed if field in POWERS]
     if powers:
         steps = (f"{field}: {before[field]} to {after[field]}" for field in powers)
-        _record(Action.USER_POWERS_CHANGED, user, actor, ", ".join(steps))
+        details = ", ".join(steps)
+        record(Action.USER_POWERS_CHANGED, user, actor=actor, details=details)
     rest = [field for field in changed if field not in POWERS]
     if rest and (actor.pk != user.pk or "email" in rest):
-        _record(Action.USER_CHANGED, user, actor, ", ".join(rest))
-
-
-def _record(action: Action, user: User, actor: User | None, details: str = "") -> None:
-    record(action, actor=actor, user_id=user.pk, details=details)
+        record(Action.USER_CHANGED, user, actor=actor, details=", ".join(rest))
 
 
 def _taken(error: IntegrityError) -> Exception:
@@ -134,7 +130,7 @@ def change_password(
             raise SignedOut("Sign in again.")
         user.save(update_fields=["password", "updated_at"])
         end_everything(user)
-        _record(Action.PASSWORD_CHANGED, user, actor)
+        record(Action.PASSWORD_CHANGED, user, actor=actor)
 
 
 @transaction.atomic
@@ -158,7 +154,7 @@ def issue_token(
         text = f"You can have at most {most} tokens. Revoke one first."
         raise ChatError(text, code="too_many_tokens")
     token, secret = AccessToken.objects.issue(user, name, expires_at)
-    _record(Action.TOKEN_CREATED, user, user, str(token))
+    record(Action.TOKEN_CREATED, user, actor=user, details=str(token))
     return token, secret
 
 
@@ -192,7 +188,7 @@ def deactivate_user(user: User, *, actor: User) -> None:
     user.sessions_ended_at = timezone.now()
     user.save(update_fields=["is_active", "sessions_ended_at", "updated_at"])
     end_everything(user)
-    _record(Action.USER_SUSPENDED, user, actor)
+    record(Action.USER_SUSPENDED, user, actor=actor)
 
 
 @transaction.atomic
@@ -202,7 +198,7 @@ def reactivate_user(user: User, *, actor: User) -> bool:
     if user.deleted_at is None:
         user.is_active = True
         user.save(update_fields=["is_active", "updated_at"])
-        _record(Action.USER_REACTIVATED, user, actor)
+        record(Action.USER_REACTIVATED, user, actor=actor)
     return user.is_active
 
 
@@ -227,7 +223,7 @@ def delete_user(user: User, *, actor: User) -> None:
         .select_for_update(no_key=True)
     )
     _anonymise(user)
-    _record(Action.USER_DELETED, user, actor)
+    record(Action.USER_DELETED, user, actor=actor)
     # Only now, under the locks: a removal may have come between.
     rows = participations.filter(conversation__in=conversations)
     still_in = set(rows.values_list("conversation_id", flat=True))

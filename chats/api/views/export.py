@@ -73,7 +73,7 @@ class ExportView(APIView):
         """
         user = request.user
         if request.method == "GET":  # HEAD takes nothing out
-            record(Action.USER_EXPORTED, actor=user, user_id=user.pk)
+            record(Action.USER_EXPORTED, user, actor=user)
         # What it was asked with must last: looked at before each chunk.
         credential = credential_of(request)
         lines = Export(user, credential).lines() if request.method == "GET" else ()
