@@ -10,9 +10,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chats.api.views.base import UUID_REGEX
+from chats.lists.sign_ins import ActiveSignIns
 from chats.models import AccessToken, UserSession
 from chats.serializers.credentials import SignInSerializer
-from chats.services.sessions import ActiveSignIns, end_others, end_sign_in
+from chats.services.sessions import end_others, end_sign_in
 
 
 def current_id(request: Request) -> UUID | None:
@@ -41,7 +42,7 @@ class SessionViewSet(viewsets.GenericViewSet):
     @extend_schema(responses=SignInSerializer(many=True))
     def list(self, request: Request) -> Response:
         """List my sessions and tokens, newest first."""
-        page = self.paginate_queryset(ActiveSignIns.of(request.user))
+        page = self.paginate_queryset(ActiveSignIns(request.user))
         rows = self.get_serializer(page, many=True).data
         return self.get_paginated_response(rows)
 
