@@ -47,15 +47,11 @@ CONVERSATION = (
 NAMES = ("user_id", "first_name", "last_name")
 PERSON = (*NAMES, "username")  # which may be somebody else's where it is read
 PARTICIPANT = ("user_id", "joined_at", "joined_seq", "last_read_seq")
-MESSAGE = (
-    "message_id",
-    "seq",
-    "sender_id",
-    "message_body",
-    "sent_at",
-    "edited_at",
-    "deleted_at",
-    "client_id",
+# All of it but the conversation, which is the file's: nothing that is added is lost.
+MESSAGE = tuple(
+    field.attname
+    for field in Message._meta.concrete_fields
+    if field.name != "conversation"
 )
 
 
