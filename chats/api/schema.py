@@ -1,6 +1,8 @@
 """How the API describes itself: OpenAPI 3, with error answers on every operation."""
 
 import re
+from collections.abc import Callable
+from inspect import cleandoc
 
 from django.conf import settings
 from drf_spectacular.extensions import (
@@ -9,6 +11,7 @@ from drf_spectacular.extensions import (
 )
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import build_media_type_object
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.pagination import BasePagination
 
@@ -22,6 +25,17 @@ class Error(serializers.Serializer):
 
 class FieldErrors(serializers.Serializer):
     """Error messages by field (or `detail` and `code`)."""
+
+
+def documented(text: str, **schema) -> Callable:
+    """Document an action that is inherited, by what would be its docstring.
+
+    The first line is the summary. For ``extend_schema_view``.
+    """
+    summary, _, description = cleandoc(text).partition("\n")
+    return extend_schema(
+        summary=summary.rstrip("."), description=description.strip(), **schema
+    )
 
 
 # What each error answer means, and one that is really given. The codes are those of

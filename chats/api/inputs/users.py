@@ -13,6 +13,8 @@ from chats.models.text.identifiers import validate_username
 from chats.models.users import validate_no_at_sign
 from chats.serializers import examples
 from chats.serializers.examples import shown_as
+from chats.serializers.rows import Row
+from chats.serializers.users import UserSerializer
 from chats.services import users
 
 
@@ -37,8 +39,15 @@ def require_free(field: str, value: str, *, owner: User | None = None) -> str:
     return value
 
 
+class AccountInput(LinesSerializer):
+    """Fields of an account, which is then shown as any answer shows it."""
+
+    def to_representation(self, instance: User) -> Row:
+        return UserSerializer(instance, context=self.context).data
+
+
 @shown_as(examples.SIGN_UP)
-class SignUpSerializer(LinesSerializer):
+class SignUpSerializer(AccountInput):
     """A new account. Only an admin can give the role admin."""
 
     # Uniqueness is without regard to case, checked below.
@@ -87,7 +96,7 @@ class SignUpSerializer(LinesSerializer):
         return users.register_user(**validated_data, actor=actor)
 
 
-class AccountSerializer(LinesSerializer):
+class AccountSerializer(AccountInput):
     """Changes to an account: names, e-mail, phone number and, by an admin, the role.
 
     `username` and `password` cannot be changed here: to send `password`, or another

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth import authenticate, login, logout, update_session_auth_hash
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import exceptions, mixins, viewsets
 from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import AllowAny, IsAuthenticated
@@ -23,7 +23,7 @@ from chats.api.inputs.auth import (
 )
 from chats.api.inputs.proof import require_proof
 from chats.api.permissions import HasSessionToEnd, IsNotToken
-from chats.api.schema import Error
+from chats.api.schema import Error, documented
 from chats.db.uuids import UUID_REGEX
 from chats.models import AccessToken, User
 from chats.models.text.identifiers import comparable
@@ -157,6 +157,9 @@ class PasswordResetConfirmView(GenericAPIView):
         return Response(status=204)
 
 
+@extend_schema_view(
+    list=documented("List my tokens."), destroy=documented("Revoke a token.")
+)
 class TokenViewSet(
     mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet
 ):
@@ -176,10 +179,6 @@ class TokenViewSet(
             return [AllowAny(), IsNotToken()]
         return super().get_permissions()
 
-    def list(self, request: Request) -> Response:
-        """List my tokens."""
-        return super().list(request)
-
     @extend_schema(request=IssueTokenSerializer, responses={201: NewTokenSerializer})
     def create(self, request: Request) -> Response:
         """Create a token; its secret is shown only this once."""
@@ -194,10 +193,6 @@ class TokenViewSet(
         )
         token.token = secret
         return Response(NewTokenSerializer(token).data, 201)
-
-    def destroy(self, request: Request, token_id: str) -> Response:
-        """Revoke a token."""
-        return super().destroy(request)
 
     def perform_destroy(self, instance: AccessToken) -> None:
         users.revoke_token(instance, actor=self.request.user)
