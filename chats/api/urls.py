@@ -14,7 +14,7 @@ from chats.api.views.users import MeViewSet, UserViewSet
 
 router = DefaultRouter()
 router.include_format_suffixes = False
-router.register("messages", MessageViewSet)  # first what is asked for most
+router.register("messages", MessageViewSet)  # the most requested ones first
 router.register("conversations", ConversationViewSet)
 router.register("users", UserViewSet)
 router.register("auth/tokens", auth.TokenViewSet)

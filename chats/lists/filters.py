@@ -80,13 +80,13 @@ class FlagFilter(filters.ChoiceFilter):
 
 
 class LeanFilterSet(filters.FilterSet):
-    """A filter set that only makes the filters that are asked for, or required.
+    """A filter set that makes only the filters that are asked for, or required.
 
-    Making all of them, with their form, costs as much as a page's query. The
+    To make all of them, with their form, costs as much as the query of a page. The
     browsable API, which shows the form, gets them all.
     """
 
-    # Other names of filters.
+    # Other names of filters, and the names that they stand for.
     aliases: dict[str, str] = {}
 
     def __init__(self, data=None, *args, request=None, **kwargs):
@@ -101,7 +101,7 @@ class LeanFilterSet(filters.FilterSet):
 
 
 def _without_aliases(data: QueryDict | None, aliases: dict[str, str]) -> Any:
-    """Return the parameters by their own names; raise ValidationError on two of one."""
+    """Return the parameters without aliases; a name and its alias are an error."""
     for alias, name in aliases.items():
         if not data or alias not in data:
             continue
@@ -114,7 +114,7 @@ def _without_aliases(data: QueryDict | None, aliases: dict[str, str]) -> Any:
 
 
 class UserFilter(LeanFilterSet):
-    """Search and filters of the list of people."""
+    """Search and filters of the list of users."""
 
     search = SearchFilter(
         method="filter_search", help_text="Part of a username or name."
@@ -146,7 +146,7 @@ class UserFilter(LeanFilterSet):
 
 
 class ConversationFilter(LeanFilterSet):
-    """Search and filters of one's conversations."""
+    """Search and filters of the caller's conversations."""
 
     participant = filters.UUIDFilter(
         method="filter_participant",
@@ -221,7 +221,7 @@ class MessageFilter(LeanFilterSet):
         fields = ()
 
     def get_form_class(self):
-        """Extend the form: a range of ``seq`` means nothing across conversations."""
+        """Extend the form: a range of ``seq`` requires a conversation."""
         form_class = super().get_form_class()
 
         class RangeForm(form_class):
@@ -295,7 +295,7 @@ class MessageFilter(LeanFilterSet):
 
 
 class OneConversationFilter(MessageFilter):
-    """The same for one conversation, which has to be named and the caller's."""
+    """The same for one conversation, which is required and must be the caller's."""
 
     conversation_id = filters.UUIDFilter(required=True, help_text="The conversation.")
 

@@ -1,4 +1,4 @@
-"""Lists that give their own pages, by the values at the edge of a page."""
+"""Lists in pages, each of which begins after the values at the edge of another."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -19,14 +19,17 @@ class Slice(NamedTuple):
 
 
 class Pages:
-    """A list that gives its own pages."""
+    """A list that reads its own pages."""
 
     model: type[Model]
     ordering: list[str]
 
     def page(self, edge: list | None, *, backward: bool, limit: int) -> list[Any]:
-        """Return at most ``limit`` rows after the edge, the values of ``ordering``
-        there; backward, those before it, the nearest first."""
+        """Return at most ``limit`` rows after the edge.
+
+        The edge is the values of ``ordering`` in a row, or None for the beginning.
+        Backward, they are the rows before it, the nearest first.
+        """
         raise NotImplementedError
 
     def read(self, edge: list | None, *, backward: bool, size: int) -> Slice:
@@ -98,7 +101,7 @@ def after_key(
 def implied_bounds(
     implied: dict, names: list[str], values: list, *, falling: bool
 ) -> Q:
-    """Return what follows for implied columns, each by a function of another one.
+    """Return the bounds of implied columns, each by a function of another column.
 
     An implied column rises with the other one, so no row after the edge is left out.
     """

@@ -66,12 +66,12 @@ _RISING, _FALLING = _between("seq"), _between("-seq")
 
 
 class MessagePages(Pages):
-    """The messages of one conversation between two ``seq``; to outsiders, none."""
+    """The messages of one conversation between two ``seq``; none for outsiders."""
 
     model = Message
 
     def __init__(self, reader_id: UUID, asked: QueryDict):
-        """Take parameters that ``asks_for(asked, RANGE)``, and one of ``NAMES``."""
+        """``asked`` passes ``asks_for(asked, RANGE)`` and has one of ``NAMES``."""
         self.ordering = [asked.get("ordering", "-seq")]
         self._values: dict[str, Any] = {
             "reader_id": reader_id,

@@ -28,9 +28,9 @@ class KeysetPagination(BasePagination):
     """Pages through a list in its own order, by the values at the page's edge.
 
     The order must be total and of one direction, such as ``-sent_at, -message_id``,
-    and have an index. DRF's own cursors compare the first column only and skip
-    over ties by offset; these compare all of it. A search goes on from where it
-    stopped to look when the page is not full by then.
+    and have an index. DRF's own cursors compare the first column only and skip ties by
+    an offset; these compare all columns. If the page of a search is not full, the next
+    one continues where it stopped looking.
     """
 
     path = "/api/messages/"  # of the list, for the schema's example
@@ -58,7 +58,7 @@ class KeysetPagination(BasePagination):
         return found.rows[::-1] if backward else found.rows
 
     def _ends(self, found: Slice) -> tuple[list | None, list | None]:
-        """Return the values at the page's near and far end, as it was read."""
+        """Return the values at the first and the last row, in the order of reading."""
         if not found.rows:
             return found.stop, found.stop
         first, last = (
@@ -127,7 +127,7 @@ class KeysetPagination(BasePagination):
 
 @cache
 def known_to(filterset_class: type | None) -> dict[str, None]:
-    """Return the names of a list's parameters, in the order they are told in."""
+    """Return the names of a list's parameters, in the order of the error message."""
     own: Iterable[str] = ()
     if filterset_class is not None:
         own = (*filterset_class.base_filters, *filterset_class.aliases)
@@ -135,7 +135,7 @@ def known_to(filterset_class: type | None) -> dict[str, None]:
 
 
 def size_of(request: Request, name: str, *, default: int, maximum: int) -> int:
-    """Return the size asked for by the parameter, or raise ValidationError on it."""
+    """Return the value of a parameter for a size, or raise ValidationError on it."""
     text = request.query_params.get(name, str(default))
     is_number = text.isascii() and text.isdecimal() and len(text) < 10
     if not is_number or not 1 <= int(text) <= maximum:
@@ -146,7 +146,7 @@ def size_of(request: Request, name: str, *, default: int, maximum: int) -> int:
 def _shortened(found: Slice) -> Slice:
     """Return as many of the rows as make a page of bounded size.
 
-    People are not counted: they have no long texts.
+    Users, which are not dicts, have no long texts.
     """
     rows = found.rows
     if not rows or not isinstance(rows[0], dict):
@@ -170,9 +170,9 @@ def decode_cursor(
 ) -> tuple[bool, list]:
     """Return the direction and the values, or raise ValidationError on ``cursor``.
 
-    A cursor names the order it belongs to, so one of another list is a 400. Each
-    value is cleaned by its model field: so is a forged one, and it gives nothing
-    away, since it only moves within what the queryset shows anyway.
+    A cursor names its order, so one of another list is a 400. Each value is cleaned by
+    its model field. A forged cursor reveals nothing: it only moves within what the
+    queryset shows anyway.
     """
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
@@ -189,10 +189,10 @@ def decode_cursor(
 
 
 def clean(field, text: Any) -> Any:
-    """Return the text as a value of the field; raise as the field does.
+    """Return the text as a value of the field; raises what the field raises.
 
-    Raises TypeError on what is no text, ValueError on a time without an offset,
-    OverflowError on one that is no time in UTC.
+    And TypeError on a value that is not text, ValueError on a time without an offset,
+    OverflowError on a time that does not exist in UTC.
     """
     if not isinstance(text, str):
         raise TypeError(text)

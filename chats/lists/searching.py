@@ -64,9 +64,9 @@ class ScanLimit:
     more, or None. ``rows_of`` returns the rows of ids that the reader may see, in no
     order; it costs less, and is for lists without other filters.
 
-    ``own`` are the rows that the reader may see, if ``rows`` are everybody's. Such a
-    range begins and ends with whole seconds, so that it tells of no row when it was
-    sent.
+    ``own`` are the rows that the reader may see, if ``rows`` are everybody's. The range
+    then begins and ends with whole seconds, so that it does not reveal when a row of
+    others was sent.
     """
 
     rows: QuerySet
@@ -144,11 +144,11 @@ def whole_second(moment: datetime, *, up: bool) -> datetime:
 def among_messages(
     user: User, conversation_id: UUID | None, text: str, rows_of: RowsOf | None
 ) -> ScanLimit:
-    """Return the limit of a search for messages: none, if the user has few.
+    """Return the limit of a search for messages; all are scanned if the user has few.
 
-    Across many messages it is of everybody's newest, of which only the user's own are
-    read: to find the newest of one's own, the database would have to gather and sort
-    all of them.
+    If they have many, everybody's newest messages are scanned, of which only their own
+    are read: to find the newest of their own, the database would have to collect and
+    sort all of them.
     """
     mine = Message.objects.filter(conversation__participations__user=user).order_by()
     if conversation_id:
@@ -197,11 +197,11 @@ def among_people(text: str, *, with_email: bool) -> ScanLimit:
     return ScanLimit(User.objects.active(), FIRST, REST, find)
 
 
-# --- Messages that are known by their ids ---------------------------------------
+# --- Messages whose ids are known ----------------------------------------------
 
 
 def messages_of(reader_id: UUID, ids: list[UUID]) -> list[Row]:
-    """Return those that the reader may see and nobody has deleted, in no order."""
+    """Return the rows that the reader may see and that are not deleted, in no order."""
     return _MESSAGES.rows(reader_id=reader_id, message_ids=ids)
 
 

@@ -15,7 +15,7 @@ from chats.web.exceptions import NotFound
 
 @transaction.atomic
 def end_sign_in(user: User, session_id: UUID, *, actor: User) -> None:
-    """End the person's session or token with this id, or raise NotFound."""
+    """End the user's session or token with this id, or raise NotFound."""
     sessions = UserSession.objects.visible_to(user).filter(session_id=session_id)
     tokens = AccessToken.objects.visible_to(user).filter(pk=session_id)
     if not _end(sessions, tokens, user, actor):
@@ -24,13 +24,13 @@ def end_sign_in(user: User, session_id: UUID, *, actor: User) -> None:
 
 @transaction.atomic
 def end_others(user: User, *, current: UUID | None) -> None:
-    """End all sessions and tokens of the person but the current one."""
+    """End all sessions and tokens of the user except the current one."""
     sessions = user.sessions.exclude(session_id=current)
     _end(sessions, user.access_tokens.exclude(pk=current), user, user)
 
 
 def _end(sessions: QuerySet, tokens: QuerySet, user: User, actor: User) -> int:
-    """End these, with an entry for each kind; return how many there were."""
+    """End these and record each kind; return how many there were."""
     ended = 0
     for signed_in, action in (
         (sessions, AuditEntry.Action.SESSION_REVOKED),
@@ -45,6 +45,6 @@ def _end(sessions: QuerySet, tokens: QuerySet, user: User, actor: User) -> int:
 
 
 def end_everything(user: User) -> None:
-    """End all sessions and tokens of the person, in the caller's transaction."""
+    """End all sessions and tokens of the user, in the caller's transaction."""
     user.sessions.all().delete()
     user.access_tokens.all().delete()

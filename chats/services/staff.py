@@ -28,7 +28,7 @@ Action, Type = AuditEntry.Action, Event.Type
 def rename_as_staff(
     conversation: Conversation, *, title: str, actor: User
 ) -> Conversation:
-    """Give the conversation another title; the same again changes nothing."""
+    """Change the title; the same title again changes nothing."""
     conversation = Conversation.objects.locked_for_staff(conversation.pk)
     if conversation.title != title:
         conversation.title = title
@@ -41,7 +41,7 @@ def rename_as_staff(
 def transfer_ownership(
     conversation: Conversation, *, owner_id: UUID, actor: User
 ) -> Conversation:
-    """Make a participant the owner. Raises ChatError on ``owner`` for others."""
+    """Make a participant the owner. Raises ChatError on ``owner`` for other users."""
     conversation = Conversation.objects.locked_for_staff(conversation.pk)
     if conversation.owner_id == owner_id:
         return conversation
@@ -63,7 +63,7 @@ def transfer_ownership(
 
 @transaction.atomic
 def delete_as_staff(conversation: Conversation, *, actor: User) -> None:
-    """Delete it for everyone."""
+    """Delete the conversation for everyone."""
     erase(Conversation.objects.locked_for_staff(conversation.pk), actor)
 
 
@@ -71,10 +71,9 @@ def delete_as_staff(conversation: Conversation, *, actor: User) -> None:
 def add_as_staff(
     conversation: Conversation, *, user_id: UUID, actor: User
 ) -> Conversation:
-    """Add a person.
+    """Add a user. Actors who add themselves are recorded as readers of all messages.
 
-    Who adds themselves is recorded
-    as a reader of all there is. Raises ChatError as ``add_participant`` does.
+    Raises ChatError as ``add_participant`` does.
     """
     person = next(iter(locked_people([user_id])), None)
     conversation = Conversation.objects.locked_for_staff(conversation.pk)
@@ -111,13 +110,13 @@ def change_participants(
     leaving: Iterable[UUID] = (),
     actor: User,
 ) -> None:
-    """Remove some people and add others, all or none.
+    """Remove some users and add others, all or none.
 
-    Who has left already, or takes part already, changes nothing. Raises ChatError
+    Users who have left already, or who take part already, are skipped. Raises ChatError
     as ``add_as_staff`` does.
     """
     joining = sorted({*joining})
-    # All people before the conversation: the order that all services lock in.
+    # All users before the conversation: the order in which all services lock.
     people = User.objects.filter(pk__in=joining).order_by("pk")
     list(people.select_for_update(no_key=True))
     conversation = Conversation.objects.locked_for_staff(conversation.pk)

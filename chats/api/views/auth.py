@@ -34,11 +34,11 @@ from chats.web.addresses import client_network
 from chats.web.exceptions import CHALLENGE
 from chats.web.throttles import count
 
-RESETS_PER_HOUR = 5  # letters to one address
+RESETS_PER_HOUR = 5  # e-mails to one address
 
 
-def person_by_password(request: Request, identifier: str, password: str) -> User:
-    """Return the person, or raise AuthenticationFailed with one answer for all."""
+def user_by_password(request: Request, identifier: str, password: str) -> User:
+    """Return the user; raises the same AuthenticationFailed whatever is wrong."""
     user = authenticate(request._request, username=identifier, password=password)
     if user is None:
         raise exceptions.AuthenticationFailed(
@@ -73,7 +73,7 @@ class LoginView(GenericAPIView):
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         fields = serializer.validated_data
-        user = person_by_password(request, fields["identifier"], fields["password"])
+        user = user_by_password(request, fields["identifier"], fields["password"])
         login(request._request, user)
         user.mark_seen()
         request.user = user
@@ -130,10 +130,10 @@ class PasswordResetView(GenericAPIView):
         serializer.is_valid(raise_exception=True)
         email = serializer.validated_data["email"]
         user = User.objects.active().named(email).first()
-        # As a digest: an address may be longer than a cache's key.
+        # As a digest: an address may be longer than a key of the cache.
         key = hashlib.sha256(comparable(email).encode()).hexdigest()
-        letters = count(f"reset:{key}", 3600)
-        mail.send_password_reset(user if letters <= RESETS_PER_HOUR else None)
+        sent = count(f"reset:{key}", 3600)
+        mail.send_password_reset(user if sent <= RESETS_PER_HOUR else None)
         return Response(status=204)
 
 
@@ -200,7 +200,7 @@ class TokenViewSet(
     def _owner(self, request: Request, fields: dict) -> User:
         if "password" in fields:
             identifier = fields["identifier"]
-            return person_by_password(request, identifier, fields["password"])
+            return user_by_password(request, identifier, fields["password"])
         proof = fields.get("current_password")
         require_proof(request, proof, purpose="create a token")
         return request.user

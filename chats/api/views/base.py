@@ -20,7 +20,7 @@ from chats.serializers.rows import Row
 
 
 class JSONErrors:
-    """Answers errors in JSON, whatever the form of the view's other answers."""
+    """Answers errors in JSON, whatever the format of the view's other answers."""
 
     def handle_exception(self, exc: Exception) -> Response:
         response = super().handle_exception(exc)
@@ -30,10 +30,10 @@ class JSONErrors:
 
 
 class ChatsViewSet(viewsets.ModelViewSet):
-    """A ModelViewSet of rows with UUIDs. ``serializer_class`` is what it answers."""
+    """A ModelViewSet of rows with UUIDs; ``serializer_class`` is for its answers."""
 
     lookup_value_regex = UUID_REGEX
-    # What reads the body of an action, by the action's name.
+    # The serializer that reads the body, by the name of the action.
     input_classes: dict[str, type[Serializer]] = {}
     create_throttles: tuple[type[BaseThrottle], ...] = ()
 
@@ -54,10 +54,11 @@ class ChatsViewSet(viewsets.ModelViewSet):
 
 
 class ServiceViewSet(ChatsViewSet):
-    """A viewset whose changes are services, which read the row under its lock.
+    """A viewset whose changes are made by services, which read the row under its lock.
 
-    So ``perform_create`` and its like are given the fields of the body and find the id
-    of the path in ``key``. Answers are rendered from rows.
+    So ``perform_create`` and ``perform_update`` get the fields of the body, and not a
+    serializer with an instance; the id in the path is ``key``. Answers are rendered by
+    a RowSerializer.
     """
 
     @property
@@ -100,22 +101,22 @@ class ServiceViewSet(ChatsViewSet):
         raise NotImplementedError
 
     def require_update(self) -> None:
-        """Raise what the update would raise to those who may not make it."""
+        """Raise what the update would raise to callers who may not make it."""
         raise NotImplementedError
 
     def answer(self, row: Row | Model, status: int = 200) -> Response:
-        """Return the answer that shows a row to the caller."""
+        """Return the answer, which shows the row as the caller sees it."""
         shown = self.get_answer_class().render_one(row, self.request.user.pk)
         return Response(shown, status)
 
     def validated(
         self, *, check: Callable[[], None] | None = None, partial: bool = False
     ) -> dict:
-        """Return the body's fields, or raise what is wrong with the body.
+        """Return the fields of the body, or raise ValidationError.
 
-        But rights come before the body: ``check`` raises what those get who may not do
-        this at all, whatever they send. It is asked only when the body is bad or empty;
-        with a good one the service asks the same, under the lock.
+        Rights come before the body: callers who may not do this at all get the error of
+        ``check``, whatever they send. It is called only if the body is invalid or
+        empty. For a valid one the service decides the same, under the lock.
         """
         try:
             if self.request.data is None:
@@ -133,5 +134,5 @@ class ServiceViewSet(ChatsViewSet):
 
 @cache
 def _blank(serializer_class: type[Serializer], partial: bool) -> Serializer:
-    """Return a serializer of no instance, made once: each copies all its fields."""
+    """Return a serializer without an instance, made once: to make one is slow."""
     return serializer_class(partial=partial)

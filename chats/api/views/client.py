@@ -1,4 +1,4 @@
-"""The web client's page: everything else it needs are static files and the API."""
+"""The page of the web client; its other parts are static files and the API."""
 
 from django.conf import settings
 from django.db import Error
@@ -8,8 +8,8 @@ from django.views.decorators.http import require_safe
 
 from chats.models import User
 
-# Nothing but our own files and our own API; no code or style in the page itself, and
-# no text that becomes markup: scripts cannot even call what would parse it.
+# Only files and calls of this server, no code or style in the page itself, and no text
+# that becomes markup: scripts cannot call the functions that would parse it.
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -29,7 +29,7 @@ DEMO_PEOPLE = ("alice@demo.example", "bob@demo.example")
 
 @require_safe
 def client_page(request: HttpRequest) -> HttpResponse:
-    """Answer the page, the same for everybody; with WEB_CLIENT=0 lead to the docs."""
+    """Answer the page, the same for everybody; redirect to the docs if WEB_CLIENT=0."""
     if not settings.WEB_CLIENT:
         return redirect("docs")
     offers = {
@@ -44,11 +44,11 @@ def client_page(request: HttpRequest) -> HttpResponse:
 
 
 def demo_people() -> list[User]:
-    """Return whom a newcomer may try it as; nobody unless DEMO_PASSWORD is set."""
+    """Return the demo users to sign in as; none unless DEMO_PASSWORD is set."""
     if not settings.DEMO_PASSWORD:
         return []
     try:
         people = User.objects.active().filter(email__in=DEMO_PEOPLE)
         return list(people.order_by("username"))
-    except Error:  # the page says by itself when the server is not ready
+    except Error:  # the page itself shows that the server is not ready
         return []

@@ -17,7 +17,7 @@ from chats.services import users
 from chats.web.throttles import SignUpThrottle
 
 CHANGED = {200: UserSerializer, 409: Error}  # 409: the account has been deleted
-# A body that a DELETE may have is in the schema only if it is named there.
+# The optional body of a DELETE is in the schema only if ``extend_schema`` names it.
 DELETED = {"request": ProofSerializer, "responses": {204: None}}
 
 
@@ -69,7 +69,7 @@ class UserViewSet(ChatsViewSet):
     def perform_create(self, serializer: Serializer) -> None:
         user = serializer.save()
         if not self.request.user.is_authenticated:
-            self.request.user = user  # so that the answer is the person's own
+            self.request.user = user  # the answer shows them their private fields
 
     def perform_destroy(self, instance: User) -> None:
         if instance == self.request.user:
