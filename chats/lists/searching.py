@@ -30,9 +30,7 @@ from chats.serializers.messages import MessageSerializer
 from chats.serializers.rows import Row
 
 FIRST, REST = 500, 20_000  # rows that the first page scans, and each later one
-INDEXED = (
-    4_000  # messages of one's own, up to which reading all is cheaper than an index
-)
+INDEXED = 4_000  # messages of one's own; to read fewer is cheaper than an index
 CONVERSATIONS = 1_000
 PARTICIPANTS = 10_000  # in the conversations of one page
 # Milliseconds for all that a page tries; then it scans the least.
