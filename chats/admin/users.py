@@ -30,6 +30,7 @@ from chats.models import (
     User,
     UserSession,
 )
+from chats.models.users import POWERS
 from chats.services.audit import Action, record_all, steps
 from chats.services.users import (
     deactivate_user,
@@ -49,7 +50,7 @@ RELATED_PAGES = (
     ("Actions by this user", AuditEntry, "actor_id"),
     ("Actions on this user", AuditEntry, "user_id"),
 )
-POWERS = ("role", "is_staff", "is_superuser", "groups", "user_permissions")
+GIVEN_BY_SUPERUSERS = (*POWERS, "groups", "user_permissions")
 
 
 def may_change(staff: User, person: User) -> bool:
@@ -115,7 +116,7 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
     fieldsets = (
         (None, {"fields": ("username", "password", "user_id", "related_pages")}),
         ("Person", {"fields": ("first_name", "last_name", "email", "phone_number")}),
-        ("Permissions", {"fields": ("is_active", *POWERS)}),
+        ("Permissions", {"fields": ("is_active", *GIVEN_BY_SUPERUSERS)}),
         (
             "Dates",
             {
@@ -182,7 +183,7 @@ class UserAdmin(ExportsLists, StaffAdmin, auth_admin.UserAdmin):
         fields = super().get_readonly_fields(request, obj)
         if obj and not may_set_sign_in(request.user, obj):
             fields = (*fields, "email")
-        return fields if request.user.is_superuser else (*fields, *POWERS)
+        return fields if request.user.is_superuser else (*fields, *GIVEN_BY_SUPERUSERS)
 
     def has_change_permission(self, request, obj=None):
         allowed = super().has_change_permission(request, obj)

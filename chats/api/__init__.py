@@ -1,1 +1,1 @@
-"""The REST API: routes, views, what may be sent, who may call."""
+"""The REST API: routes, views, inputs, permissions."""

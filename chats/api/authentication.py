@@ -13,12 +13,12 @@ from chats.web.exceptions import CHALLENGE
 
 
 class UsernameOrEmailBackend(ModelBackend):
-    """Django's backend, for either identifier, with guessing limited.
+    """Django's backend, for username or e-mail, with a limit on attempts.
 
-    Every way in passes here: API, tokens, admin, browsable API. An unknown
-    identifier costs the same password hash as a known one, and counts the same. What
-    is counted is the identifier, so the limit tells nothing of whose it is.
-    Raises TooManyAttempts when the allowance is used up.
+    Every sign-in uses it: API, tokens, admin, browsable API. An unknown identifier
+    costs the same password hash as a known one, and is counted the same. The counters
+    are of identifiers, so they reveal nothing of accounts. Raises TooManyAttempts when
+    the limit is reached.
     """
 
     def authenticate(
@@ -35,7 +35,7 @@ class UsernameOrEmailBackend(ModelBackend):
         sign_in.reserve_attempt(username, address)
         user = known or User()
         if not known:
-            user.set_password(password)  # takes the time a check would
+            user.set_password(password)  # as slow as a check
             return None
         if not user.check_password(password) or not user.is_active:
             return None
@@ -44,11 +44,13 @@ class UsernameOrEmailBackend(ModelBackend):
 
 
 class SessionAuthentication(authentication.SessionAuthentication):
-    """Django's session, with CSRF; notes that the person was seen."""
+    """Django's session, with CSRF; it marks the user as seen."""
 
     def enforce_csrf(self, request: Request) -> None:
-        """Refuse writes without the token, before the body is parsed: DRF's request
-        would look for the token in it, and answer for its form."""
+        """Refuse writes without the token before the body is parsed.
+
+        DRF's request would look for the token in the body, and answer its errors.
+        """
         super().enforce_csrf(request._request)
 
     def authenticate(self, request: Request):
@@ -85,10 +87,10 @@ class TokenAuthentication(authentication.BaseAuthentication):
 
 
 def require_same_origin(request: Request) -> None:
-    """Raise PermissionDenied when a page of a foreign site sends the sign-in.
+    """Raise PermissionDenied if a page of another site sends the sign-in.
 
-    Sign-in has no CSRF token yet; its body is JSON, which a foreign page cannot
-    send without CORS, and this refuses one that names its origin.
+    There is no CSRF token before signing in. The body is JSON, which another site
+    cannot send without CORS, and this refuses requests that name another origin.
     """
     check = authentication.CSRFCheck(lambda _: None)
     if "HTTP_ORIGIN" in request.META and not check._origin_verified(request._request):

@@ -1,4 +1,4 @@
-"""From exceptions to answers: every error in one shape, none of them a 500."""
+"""Answers for exceptions: every error in the same form, none of them a 500."""
 
 import hashlib
 import logging
@@ -21,8 +21,8 @@ from chats.web.exceptions import CHALLENGE, ChatError, HTTPSRequired
 
 logger = logging.getLogger(__name__)
 
-# InternalError: PostgreSQL's word for a server that may only be read, a standby, and
-# for a transaction that it has ended by itself.
+# InternalError: what PostgreSQL calls a server that is read-only, a standby, and a
+# transaction that it has ended by itself.
 DATABASE_DOWN = (OperationalError, InterfaceError, InternalError)
 NOBODY = (exceptions.AuthenticationFailed, exceptions.NotAuthenticated)
 UNAVAILABLE = {
@@ -47,7 +47,7 @@ def exception_handler(exc: Exception, context: dict) -> Response | None:
         metrics.database_unavailable.inc()
         return Response(UNAVAILABLE, 503, headers={"Retry-After": RETRY_AFTER})
     if isinstance(exc, Http404):
-        exc = exceptions.NotFound()  # one body, whatever was looked for
+        exc = exceptions.NotFound()  # the same body for everything
     if isinstance(exc, RequestDataTooBig):
         return Response({"detail": "The body is too large.", "code": "too_large"}, 413)
     if isinstance(exc, SuspiciousOperation):
@@ -61,7 +61,7 @@ def exception_handler(exc: Exception, context: dict) -> Response | None:
 
 
 def counted(exc: Exception, request: Request | None) -> Exception:
-    """Return the exception; Throttled if it is one of too many by nobody."""
+    """Return the exception, or Throttled if the address has too many such failures."""
     if isinstance(exc, NOBODY):
         try:
             throttles.throttle_auth_failure(request)
@@ -83,15 +83,15 @@ def chat_error_response(exc: ChatError) -> Response:
     response = Response(data, exc.status, headers=headers)
     if exc.status == 503:
         logger.warning("Refused: %s", exc)
-        response._has_been_logged = True  # by Django it would be, as an error
+        response._has_been_logged = True  # Django would log it as an error
     return response
 
 
-# --- Outside the API's views: JSON below /api/, a page for people elsewhere --------
+# --- Outside the API's views: JSON below /api/, a web page elsewhere ---------------
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer what failed outside a view, such as reading the session (handler500)."""
+    """Answer a failure outside a view, such as reading the session (handler500)."""
     if isinstance(sys.exc_info()[1], DATABASE_DOWN):
         metrics.database_unavailable.inc()
         headers = {"Retry-After": RETRY_AFTER}
@@ -100,10 +100,10 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer a path under ``/api/`` that is no route as one that is (handler404).
+    """Answer an unknown path; below ``/api/`` as the API's views do (handler404).
 
-    A write to a path without its last slash is not redirected: the answer names the
-    path. Reads were redirected before.
+    A write to a path without its final slash is not redirected: the answer names the
+    path. Reads have been redirected before.
     """
     detail = "Not found."
     if is_valid_path(f"{request.path_info}/"):
@@ -112,7 +112,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer who may not do this (handler403)."""
+    """Answer callers who may not do this (handler403)."""
     if isinstance(exception, HTTPSRequired):
         return error(request, 403, "HTTPS is required.", "https_required")
     detail = exceptions.PermissionDenied.default_detail
@@ -120,12 +120,12 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answer a form without the CSRF token that it was given (CSRF_FAILURE_VIEW)."""
+    """Answer a form without a valid CSRF token (CSRF_FAILURE_VIEW)."""
     return error(request, 403, f"CSRF failed: {reason}", "permission_denied", "csrf")
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer what Django itself refuses, such as a wrong host name (handler400)."""
+    """Answer requests that Django refuses, as for a wrong host name (handler400)."""
     return error(request, 400, "The request is malformed.", "parse_error")
 
 
@@ -134,7 +134,7 @@ STYLE = """
 body { max-width: 34rem; margin: 18vh auto; padding: 0 1.5rem; }
 small { opacity: .7; }
 """
-# Nothing but that style: the pages need no file, so they show whatever has failed.
+# Only that style: the pages need no files, so they work whatever has failed.
 STYLE_HASH = b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 PAGE_POLICY = (
     f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; base-uri 'none'; "
@@ -145,9 +145,9 @@ PAGE_POLICY = (
 def error(
     request: HttpRequest, status: int, detail: str, code: str, why: str = ""
 ) -> HttpResponse:
-    """Answer an error in the form that suits the path; ``why`` chooses the words.
+    """Answer an error in the format of the path; ``why`` selects the text of the page.
 
-    The page takes nothing from the request but its id: no session, no database.
+    The page uses only the id of the request: no session, no database.
     """
     if f"{request.path_info}/".startswith("/api/"):
         return JsonResponse({"detail": detail, "code": code}, status=status)

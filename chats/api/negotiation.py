@@ -1,4 +1,4 @@
-"""Choosing the form of an answer."""
+"""Choosing the format of an answer."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ from rest_framework.request import Request
 
 
 class ContentNegotiation(DefaultContentNegotiation):
-    """DRF's, with the answer at hand for what nearly every client asks for.
+    """DRF's, with a short cut for what nearly every client asks for.
 
-    ``?format=json``, for browsers, counts before ``Accept``.
+    ``?format=json``, for browsers, takes precedence over ``Accept``.
     """
 
     def select_renderer(
@@ -35,7 +35,7 @@ class ContentNegotiation(DefaultContentNegotiation):
     ) -> tuple[BaseRenderer, str]:
         """Return the renderer that ``format`` names; raise ValidationError on it."""
         name = request.query_params.get("format")
-        if name is None:  # part of another parameter's name or value
+        if name is None:  # it was part of another parameter's name or value
             return super().select_renderer(request, renderers, format_suffix)
         for renderer in renderers:
             if renderer.format == name:

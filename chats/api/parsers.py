@@ -8,19 +8,19 @@ from rest_framework import parsers
 from rest_framework.exceptions import ParseError
 from rest_framework.utils.json import strict_constant
 
-# Marks that begin a value or part two: more than the longest message or list of
-# participants can have, and little enough that reading them holds nobody up.
+# Characters that begin or separate values: more than the longest message or list of
+# participants can have, and few enough to be parsed without delaying others.
 MOST_MARKS = 50_000
 CONTAINERS = (dict, list)
-MOST_DIGITS = 1000  # of a whole number; reading thousands takes long
+MOST_DIGITS = 1000  # of a whole number; parsing thousands is slow
 
 
 class StrictJSONParser(parsers.JSONParser):
-    """DRF's JSON parser for bodies that cost little to read.
+    """DRF's JSON parser, for bodies that are cheap to parse.
 
-    Refuses what is nested deeper than MAX_JSON_DEPTH, or holds very many values or
-    very long numbers. Size is bounded before it: ``DATA_UPLOAD_MAX_MEMORY_SIZE``, in
-    the handlers 413.
+    It refuses bodies nested deeper than MAX_JSON_DEPTH, or with very many values or
+    very long numbers. Their size is limited before, by ``DATA_UPLOAD_MAX_MEMORY_SIZE``
+    (413).
     """
 
     def parse(self, stream, media_type=None, parser_context=None) -> Any:

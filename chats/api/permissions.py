@@ -1,7 +1,7 @@
-"""Who may call: small claims over predicates of the models.
+"""Who may call at all.
 
-What depends on membership, ownership or authorship is decided in the services,
-under the lock that keeps it true until the commit.
+What depends on participation, ownership or authorship is decided in the services, by
+``chats.models.rules``, under the lock that keeps it true until the commit.
 """
 
 from django.conf import settings
@@ -12,7 +12,7 @@ from chats.models import AccessToken, User
 
 
 class CanRegister(BasePermission):
-    """Anyone while registration is open, else role-admins."""
+    """Anyone while registration is open, otherwise role-admins."""
 
     message = "Registration is closed."
 
@@ -23,7 +23,7 @@ class CanRegister(BasePermission):
 
 
 class CanManageAccount(BasePermission):
-    """The person, or a role-admin who may manage the person."""
+    """The user, or a role-admin who may manage the user."""
 
     message = "Only the account's owner or an admin can do this."
 
@@ -32,7 +32,7 @@ class CanManageAccount(BasePermission):
 
 
 class IsNotToken(BasePermission):
-    """Not with a token: one that leaked could otherwise make itself successors."""
+    """Not with a token: a leaked one could create others."""
 
     message = "Use a session, or a username and password, instead of a token."
 
@@ -41,7 +41,7 @@ class IsNotToken(BasePermission):
 
 
 class HasSessionToEnd(IsNotToken):
-    """Not with a token, which is no session."""
+    """Not with a token, which has no session."""
 
     message = (
         "A token cannot sign out. To revoke it: DELETE /api/auth/tokens/{token_id}/"

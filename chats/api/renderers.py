@@ -1,4 +1,4 @@
-"""Writing answers: JSON, and the event stream's media type."""
+"""Renderers: JSON, and the media type of the event stream."""
 
 from rest_framework import renderers
 
@@ -6,7 +6,7 @@ from chats.web.encoding import to_json
 
 
 class JSONRenderer(renderers.JSONRenderer):
-    """DRF's JSON renderer at several times its speed; indents when asked to."""
+    """DRF's JSON renderer, several times faster; it indents when asked to."""
 
     charset = None
 
@@ -19,7 +19,7 @@ class JSONRenderer(renderers.JSONRenderer):
 
 
 class EventStreamRenderer(JSONRenderer):
-    """Lets ``Accept: text/event-stream`` be negotiated; errors are JSON still."""
+    """Allows ``Accept: text/event-stream``; errors are still JSON."""
 
     media_type = "text/event-stream"
     format = "event-stream"

@@ -1,6 +1,8 @@
-"""How the API describes itself: OpenAPI 3, with error answers on every operation."""
+"""The OpenAPI schema of the API, with the error answers of every operation."""
 
 import re
+from collections.abc import Callable
+from inspect import cleandoc
 
 from django.conf import settings
 from drf_spectacular.extensions import (
@@ -9,6 +11,7 @@ from drf_spectacular.extensions import (
 )
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import build_media_type_object
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.pagination import BasePagination
 
@@ -24,7 +27,18 @@ class FieldErrors(serializers.Serializer):
     """Error messages by field (or `detail` and `code`)."""
 
 
-# What each error answer means, and one that is really given. The codes are those of
+def documented(text: str, **schema) -> Callable:
+    """Document an inherited action, for ``extend_schema_view``.
+
+    ``text`` is what its docstring would be: the first line is the summary.
+    """
+    summary, _, description = cleandoc(text).partition("\n")
+    return extend_schema(
+        summary=summary.rstrip("."), description=description.strip(), **schema
+    )
+
+
+# What each error status means, with a real example. The codes are those of
 # docs/api.md.
 ERRORS = {
     "400": (
@@ -92,7 +106,7 @@ EXAMPLE_ID = "01a20a3a-8ed4-7b3c-a1f0-6c2d4e8f9a0b"
 
 
 class FieldErrorsSchema(OpenApiSerializerExtension):
-    """The shape of FieldErrors, whose names are those of the inputs."""
+    """The schema of FieldErrors, whose names are those of the body's fields."""
 
     target_class = "chats.api.schema.FieldErrors"
 
@@ -107,10 +121,10 @@ class FieldErrorsSchema(OpenApiSerializerExtension):
 
 
 class ChatsSchema(AutoSchema):
-    """Names and summaries that read well; the errors every operation can give."""
+    """Readable names and summaries, and the errors of every operation."""
 
     def get_operation_id(self) -> str:
-        """Leave `_create` to what creates: `auth_login`, `conversations_typing`."""
+        """Keep `_create` for what creates: `auth_login`, `conversations_typing`."""
         name = super().get_operation_id()
         action = getattr(self.view, "action", "")
         is_act = self.method == "POST" and action != "create"
@@ -129,15 +143,18 @@ class ChatsSchema(AutoSchema):
         return "\n".join(line.strip() for line in lines)
 
     def get_auth(self) -> list[dict]:
-        """Say of sign-up too that it needs none, which CanRegister does not show; and
-        nothing of what takes none, such as login: generators ask for one otherwise."""
+        """Return the authentication of the call.
+
+        It is optional for signing up, which CanRegister does not show. Calls that take
+        none, such as login, must have none: client generators would require one.
+        """
         if not self.view.get_authenticators():
             return []
         auths = super().get_auth()
         return [*auths, {}] if "CanRegister" in self._permissions() else auths
 
     def get_request_serializer(self):
-        """Give a DELETE a body where ``extend_schema`` says so, and nowhere else."""
+        """Return no body for a DELETE, unless ``extend_schema`` gives one."""
         return None if self.method == "DELETE" else super().get_request_serializer()
 
     def _get_request_body(self, direction="request") -> dict | None:
@@ -162,14 +179,14 @@ class ChatsSchema(AutoSchema):
         return dict(sorted(bodies.items()))
 
     def _resolve_path_parameters(self, variables: list[str]) -> list[dict]:
-        """Say of ids that they are UUIDs, rather than by which expression."""
+        """Describe ids as UUIDs, rather than by a regular expression."""
         parameters = super()._resolve_path_parameters(variables)
         for parameter in parameters:
             parameter["schema"] = UUID_SCHEMA
         return parameters
 
     def _get_paginator(self) -> BasePagination | None:
-        """Return the list's pagination; its example of a next page is of that list."""
+        """Return the pagination, whose example of a next page is of the same list."""
         if paginator := super()._get_paginator():
             paginator.path = re.sub("{.*?}", EXAMPLE_ID, self.path)
         return paginator
@@ -199,8 +216,7 @@ class ChatsSchema(AutoSchema):
 
 
 def explain(status: str, body: dict) -> None:
-    """Say in a response of the schema what it means; errors have an example, and are
-    in JSON whatever was asked for."""
+    """Add what a response means; for errors, an example in JSON, their only format."""
     if status not in ERRORS:
         body["description"] = body["description"] or SUCCESSES[status]
         return
@@ -234,7 +250,7 @@ class SessionScheme(OpenApiAuthenticationExtension):
 
 
 def private_fields_optional(result: dict, generator, request, public) -> dict:
-    """Say that a user's private fields are there for some callers only."""
+    """Make a user's private fields optional: only some callers see them."""
     user = result["components"]["schemas"].get("User", {})
     private = {"email", "phone_number", "created_at", "updated_at"}
     user["required"] = [
@@ -244,7 +260,7 @@ def private_fields_optional(result: dict, generator, request, public) -> dict:
 
 
 def empty_security(result: dict, generator, request, public) -> dict:
-    """Say of calls without credentials that they take none; it is left out if empty."""
+    """Add an empty ``security`` to calls without credentials, which is left out."""
     for item in result["paths"].values():
         for operation in item.values():
             operation.setdefault("security", [])

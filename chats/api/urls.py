@@ -10,11 +10,11 @@ from chats.api.views.export import ExportView
 from chats.api.views.messages import MessageViewSet
 from chats.api.views.schema import DocsView, SchemaView
 from chats.api.views.sessions import SessionViewSet
-from chats.api.views.users import UserViewSet
+from chats.api.views.users import MeViewSet, UserViewSet
 
 router = DefaultRouter()
 router.include_format_suffixes = False
-router.register("messages", MessageViewSet)  # first what is asked for most
+router.register("messages", MessageViewSet)  # the most requested ones first
 router.register("conversations", ConversationViewSet)
 router.register("users", UserViewSet)
 router.register("auth/tokens", auth.TokenViewSet)
@@ -32,8 +32,16 @@ auth_urls = [
     ),
 ]
 
+MINE = {
+    "get": "retrieve",
+    "put": "update",
+    "patch": "partial_update",
+    "delete": "destroy",
+}
+
 urlpatterns = [
     path("", include(router.urls)),
+    path("users/me/", MeViewSet.as_view(MINE, detail=True), name="user-me"),
     path("events/", EventsView.as_view(), name="events"),
     path("users/me/export/", ExportView.as_view(), name="export"),
     path("auth/", include(auth_urls)),

@@ -1,4 +1,4 @@
-"""Pages in a browser: what they may load, and values that no database can hold."""
+"""Web pages: their security policy, and input that no database can store."""
 
 import logging
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from chats.api import handlers
 
 logger = logging.getLogger(__name__)
 
-# Content-Security-Policy (level 3): files of this server only, and no script or style
+# Content-Security-Policy (level 3): only files of this server, and no scripts or styles
 # in the markup.
 STRICT = {
     "default-src": "'none'",
@@ -24,11 +24,11 @@ STRICT = {
     "form-action": "'self'",
     "frame-ancestors": "'none'",
 }
-# REST framework's pages and Swagger UI have styles in their markup; scripts stay files.
+# REST framework's pages and Swagger UI have styles in their markup, but no scripts.
 STYLED = STRICT | {"style-src": "'self' 'unsafe-inline'"}
 STYLED_PATHS = ("/api/", "/api-auth/")
 PERMISSIONS = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
-# Pages of Django's own, whose forms and addresses are not checked by serializers.
+# Django's own pages, whose forms and URLs are not validated by serializers.
 DJANGOS = ("/admin/", "/api-auth/")
 
 
@@ -37,12 +37,12 @@ def written(policy: dict[str, str]) -> str:
 
 
 class PageMiddleware:
-    """Give each HTML answer its policy, unless its view has given a stricter one.
+    """Set the policy of each HTML answer, unless its view has set a stricter one.
 
-    With DEBUG, Django's own pages about errors have none: they need their scripts.
+    With DEBUG, Django's own error pages have none, since they need their scripts.
 
-    Where a page of Django's meets a value that its database can neither hold nor look
-    for (a NUL, a number of 30 digits, a date beyond the calendar), the answer is 400.
+    If one of Django's pages gets a value that the database can neither store nor look
+    up (a NUL, a number of 30 digits, a date after the year 9999), the answer is 400.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):

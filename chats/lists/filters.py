@@ -1,6 +1,5 @@
 """The lists' query parameters. An unknown value is a 400 that names the parameter."""
 
-from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -14,6 +13,8 @@ from rest_framework.exceptions import ValidationError
 
 from chats.lists import searching
 from chats.lists.inbox import Inbox
+from chats.lists.keyset import Pages
+from chats.lists.searched_pages import SearchedPages
 from chats.models import Conversation, Message, Participant, User
 from chats.models.messages import EVER
 from chats.serializers.messages import MessageSerializer
@@ -23,9 +24,9 @@ from chats.web.times import INVALID, parse_time
 MAX_BIGINT = 2**63 - 1
 MAX_SEARCH_LENGTH = 200  # SQLite fails on patterns of 50,000 bytes
 TIMES = ("sent_after", "sent_before")
-# With no other filter messages_of gives the rows of the list.
+# With no other filters ``messages_of`` returns the rows of the list.
 PLAIN = {"search", "ordering", "conversation_id"}
-SPAN = (*TIMES, "after_seq", "before_seq")
+RANGE = (*TIMES, "after_seq", "before_seq")
 FLAGS = (("true", "true"), ("false", "false"))
 
 
@@ -79,13 +80,13 @@ class FlagFilter(filters.ChoiceFilter):
 
 
 class LeanFilterSet(filters.FilterSet):
-    """A filter set that only makes the filters that are asked for, or required.
+    """A filter set that makes only the filters that are asked for, or required.
 
-    Making all of them, with their form, costs as much as a page's query. The
+    To make all of them, with their form, costs as much as the query of a page. The
     browsable API, which shows the form, gets them all.
     """
 
-    # Other names of filters.
+    # Other names of filters, and the names that they stand for.
     aliases: dict[str, str] = {}
 
     def __init__(self, data=None, *args, request=None, **kwargs):
@@ -98,15 +99,9 @@ class LeanFilterSet(filters.FilterSet):
             }
         super().__init__(data, *args, request=request, **kwargs)
 
-    def bounded(self, queryset: QuerySet, stretch: Callable) -> QuerySet:
-        """Note for the pagination how far a page of a search, if it is one, looks."""
-        if text := self.form.cleaned_data.get("search"):
-            queryset.stretch = stretch(text)
-        return queryset
-
 
 def _without_aliases(data: QueryDict | None, aliases: dict[str, str]) -> Any:
-    """Return the parameters by their own names; raise ValidationError on two of one."""
+    """Return the parameters without aliases; a name and its alias are an error."""
     for alias, name in aliases.items():
         if not data or alias not in data:
             continue
@@ -119,7 +114,7 @@ def _without_aliases(data: QueryDict | None, aliases: dict[str, str]) -> Any:
 
 
 class UserFilter(LeanFilterSet):
-    """Search and filters of the list of people."""
+    """Search and filters of the list of users."""
 
     search = SearchFilter(
         method="filter_search", help_text="Part of a username or name."
@@ -134,10 +129,14 @@ class UserFilter(LeanFilterSet):
         model = User
         fields = ()
 
-    def filter_queryset(self, queryset: QuerySet) -> QuerySet:
+    def filter_queryset(self, queryset: QuerySet) -> QuerySet | Pages:
+        queryset = super().filter_queryset(queryset)
+        text = self.form.cleaned_data.get("search")
+        if not text:
+            return queryset
         with_email = self.request.user.is_role_admin
-        stretch = partial(searching.among_people, with_email=with_email)
-        return self.bounded(super().filter_queryset(queryset), stretch)
+        limit = searching.among_people(text, with_email=with_email)
+        return SearchedPages(queryset, limit)
 
     def filter_search(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
         return queryset.search(value, with_email=self.request.user.is_role_admin)
@@ -147,7 +146,7 @@ class UserFilter(LeanFilterSet):
 
 
 class ConversationFilter(LeanFilterSet):
-    """Search and filters of one's conversations."""
+    """Search and filters of the caller's conversations."""
 
     participant = filters.UUIDFilter(
         method="filter_participant",
@@ -166,11 +165,12 @@ class ConversationFilter(LeanFilterSet):
         model = Conversation
         fields = ()
 
-    def filter_queryset(self, queryset: QuerySet) -> QuerySet:
+    def filter_queryset(self, queryset: QuerySet) -> QuerySet | Pages:
         queryset = super().filter_queryset(queryset).latest_first()
-        return self.bounded(
-            queryset, lambda _: searching.among_conversations(self.request.user)
-        )
+        if not self.form.cleaned_data.get("search"):
+            return queryset
+        limit = searching.among_conversations(self.request.user)
+        return SearchedPages(queryset, limit)
 
     def filter_participant(self, queryset: QuerySet, name: str, value) -> QuerySet:
         return queryset.with_participant(value)
@@ -221,7 +221,7 @@ class MessageFilter(LeanFilterSet):
         fields = ()
 
     def get_form_class(self):
-        """Extend the form: a range of ``seq`` means nothing across conversations."""
+        """Extend the form: a range of ``seq`` requires a conversation."""
         form_class = super().get_form_class()
 
         class RangeForm(form_class):
@@ -234,11 +234,13 @@ class MessageFilter(LeanFilterSet):
 
         return RangeForm
 
-    def filter_queryset(self, queryset: QuerySet) -> QuerySet | Inbox:
-        """Sort by ``seq`` where there is an index for it with the filters, else by
-        time: in one conversation that is the same."""
+    def filter_queryset(self, queryset: QuerySet) -> QuerySet | Pages:
+        """Sort by ``seq`` if an index has it with the filters, otherwise by time.
+
+        In one conversation the order is the same.
+        """
         asked = self.form.cleaned_data
-        in_one, stretch = asked.get("conversation_id"), self._stretch()
+        in_one, limit = asked.get("conversation_id"), self._scan_limit()
         by_time = any(asked.get(name) for name in ("sender", *TIMES))
         names = ["seq"] if in_one and not by_time else ["sent_at", "message_id"]
         order = [
@@ -247,14 +249,12 @@ class MessageFilter(LeanFilterSet):
         narrow = super().filter_queryset
         columns = MessageSerializer.columns(for_reader=True)
         if in_one or asked.get("search"):
-            if stretch and not stretch.is_public:
+            if limit and limit.is_of_everybody:
                 queryset = Message.objects.scanned_by(self.request.user)
             elif by_time:
                 queryset = queryset.by_conversation()
-            queryset = narrow(queryset).order_by(*order)
-            queryset = queryset.values(*columns)
-            queryset.stretch = stretch
-            return queryset
+            queryset = narrow(queryset).order_by(*order).values(*columns)
+            return SearchedPages(queryset, limit) if limit else queryset
         return Inbox(
             self.request.user,
             rows=narrow(queryset.by_conversation()).order_by(*order).values(*columns),
@@ -263,27 +263,26 @@ class MessageFilter(LeanFilterSet):
             since=asked.get("sent_after") or EVER,
         )
 
-    def _stretch(self) -> searching.Stretch | None:
-        """Return how far a page of a search looks: only within the span asked for."""
+    def _scan_limit(self) -> searching.ScanLimit | None:
+        """Return how far a page of a search looks: only in the range asked for."""
         data = self.form.cleaned_data
         if not data.get("search"):
             return None
         is_plain = self.filters.keys() <= PLAIN
         rows_of = partial(searching.messages_of, self.request.user.pk)
-        stretch = searching.among_messages(
+        limit = searching.among_messages(
             self.request.user,
             data.get("conversation_id"),
             data["search"],
             rows_of=rows_of if is_plain else None,
         )
-        for name in SPAN:
+        for name in RANGE:
             if name in self.filters:
                 end = data[name]
-                if not stretch.is_public:  # then it can only be a time
+                if limit.is_of_everybody:  # then it can only be a time
                     end = searching.whole_second(end, up=name == "sent_before")
-                within = partial(self.filters[name].filter, value=end)
-                stretch = stretch.within(within)
-        return stretch
+                limit = limit.narrowed(partial(self.filters[name].filter, value=end))
+        return limit
 
     def filter_unread(self, queryset: QuerySet, name: str, value: str) -> QuerySet:
         return queryset.unread() if value == "true" else queryset.read()
@@ -296,7 +295,7 @@ class MessageFilter(LeanFilterSet):
 
 
 class OneConversationFilter(MessageFilter):
-    """The same for one conversation, which has to be named and the caller's."""
+    """The same for one conversation, which is required and must be the caller's."""
 
     conversation_id = filters.UUIDFilter(required=True, help_text="The conversation.")
 

@@ -1,4 +1,4 @@
-"""A person's messages across their conversations, a page at a time."""
+"""A reader's messages across their conversations, a page at a time."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -8,64 +8,65 @@ from uuid import UUID
 from django.db.models import DateTimeField, F, Q, Subquery, Value
 from django.db.models.functions import Coalesce
 
+from chats.lists.keyset import Pages, after_key
 from chats.models.conversations import Conversation
 from chats.models.messages import EVER, Message, MessageQuerySet
 from chats.models.participants import hour_of
 from chats.models.users import User
+from chats.serializers.rows import Row
 
 NEVER = datetime.max.replace(tzinfo=UTC)
-SPARE = 13  # conversations looked at besides one for each row
-LOOKS = 3  # at most, where others leave or read conversations meanwhile
-GROWTH = 16  # how many times more, when those were too few
+SPARE = 13  # conversations looked at, in addition to one for each row
+LOOKS = 3  # at most, if conversations are left or read meanwhile
+GROWTH = 16  # the factor by which to look at more, if those were too few
 
 Head = tuple[UUID, datetime]  # a conversation, and when the first of its rows was sent
 
 
 @dataclass(frozen=True)
-class Inbox:
-    """What pagination takes for a queryset: sorted by time, filtered, sliced.
+class Inbox(Pages):
+    """The pages of a reader's messages across their conversations, by time.
 
-    Indexes sort the messages of one conversation by time, none those of a person. So
-    a slice looks for the newest one in each of their conversations, the latest active
-    first, until all others must be older than the slice; then it reads its rows, from
-    no more conversations than there are rows. Its cost follows the conversations that
-    are looked at, never what was said in them or elsewhere.
+    Indexes sort the messages of one conversation by time, but not those of a reader. So
+    a page looks for the newest message in each of their conversations, the latest
+    active first, until all others must be older than the page. It then reads its rows
+    from at most as many conversations as it has rows. The cost depends on how many
+    conversations are looked at, never on what was said in them or elsewhere.
     """
 
     reader: User
-    rows: MessageQuerySet  # what the slices are of, as ``visible_to`` the reader
+    rows: MessageQuerySet  # what the pages are of, as ``visible_to`` the reader
     probe: MessageQuerySet  # with the same filters, ``of_opened`` conversations
-    is_unread: bool = False  # whether the filters leave only what is unread
-    since: datetime = EVER  # whether they leave nothing from before
+    is_unread: bool = False  # whether the filters leave unread messages only
+    since: datetime = EVER  # the filters leave nothing sent before
 
     model = Message
 
     @property
-    def query(self) -> Any:
-        return self.rows.query
+    def ordering(self) -> list[str]:
+        return list(self.rows.query.order_by)
 
-    def filter(self, *conditions: Q) -> "Inbox":
-        rows, probe = self.rows.filter(*conditions), self.probe.filter(*conditions)
-        return replace(self, rows=rows, probe=probe)
+    def page(self, edge: list | None, *, backward: bool, limit: int) -> list[Row]:
+        rows, probe, since = self.rows, self.probe, self.since
+        if edge:
+            falling = self.is_falling(backward=backward)
+            after = after_key(self.names, edge, falling=falling)
+            rows, probe = rows.filter(after), probe.filter(after)
+            since = since if falling else max(since, edge[0])
+        rows = rows.reverse() if backward else rows
+        return replace(self, rows=rows, probe=probe, since=since)._first(limit)
 
-    def reverse(self) -> "Inbox":
-        return replace(self, rows=self.rows.reverse())
-
-    def sent_since(self, moment: datetime) -> "Inbox":
-        """Say that the filters leave nothing from before a time."""
-        return replace(self, since=max(self.since, moment))
-
-    def __getitem__(self, part: slice) -> list:
+    def _first(self, limit: int) -> list[Row]:
         """Return the first rows.
 
-        Where those of a conversation are gone by the time they are read, being read
-        or left meanwhile, it looks again.
+        If rows of a conversation are gone when they are read, because they were read
+        or the conversation was left meanwhile, it looks again.
         """
         rows: list = []
         for _ in range(LOOKS):
-            heads, newest = self._heads(part.stop)
-            rows = list(self._rows_of(heads, newest, part.stop)) if heads else []
-            if len(rows) == part.stop or len(heads) < part.stop:
+            heads, newest = self._heads(limit)
+            rows = list(self._rows_of(heads, newest, limit)) if heads else []
+            if len(rows) == limit or len(heads) < limit:
                 break
         return rows
 
@@ -75,11 +76,11 @@ class Inbox:
         return by_time_down == self.rows.query.standard_ordering
 
     def _heads(self, limit: int) -> tuple[list[Head], datetime]:
-        """Return the conversations that may have a part in the first rows, in order,
-        and the newest time that was looked at.
+        """Return the conversations that may have some of the first rows, in order, and
+        the newest time that was looked at.
 
-        Backwards in time, what is not looked at was last active before the last row.
-        Forwards nothing is known of it, so all are looked at.
+        Newest first, conversations that are not looked at were last active before the
+        last row. Oldest first nothing is known of them, so all are looked at.
         """
         opened = self._opened()
         if not self._is_newest_first:
@@ -110,9 +111,10 @@ class Inbox:
     def _rows_of(
         self, heads: list[Head], newest: datetime, limit: int
     ) -> MessageQuerySet:
-        """Return the first rows of these conversations, in which they begin.
+        """Return the first rows of these conversations.
 
-        None newer than what was looked at: what came in since was not seen everywhere.
+        No row is newer than ``newest``: what was sent after the look was not seen in
+        all conversations.
         """
         down = self._is_newest_first
         end = EVER if down else NEVER
@@ -133,11 +135,11 @@ class Inbox:
     def _nearest_end(
         self, ids: list[UUID], newest: datetime, end: datetime, limit: int
     ) -> Subquery:
-        """Return when the last of ``limit`` rows was sent in the conversation where
-        that is nearest: past it there are none of the first rows, anywhere.
+        """Return the nearest time at which a conversation has its ``limit``-th row:
+        none of the first rows, in any conversation, is after it.
 
-        So an index finds each conversation's share of them. One value for all: for a
-        bound that differed by conversation it would be looked for at each message.
+        With this bound an index finds the rows of each conversation. It is one value
+        for all: one that differed by conversation would be computed for each message.
         """
         down = self._is_newest_first
         order = "-sent_at" if down else "sent_at"

@@ -1,7 +1,7 @@
-"""The pages asked for most, by statements prepared once.
+"""The most requested pages, by statements that are prepared once.
 
-Each is also a query of a filter set, which decides wherever a request asks for more,
-or is mistaken; a test compares the two.
+Each is also a query of a filter set, which handles requests that ask for more, or that
+are wrong; a test compares the two.
 """
 
 import re
@@ -13,7 +13,7 @@ from django.http import QueryDict
 
 from chats.db.prepared import Param, Prepared
 from chats.db.uuids import UUID_REGEX
-from chats.lists.pagination import Pages, beyond
+from chats.lists.keyset import Pages, after_key
 from chats.models import Conversation, Message
 from chats.models.participants import hour_of
 from chats.serializers.conversations import ConversationSerializer
@@ -38,7 +38,7 @@ RANGE = PAGING | {
 
 
 def asks_for(asked: QueryDict, known: dict[str, re.Pattern]) -> bool:
-    """Tell whether all parameters are among the known ones, and well formed."""
+    """Return whether all parameters are known and well-formed."""
     return all(
         name in known and known[name].fullmatch(value) for name, value in asked.items()
     )
@@ -66,12 +66,12 @@ _RISING, _FALLING = _between("seq"), _between("-seq")
 
 
 class MessagePages(Pages):
-    """The messages of one conversation between two ``seq``; to outsiders, none."""
+    """The messages of one conversation between two ``seq``; none for outsiders."""
 
     model = Message
 
     def __init__(self, reader_id: UUID, asked: QueryDict):
-        """Take parameters that ``asks_for(asked, RANGE)``, and one of ``NAMES``."""
+        """``asked`` passes ``asks_for(asked, RANGE)`` and has one of ``NAMES``."""
         self.ordering = [asked.get("ordering", "-seq")]
         self._values: dict[str, Any] = {
             "reader_id": reader_id,
@@ -94,7 +94,7 @@ class MessagePages(Pages):
 
 
 def message_pages(reader_id: UUID, asked: QueryDict) -> MessagePages | None:
-    """Return the pages of a range of one conversation, if that is all asked for."""
+    """Return the pages of a range of one conversation; None if more is asked for."""
     is_plain = sum(name in asked for name in NAMES) == 1 and asks_for(asked, RANGE)
     return MessagePages(reader_id, asked) if is_plain else None
 
@@ -102,28 +102,29 @@ def message_pages(reader_id: UUID, asked: QueryDict) -> MessagePages | None:
 # --- My conversations ----------------------------------------------------------
 
 
-def _conversations(*, beyond_edge: bool, backward: bool) -> Prepared:
+def _conversations(*, after_edge: bool, backward: bool) -> Prepared:
     def build() -> models.QuerySet:
         mine = Conversation.objects.visible_to(READER).latest_first()
-        if beyond_edge:
+        if after_edge:
             names = ["updated_at", "conversation_id"]
             edge = [Param("updated_at", TIME), Param("conversation_id", KEY)]
-            within = {f"active_hour__{'gte' if backward else 'lte'}": HOUR}
-            mine = mine.filter(beyond(names, edge, lower=not backward), **within)
+            after = after_key(names, edge, falling=not backward)
+            side = "gte" if backward else "lte"
+            mine = mine.filter(after, **{f"active_hour__{side}": HOUR})
         mine = mine.reverse() if backward else mine
         return mine.values(*ConversationSerializer.columns(for_reader=True))
 
     return Prepared(build)
 
 
-_NEWEST = _conversations(beyond_edge=False, backward=False)
-_OLDEST = _conversations(beyond_edge=False, backward=True)
-_OLDER = _conversations(beyond_edge=True, backward=False)
-_NEWER = _conversations(beyond_edge=True, backward=True)
+_NEWEST = _conversations(after_edge=False, backward=False)
+_OLDEST = _conversations(after_edge=False, backward=True)
+_OLDER = _conversations(after_edge=True, backward=False)
+_NEWER = _conversations(after_edge=True, backward=True)
 
 
 class ConversationPages(Pages):
-    """All conversations of a person, latest activity first."""
+    """All conversations of a reader, latest activity first."""
 
     model = Conversation
     ordering = list(Conversation._meta.ordering)
@@ -146,5 +147,5 @@ class ConversationPages(Pages):
 
 
 def conversation_pages(reader_id: UUID, asked: QueryDict) -> ConversationPages | None:
-    """Return the pages of all conversations, if nothing less is asked for."""
+    """Return the pages of all conversations; None if a filter is asked for."""
     return ConversationPages(reader_id) if asks_for(asked, PAGING) else None

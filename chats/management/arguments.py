@@ -1,4 +1,4 @@
-"""Types of the commands' arguments: each value is refused before anything is done."""
+"""Types of arguments of commands: wrong values are refused before anything is done."""
 
 from argparse import ArgumentTypeError
 from urllib.parse import urlsplit
@@ -30,7 +30,7 @@ PORT = WholeNumber(0, LAST_PORT)
 
 
 def text(value: str) -> str:
-    """Return text that can be stored: a terminal's broken bytes cannot."""
+    """Return the text, if it can be stored: broken bytes of a terminal cannot."""
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -41,7 +41,7 @@ def text(value: str) -> str:
 
 
 def web_address(value: str) -> str:
-    """Return a URL of http or https that names a host."""
+    """Return the URL, if it is of http or https and names a host."""
     try:
         parts = urlsplit(value)
         is_address = parts.scheme in {"http", "https"} and parts.hostname

@@ -1,7 +1,7 @@
 """Copying a whole database into another one, from SQLite to PostgreSQL or back.
 
 Rows are read and written as Python values: times keep their microseconds, and each
-database stores them in its own way.
+database stores them in its own format.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -27,18 +27,18 @@ from chats.models import Event, EventLog, TypingSignal
 
 SOURCE = "source"
 BATCH = 5000  # rows in memory, and in one statement
-# Rows that migrate itself makes: replaced by those of the source, ids and all.
+# Rows that ``migrate`` creates: replaced by those of the source, with their ids.
 GIVEN = {ContentType, Permission, EventLog}
 
 Model = type[models.Model]
 
 
 class CopyError(Exception):
-    """A copy that was not made; the target is as it was before."""
+    """The copy was not made; the target is unchanged."""
 
 
 class Sum(NamedTuple):
-    """How many rows, and a sum of their hashes that the order does not change."""
+    """The number of rows, and the sum of their hashes, whatever their order."""
 
     rows: int = 0
     hashes: int = 0
@@ -52,7 +52,7 @@ class Sum(NamedTuple):
 
 @contextmanager
 def connected(url: str) -> Iterator[None]:
-    """Make the database of ``url`` the alias SOURCE; raises CopyError."""
+    """Connect the database of ``url`` as the alias SOURCE; raises CopyError."""
     database = _settings_of(url)
     backend = load_backend(database["ENGINE"])
     connections[SOURCE] = backend.DatabaseWrapper(database, SOURCE)
@@ -84,8 +84,8 @@ def _settings_of(url: str) -> dict[str, Any]:
 def copied_models() -> list[Model]:
     """Return the models with a table, each after those that it refers to.
 
-    But for the signals of typing, which are over at once, and the record of
-    migrations, which the target has already.
+    Except typing signals, which are short-lived, and the table of migrations, which the
+    target has already.
     """
     found = [
         model
@@ -123,7 +123,7 @@ def _rows(model: Model, using: str) -> Iterator[tuple]:
 
 
 def _hashable(row: tuple) -> tuple:
-    """Return the row with JSON as text: its lists and objects have no hash."""
+    """Return the row with JSON as text: lists and objects cannot be hashed."""
     return tuple(
         orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
         if isinstance(value, dict | list)
@@ -136,8 +136,11 @@ def _hashable(row: tuple) -> tuple:
 
 
 def require_copyable() -> int:
-    """Return how many rows the source has; CopyError unless both databases have the
-    schema of this release and the target has no rows of its own."""
+    """Return the number of rows of the source.
+
+    Raises CopyError unless both databases have the schema of this release, and the
+    target has no rows of its own.
+    """
     for alias in (SOURCE, DEFAULT_DB_ALIAS):
         executor = MigrationExecutor(connections[alias])
         loader = executor.loader
@@ -160,8 +163,9 @@ def require_copyable() -> int:
 def copy_all(advance: Callable[[int], Any]) -> dict[Model, Sum]:
     """Copy every row in one transaction, from one snapshot; return what was read.
 
-    Raises CopyError, or DatabaseError for what the target cannot hold. ``advance``
-    hears of each batch of rows, written and then read again.
+    Raises CopyError, or DatabaseError for values that the target cannot store.
+    ``advance`` is called for each batch of rows, when it is written and when it is read
+    again.
     """
     target = connections[DEFAULT_DB_ALIAS]
     with transaction.atomic():
@@ -181,8 +185,11 @@ def copy_all(advance: Callable[[int], Any]) -> dict[Model, Sum]:
 
 
 def _clear(target: BaseDatabaseWrapper) -> None:
-    """Take away what ``migrate`` made, and have each statement's references checked at
-    its end: to keep them all for the commit would take memory for each row."""
+    """Delete the rows that ``migrate`` created.
+
+    On PostgreSQL references are then checked by each statement: to check all of them at
+    the commit would take memory for each row.
+    """
     with target.cursor() as cursor:
         if target.vendor == "postgresql":
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -249,8 +256,10 @@ def _write_by_insert(model: Model, target: BaseDatabaseWrapper, rows: Iterable) 
 
 
 def _continue_numbers(target: BaseDatabaseWrapper) -> None:
-    """Have the target give no number that the source has given, to a row that is
-    deleted by now neither: clients keep those of events as their cursors."""
+    """Make the target continue after the largest id that the source has assigned.
+
+    Also to rows that are now deleted: clients keep the ids of events as cursors.
+    """
     for model in copied_models():
         if isinstance(model._meta.pk, models.AutoField):
             last = _last_number(model)

@@ -11,7 +11,7 @@ from chats.db.prepared import Param, Prepared, columns, update
 from chats.db.uuids import uuid7
 from chats.models.fields import LineField
 from chats.models.participants import Participant, hour_of
-from chats.models.rules import require
+from chats.models.rules import Participation, require
 from chats.models.users import NAMES, User, any_contains
 from chats.web.exceptions import ChatError, NotFound
 
@@ -92,9 +92,9 @@ class ConversationQuerySet(models.QuerySet):
             conversation_id=conversation_id, user_id=seen_by.pk
         )
         if participation:
-            if to:
-                require(to, conversation.owner_id, seen_by.pk)
             conversation.participation = participation
+            if to:
+                conversation.require(to)
             return conversation
         if not field:
             raise NotFound
@@ -192,6 +192,15 @@ class Conversation(models.Model):
 
     def __str__(self) -> str:
         return self.title or f"Conversation {self.pk}"
+
+    def require(self, act: str, *, sender_id: UUID | None = None) -> None:
+        """Raise NotAllowed unless the actor it is locked for may do this.
+
+        ``act`` is one of ``chats.models.rules``, and ``sender_id`` the sender of the
+        message that it is done to.
+        """
+        participation = Participation(self.participation.user_id, self.owner_id)
+        require(act, participation, sender_id=sender_id)
 
     def note_message(self, message: models.Model) -> None:
         """Make a new message the last one; call it with the conversation locked."""

@@ -183,12 +183,6 @@ class Message(models.Model):
         """Whether the body is still the one first sent."""
         return self.edited_at is None and self.deleted_at is None
 
-    def can_be_edited_by(self, user: User) -> bool:
-        return user.pk == self.sender_id
-
-    def can_be_deleted_by(self, user: User) -> bool:
-        return user.pk in {self.sender_id, self.conversation.owner_id}
-
 
 _INSERT = Prepared(lambda: insert(Message))
 _SENT_WITH = Prepared(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import models
@@ -11,6 +12,20 @@ from django.utils import timezone
 
 from chats.db.prepared import Param, Prepared, columns, update
 from chats.models.users import User
+
+OPEN_END = 2**63 - 1  # the last event of a participation that has not ended
+
+
+class Span(NamedTuple):
+    """The events of a conversation that reach somebody: first and last included."""
+
+    conversation_id: UUID
+    first: int
+    last: int = OPEN_END
+
+    @property
+    def is_open(self) -> bool:
+        return self.last == OPEN_END
 
 
 def hour_of(moment: datetime) -> int:

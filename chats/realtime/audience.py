@@ -6,6 +6,7 @@ from uuid import UUID
 
 from chats.models import Participant, PastParticipant
 from chats.models.credentials import Credential
+from chats.models.participants import Span
 
 
 class Subscription:
@@ -39,9 +40,6 @@ class Listener:
     spans: dict[UUID, int] = field(default_factory=dict)
 
 
-Span = tuple[UUID, int, int | None]  # conversation, first event, last event
-
-
 def spans_of(user_ids: Iterable[UUID], after: int) -> dict[UUID, list[Span]]:
     """Return each user's spans of participation that include events after ``after``."""
     ids = list(user_ids)
@@ -50,12 +48,12 @@ def spans_of(user_ids: Iterable[UUID], after: int) -> dict[UUID, list[Span]]:
     for user_id, *span in present.values_list(
         "user_id", "conversation_id", "first_event_id"
     ):
-        spans[user_id].append((*span, None))
+        spans[user_id].append(Span(*span))
     past = PastParticipant.objects.filter(user_id__in=ids, last_event_id__gt=after)
     for user_id, *span in past.values_list(
         "user_id", "conversation_id", "first_event_id", "last_event_id"
     ):
-        spans[user_id].append(tuple(span))
+        spans[user_id].append(Span(*span))
     return spans
 
 
@@ -81,11 +79,11 @@ class Audience:
     def participants_listening(self, conversation_id: UUID) -> set[Listener]:
         return self._by_conversation.get(conversation_id, set())
 
-    def open_span(self, user_id: UUID, conversation_id: UUID, first: int) -> None:
-        """Record that a user takes part from this event on, if they listen here."""
+    def open_span(self, user_id: UUID, span: Span) -> None:
+        """Record that a user takes part from an event on, if they listen here."""
         listener = self.listeners.get(user_id)
         if listener is not None:
-            self._attach(listener, conversation_id, first)
+            self._attach(listener, span)
 
     def close_span(self, user_id: UUID, conversation_id: UUID) -> None:
         listener = self.listeners.get(user_id)
@@ -106,9 +104,9 @@ class Audience:
         listener = self.listeners.get(stream.user_id)
         if listener is None:
             listener = self.listeners[stream.user_id] = Listener(stream.user_id)
-            for conversation_id, first, last in spans:
-                if last is None or last > position:
-                    self._attach(listener, conversation_id, first)
+            for span in spans:
+                if span.last > position:
+                    self._attach(listener, span)
         listener.streams.add(stream)
 
     def remove(self, stream: Subscription) -> None:
@@ -130,10 +128,10 @@ class Audience:
             for stream in listener.streams
         ]
 
-    def _attach(self, listener: Listener, conversation_id: UUID, first: int) -> None:
-        earlier = listener.spans.get(conversation_id, first)
-        listener.spans[conversation_id] = min(earlier, first)
-        self._by_conversation.setdefault(conversation_id, set()).add(listener)
+    def _attach(self, listener: Listener, span: Span) -> None:
+        earlier = listener.spans.get(span.conversation_id, span.first)
+        listener.spans[span.conversation_id] = min(earlier, span.first)
+        self._by_conversation.setdefault(span.conversation_id, set()).add(listener)
 
     def _detach(self, listener: Listener, conversation_id: UUID) -> None:
         listeners = self._by_conversation[conversation_id]

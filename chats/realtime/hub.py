@@ -19,8 +19,9 @@ from django.db.models import BigIntegerField, QuerySet
 from chats.db import wakeups
 from chats.db.prepared import Param, Prepared
 from chats.models import Event, Participant, PastParticipant
+from chats.models.participants import Span
 from chats.realtime import presence
-from chats.realtime.audience import Audience, Listener, Span, Subscription, spans_of
+from chats.realtime.audience import Audience, Listener, Subscription, spans_of
 from chats.realtime.departures import Departures
 from chats.realtime.kinds import Type, only_reader_of
 from chats.realtime.other_processes import NotificationListener, OtherWriters
@@ -255,7 +256,7 @@ class Hub:
         if frames:
             self._post(frames)
 
-    def _newcomers(self, events: Sequence[Event]) -> list[tuple[UUID, UUID, int]]:
+    def _newcomers(self, events: Sequence[Event]) -> list[tuple[UUID, Span]]:
         """Return the first participants of the conversations these events created.
 
         Participants who have left since are included: they receive the events up to
@@ -272,23 +273,28 @@ class Hub:
             "conversation_id__in": created,
             "first_event_id__in": created.values(),
         }
-        columns = ("conversation_id", "user_id", "first_event_id")
+        columns = ("user_id", "conversation_id", "first_event_id")
         # In this order, so that a user who leaves in between is found twice, not
         # missed.
-        present = Participant.objects.filter(**joined_by_them).order_by()
-        present = list(present.values_list(*columns))
+        present = list(
+            Participant.objects.filter(**joined_by_them)
+            .order_by()
+            .values_list(*columns)
+        )
         past = PastParticipant.objects.filter(
             **joined_by_them, last_event_id__gt=min(created.values())
         )
-        return present + list(past.values_list(*columns))
+        found = present + list(past.values_list(*columns))
+        return [(user_id, Span(*span)) for user_id, *span in found]
 
     def _open_spans(self, event: Event, newcomers: list) -> None:
         if event.type == Type.CONVERSATION_CREATED:
-            for conversation_id, user_id, first in newcomers:
-                if conversation_id == event.conversation_id:
-                    self.audience.open_span(user_id, conversation_id, first)
+            for user_id, span in newcomers:
+                if span.conversation_id == event.conversation_id:
+                    self.audience.open_span(user_id, span)
         elif event.type == Type.PARTICIPANT_ADDED:
-            self.audience.open_span(event.user_id, event.conversation_id, event.pk)
+            joined = Span(event.conversation_id, event.pk)
+            self.audience.open_span(event.user_id, joined)
 
     def _close_spans(self, event: Event) -> None:
         if event.type == Type.PARTICIPANT_REMOVED:
@@ -337,7 +343,7 @@ class Hub:
         """
         if stream.position < self._recent_after:
             return None
-        if any(last is not None and last > stream.position for _, _, last in spans):
+        if any(not span.is_open and span.last > stream.position for span in spans):
             return None
         missed: list[bytes] = []
         for event in reversed(self._recent):
@@ -393,7 +399,8 @@ def _frames_for(
 
 def _is_within(spans: list[Span], event: RecentEvent) -> bool:
     return any(
-        conversation_id == event.conversation_id and first <= event.event_id
-        for conversation_id, first, last in spans
-        if last is None
+        span.is_open
+        and span.conversation_id == event.conversation_id
+        and span.first <= event.event_id
+        for span in spans
     )

@@ -18,6 +18,7 @@ from django.db.models import (
 from django.db.models.functions import Greatest
 
 from chats.models import Event, Participant, PastParticipant
+from chats.models.participants import OPEN_END, Span
 from chats.realtime import cursors
 from chats.realtime.departures import Departures
 from chats.realtime.kinds import private_types
@@ -29,10 +30,6 @@ from chats.web.sizes import PAGE_BYTES
 # one by one. Clients that follow the log are rarely further behind.
 SCANNED = 2_000
 RENDERED = 500  # events whose rows are loaded at once, as many as in the hub
-MAX_ID = 2**63 - 1
-
-# A conversation, the first and last event of a span, and the requested event in it.
-Span = tuple[UUID, int, int, int | None]
 
 
 @dataclass(frozen=True)
@@ -92,27 +89,30 @@ def _bounds(user_id: UUID, after: int, count: int) -> Q:
     them, and an upper limit for the ids. A span that has ``count`` events by itself
     gives another upper limit.
     """
-    spans = [span for span in _spans(user_id, after, place=0) if span[3]]
-    spans = sorted(spans, key=lambda span: span[3])[:count]
-    ids = {conversation_id for conversation_id, *_ in spans}
-    ends = [span[3] for span in _spans(user_id, after, place=count - 1, within=ids)]
+    first_ids = _nth_events(user_id, after, place=0)
+    spans = sorted(first_ids, key=first_ids.__getitem__)[:count]
+    ids = {span.conversation_id for span in spans}
+    ends = [*_nth_events(user_id, after, place=count - 1, within=ids).values()]
     if len(spans) == count:
-        ends.append(spans[-1][3])
-    end = min((end for end in ends if end), default=MAX_ID)
-    whole = [key for key, first, last, _ in spans if first <= after and last == MAX_ID]
+        ends.append(first_ids[spans[-1]])
+    whole = {
+        span.conversation_id for span in spans if span.first <= after and span.is_open
+    }
     bounds = Q(conversation_id__in=whole)
-    for key, first, last, _ in spans:
-        if key not in whole:
-            bounds |= Q(conversation_id=key, pk__range=(first, last))
-    return Q(pk__lte=end) & bounds
+    for span in spans:
+        if span.conversation_id not in whole:
+            inside = (span.first, span.last)
+            bounds |= Q(conversation_id=span.conversation_id, pk__range=inside)
+    return Q(pk__lte=min(ends, default=OPEN_END)) & bounds
 
 
-def _spans(
+def _nth_events(
     user_id: UUID, after: int, *, place: int, within: Iterable[UUID] | None = None
-) -> QuerySet[Participant, Span]:
-    """Return the user's spans, each with the id of an event in it, or None.
+) -> dict[Span, int]:
+    """Return, for each of the user's spans, the id of an event in it.
 
-    It is the event at index ``place`` of those after ``after``.
+    It is the event at index ``place`` of those after ``after``. Spans that have fewer
+    are left out.
     """
 
     def with_event(rows: QuerySet, last: Expression) -> QuerySet:
@@ -128,8 +128,9 @@ def _spans(
         return rows.values_list(*names, Subquery(ids))
 
     past = PastParticipant.objects.filter(last_event_id__gt=after)
-    present = with_event(Participant.objects.all(), Value(MAX_ID, BigIntegerField()))
-    return present.union(with_event(past, F("last_event_id")), all=True)
+    present = with_event(Participant.objects.all(), Value(OPEN_END, BigIntegerField()))
+    found = present.union(with_event(past, F("last_event_id")), all=True)
+    return {Span(*span): event_id for *span, event_id in found if event_id}
 
 
 def page(user_id: UUID, after: int, limit: int) -> Page:

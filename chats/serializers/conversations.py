@@ -4,8 +4,7 @@ from uuid import UUID
 
 from rest_framework import serializers
 
-from chats.models import Conversation, Message, Participant
-from chats.models.rules import capabilities
+from chats.models import Conversation, Message, Participant, rules
 from chats.serializers import examples
 from chats.serializers.examples import shown_as
 from chats.serializers.messages import MessageSerializer
@@ -36,7 +35,7 @@ def unread_count(reader_id: UUID, cursor: int, last_seq: int) -> int:
 
 
 def can(reader_id: UUID, cursor: int, owner_id: UUID | None) -> dict[str, bool]:
-    return capabilities(owner_id, reader_id)
+    return rules.can(rules.Participation(reader_id, owner_id))
 
 
 def all_participants(ids: list[UUID], reader_id: UUID) -> dict[UUID, list[Row]]:

@@ -1,6 +1,6 @@
-"""Every write that touches several rows or must be announced.
+"""Every change of several rows, and every change that must be announced.
 
 Each function is one transaction: all of it happens, with its events, or nothing.
-Locks are always taken in this order, so no two services deadlock: people (by id),
+Locks are always taken in this order, so services never deadlock: users (by id),
 conversations (by id), other rows, and the event log last.
 """

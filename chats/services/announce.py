@@ -1,4 +1,4 @@
-"""Appending events in the transaction of the change, waking readers after it."""
+"""Appending events in the transaction of the change, and waking readers after it."""
 
 from django.db import transaction
 
@@ -7,7 +7,9 @@ from chats.models import Event
 
 
 def announce(*events: Event) -> None:
-    """Append events to the log; they gain their ids. Call it last before the commit:
-    it takes the log's lock, for which every other writer then waits."""
+    """Append events to the log, which gives them their ids.
+
+    Call it last before the commit: every other writer then waits for the log's lock.
+    """
     Event.objects.append(*events)
     transaction.on_commit(wakeups.notify_new_events)

@@ -1,7 +1,9 @@
-"""Recording what matters for safety, in the transaction of what is recorded."""
+"""Recording actions that matter for security, in the transaction of the action."""
 
 from collections.abc import Iterable, Iterator
 from uuid import UUID
+
+from django.db.models import Model
 
 from chats.models import AuditEntry, User
 from chats.models.audit import MAX_DETAILS
@@ -19,10 +21,10 @@ def entry(
     message_id: UUID | None = None,
     details: str = "",
 ) -> AuditEntry:
-    """Return an entry, not stored yet, with where the call came from.
+    """Return an entry that is not stored yet, with the origin of the request.
 
-    ``actor`` is None for the operator at the command line. ``details`` say which
-    fields or numbers, never what anybody wrote.
+    ``actor`` is None for the operator at the command line. ``details`` name fields or
+    numbers, and never contain what a user wrote.
     """
     return AuditEntry(
         action=action,
@@ -36,17 +38,21 @@ def entry(
     )
 
 
-def record(action: AuditEntry.Action, *, actor: User | None, **what) -> None:
-    """Store an entry; ``what`` is as ``entry`` has it."""
-    entry(action, actor=actor, **what).save(force_insert=True)
+def record(action: AuditEntry.Action, *rows: Model, actor: User | None, **what) -> None:
+    """Store an entry about ``rows``, each a user, a conversation or a message.
+
+    ``what`` are further arguments of ``entry``.
+    """
+    about = {row._meta.pk.attname: row.pk for row in rows}
+    entry(action, actor=actor, **about, **what).save(force_insert=True)
 
 
 def record_all(
     action: AuditEntry.Action, words: Iterable[str], *, prefix: str = "", **what
 ) -> None:
-    """Store all of ``words``, in as many entries as hold them; none without words.
+    """Store all of ``words``, in as many entries as they need; no words, no entry.
 
-    Each begins with ``prefix``; ``what`` is as ``entry`` has it.
+    The details of each begin with ``prefix``. ``what`` are arguments of ``entry``.
     """
     AuditEntry.objects.bulk_create(entries(action, words, prefix=prefix, **what))
 
@@ -54,7 +60,7 @@ def record_all(
 def entries(
     action: AuditEntry.Action, words: Iterable[str], *, prefix: str = "", **what
 ) -> list[AuditEntry]:
-    """Return the entries of ``record_all``, not stored yet."""
+    """Return the entries that ``record_all`` stores."""
     return [
         entry(action, details=prefix + text, **what)
         for text in joined(words, MAX_DETAILS - len(prefix))
@@ -62,7 +68,7 @@ def entries(
 
 
 def joined(words: Iterable[str], length: int) -> Iterator[str]:
-    """Yield the words, none longer than ``length``, as few texts of that length."""
+    """Yield the words joined into as few texts of at most ``length`` as possible."""
     text = ""
     for word in words:
         longer = f"{text}, {word}" if text else word
@@ -75,6 +81,6 @@ def joined(words: Iterable[str], length: int) -> Iterator[str]:
 
 
 def steps(before: set[str], after: set[str]) -> list[str]:
-    """Return what has come into a set, and what has gone: "+group 2", "-group 1"."""
+    """Return what was added to a set and what was removed: "+group 2", "-group 1"."""
     came = [f"+{name}" for name in sorted(after - before)]
     return came + [f"-{name}" for name in sorted(before - after)]

@@ -28,10 +28,10 @@ Action, Type = AuditEntry.Action, Event.Type
 def start_conversation(
     actor: User, *, participant_ids: Iterable[UUID], title: str = ""
 ) -> Conversation:
-    """Create a conversation owned by the actor, who always takes part.
+    """Create a conversation that the actor owns and always takes part in.
 
-    Raises ChatError on ``participant_ids``, naming those who are unknown or
-    inactive, or when there are too many.
+    Raises ChatError on ``participant_ids`` if users are unknown or inactive, whom it
+    names, or too many.
     """
     ids = {*participant_ids, actor.pk}
     require_room(len(ids), field="participant_ids")
@@ -63,7 +63,7 @@ def start_conversation(
 
 @transaction.atomic
 def rename_conversation(actor: User, conversation_id: UUID, *, title: str) -> None:
-    """Give the conversation another title; the same again changes nothing."""
+    """Change the title; the same title again changes nothing."""
     conversation = Conversation.objects.locked(
         conversation_id, seen_by=actor, to="rename"
     )
@@ -78,19 +78,20 @@ def rename_conversation(actor: User, conversation_id: UUID, *, title: str) -> No
 
 @transaction.atomic
 def require_allowed(actor: User, conversation_id: UUID, act: str = "") -> None:
-    """Raise what the act itself would raise to outsiders and to those who may not.
+    """Raise NotFound to outsiders, NotAllowed to participants who may not do ``act``.
 
-    An act of ``chats.models.rules``, or none: then only NotFound, to outsiders.
+    ``act`` is one of ``chats.models.rules``; without one every participant may.
     """
     Conversation.objects.locked(conversation_id, seen_by=actor, to=act)
 
 
 @transaction.atomic
 def delete_conversation(actor: User, conversation_id: UUID) -> None:
-    """Delete it for everyone, messages too. Only the owner may (NotAllowed).
+    """Delete a conversation with its messages, for everyone.
 
-    It is gone at the commit. Where it has many messages, they are invisible from then
-    on and erased afterwards, in the background.
+    Raises NotAllowed unless the actor is the owner. The conversation is gone at the
+    commit. If it has many messages, they are invisible from then on, and are erased
+    afterwards in the background.
     """
     conversation = Conversation.objects.locked(
         conversation_id, seen_by=actor, to="delete"
@@ -100,11 +101,10 @@ def delete_conversation(actor: User, conversation_id: UUID) -> None:
 
 @transaction.atomic
 def add_participant(actor: User, conversation_id: UUID, *, user_id: UUID) -> bool:
-    """Add a person, who joins at the end: their cursor and ``joined_seq`` are there.
+    """Add a user, whose cursor and ``joined_seq`` are at the last message.
 
-    Returns whether they are new.
-
-    Raises ChatError on ``user_id``: unknown or inactive, or no room.
+    Returns whether they are new. Raises ChatError on ``user_id`` if the user is unknown
+    or inactive, or if the conversation is full.
     """
     person = next(iter(locked_people([user_id])), None)
     conversation = Conversation.objects.locked(conversation_id, seen_by=actor, to="add")
@@ -123,10 +123,10 @@ def add_participant(actor: User, conversation_id: UUID, *, user_id: UUID) -> boo
 
 @transaction.atomic
 def remove_participant(actor: User, conversation_id: UUID, *, user_id: UUID) -> None:
-    """End a participation: one's own, or anybody's by the owner (NotAllowed).
+    """End a participation: the actor's own or, if they are the owner, anybody's.
 
-    When the owner goes, the longest-standing participant becomes owner. Raises
-    ChatError on ``user_id`` when that person does not take part.
+    When the owner leaves, the longest-standing participant becomes owner. Raises
+    NotAllowed, or ChatError on ``user_id`` if that user does not take part.
     """
     act = "" if user_id == actor.pk else "remove"  # anybody may leave
     conversation = Conversation.objects.locked(conversation_id, seen_by=actor, to=act)
@@ -136,17 +136,17 @@ def remove_participant(actor: User, conversation_id: UUID, *, user_id: UUID) -> 
             f"{user_id} is not a participant.", field="user_id", code="not_participant"
         )
     if user_id != actor.pk:
-        record_of(Action.PARTICIPANT_REMOVED, conversation, actor, user_id)
+        record(Action.PARTICIPANT_REMOVED, conversation, actor=actor, user_id=user_id)
     end_participations(leaving, [conversation], actor=actor)
 
 
 def end_participations(
     leaving: "Iterable[Participant]", conversations: list[Conversation], *, actor: User
 ) -> None:
-    """Delete one person's participations; pass on what they owned; announce it.
+    """Delete one user's participations, pass their ownership on, and announce it.
 
-    ``conversations`` are locked by the caller, in whose transaction this runs;
-    ``leaving`` is a queryset of one person's rows, one in each of them.
+    ``leaving`` is a queryset of the user's rows, one in each of ``conversations``,
+    which the caller has locked in this transaction.
     """
     rows = {row.conversation_id: row for row in leaving}
     leaving.delete()
@@ -193,10 +193,10 @@ def admit(conversation: Conversation, person: User, actor: User) -> None:
 def erase(conversation: Conversation, actor: User) -> None:
     rows = list(conversation.participations.all())
     details = f"{len(rows)} participants, {conversation.last_seq} messages"
-    record_of(Action.CONVERSATION_DELETED, conversation, actor, details=details)
+    record(Action.CONVERSATION_DELETED, conversation, actor=actor, details=details)
     event = Event.of(Type.CONVERSATION_DELETED, conversation.pk, actor)
     if conversation.last_seq <= erasing.BATCH:
-        conversation.delete()  # and, in a statement each, participants and messages
+        conversation.delete()  # and participants and messages, in one statement each
     else:
         _empty(conversation)
         transaction.on_commit(erasing.begin)
@@ -205,29 +205,13 @@ def erase(conversation: Conversation, actor: User) -> None:
 
 
 def _empty(conversation: Conversation) -> None:
-    """Take everything but the messages, which nobody can see any more."""
+    """Remove everything but the messages, which then are invisible to everyone."""
     conversation.participations.all().delete()
     conversation.title, conversation.owner = "", None
     conversation.participant_count = 0
     conversation.deleted_at = timezone.now()
     fields = ["title", "owner", "participant_count", "deleted_at"]
     conversation.save(update_fields=fields)
-
-
-def record_of(
-    action: Action,
-    conversation: Conversation,
-    actor: User,
-    user_id: UUID | None = None,
-    details: str = "",
-) -> None:
-    record(
-        action,
-        actor=actor,
-        user_id=user_id,
-        conversation_id=conversation.pk,
-        details=details,
-    )
 
 
 def _note_past(rows: Iterable[Participant], last_event_ids: dict[UUID, int]) -> None:
@@ -243,7 +227,7 @@ def _note_past(rows: Iterable[Participant], last_event_ids: dict[UUID, int]) -> 
 
 
 def locked_people(ids: Iterable[UUID]) -> list[User]:
-    """Return the active ones, who then stay active until the commit."""
+    """Return those who are active; they stay active until the commit."""
     people = User.objects.active().filter(pk__in=list(ids)).order_by("pk")
     return list(people.select_for_update(no_key=True))
 

@@ -1,9 +1,9 @@
 """Erasing the messages of deleted conversations, a few at a time.
 
-A long transaction would hold up every write on SQLite, and the deletion's own caller.
-So a conversation of many messages is only emptied of what makes it visible when it is
-deleted; a thread of that process erases the rest. What is left when the process ends,
-the next such deletion takes along, or ``manage.py prune_deleted``.
+A long transaction would delay every write on SQLite, and the caller of the deletion. So
+the deletion of a conversation with many messages only removes what makes it visible; a
+thread of the process erases the rest. If the process ends before that, the next such
+deletion or ``manage.py prune_deleted`` continues.
 """
 
 import logging
@@ -19,7 +19,7 @@ from chats.services.pacing import pause_after
 
 logger = logging.getLogger(__name__)
 
-AGAIN_AFTER = 10.0  # seconds, where the database failed
+AGAIN_AFTER = 10.0  # seconds, if the database failed
 BATCH = 1_000  # messages deleted in one transaction
 
 _worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="erase")
@@ -27,11 +27,11 @@ _worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="erase")
 
 @transaction.atomic
 def erase_batch(size: int = BATCH) -> int:
-    """Erase the oldest ``size`` messages of a deleted conversation; return how many
-    rows went.
+    """Erase the oldest ``size`` messages of a deleted conversation.
 
-    The conversation's own row goes with the last of them, under whose lock this is.
-    0: nothing is left, or what is left is locked by another process that erases it.
+    Returns the number of deleted rows. The conversation's row, which is locked
+    meanwhile, goes with its last messages. 0 means that nothing is left, or that
+    another process has locked what is left and erases it.
     """
     waiting = Conversation.objects.deleted().order_by("deleted_at")
     locked = waiting.select_for_update(skip_locked=True, no_key=True)
@@ -46,10 +46,9 @@ def erase_batch(size: int = BATCH) -> int:
 
 
 def begin() -> None:
-    """Erase what is waiting, in the background of this process.
+    """Erase deleted conversations in the background of this process.
 
-    Piece by piece, each queued by the one before: so a process that ends waits for one
-    of them and not for all.
+    Each batch queues the next one, so a process that ends waits for one batch only.
     """
     with suppress(RuntimeError):  # the process ends
         _worker.submit(_erase_on)
@@ -68,7 +67,7 @@ def _erase_on() -> None:
     except DatabaseError as error:
         logger.warning("Erasing continues in %s seconds: %s", AGAIN_AFTER, error)
         _later(AGAIN_AFTER)
-    except Exception:  # nobody waits for the result, who would see it
+    except Exception:  # no caller waits for the result
         logger.exception("Deleted conversations could not be erased")
     finally:
         if not erased:

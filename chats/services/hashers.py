@@ -1,4 +1,4 @@
-"""Hashing of passwords, which takes a processor for long, behind everything else."""
+"""Password hashing, which needs a processor for long, at a low priority."""
 
 import os
 import sys
@@ -6,26 +6,26 @@ from concurrent.futures import ThreadPoolExecutor
 
 from django.contrib.auth.hashers import Argon2PasswordHasher
 
-NICENESS = 10  # a tenth of the time that others get, if they want all of it
+NICENESS = 10  # a tenth of the processor time of others, if they need all of it
 
 
 def _step_back() -> None:
-    """Give this thread, and those it starts, what processor time nobody else wants."""
-    if sys.platform == "linux":  # where each thread has a priority of its own
+    """Give this thread, and those it starts, the lowest priority of the process."""
+    if sys.platform == "linux":  # the only system where threads have priorities
         os.nice(NICENESS)
 
 
-# One a process: another hash at once would only take longer, and 100 MiB more.
+# One a process: two hashes at once would each take longer, and 100 MiB more.
 _thread = ThreadPoolExecutor(1, "hashing", initializer=_step_back)
 
 
 class LowPriorityArgon2Hasher(Argon2PasswordHasher):
-    """Django's Argon2, on one lane, in a thread that steps back for all others.
+    """Django's Argon2, with one lane, in a thread of low priority.
 
-    Argon2 runs without the interpreter's lock but wants a processor for a tenth of
-    a second, and with Django's eight lanes all of them. A thread that has stepped
-    back cannot come forward again, so it does nothing but hash: one that also
-    served the request would hold up others while it held a lock.
+    Argon2 releases the interpreter's lock but needs a processor for a tenth of a
+    second, and with Django's eight lanes all of them. A thread cannot raise its
+    priority again, so this one does nothing but hash. One that also served requests
+    would delay others while it held a lock.
     """
 
     parallelism = 1

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from chats.models import Conversation, Event, Message, Participant, User
 from chats.services.announce import announce
-from chats.web.exceptions import Conflict, NotAllowed, NotFound
+from chats.web.exceptions import Conflict, NotFound
 
 Type = Event.Type
 
@@ -22,12 +22,11 @@ def send_message(
 ) -> tuple[Message, bool]:
     """Store a message at the end of the conversation.
 
-    Under the conversation's lock: ``seq`` is allotted, the message stored, the
-    sender's own cursor moved to it, and the others' rows say that there is something
-    unread. Returns the message and whether it is new: a
-    ``client_id`` already used by this sender here returns the first message, and
-    raises Conflict if that one, untouched, has another body. Raises ChatError on
-    ``conversation`` to outsiders.
+    Under the conversation's lock it assigns ``seq``, stores the message, moves the
+    sender's cursor to it, and marks the conversation as unread for the others. Returns
+    the message and whether it is new: a ``client_id`` that this sender has used here
+    before returns the first message. Raises Conflict if the body of that one, never
+    edited or deleted, is different, and ChatError on ``conversation`` to outsiders.
     """
     conversation = Conversation.objects.locked(
         conversation_id, seen_by=actor, field="conversation", to="send"
@@ -50,11 +49,7 @@ def send_message(
     conversation.note_message(message)
     Message.objects.insert(message)
     conversation.participation.note_sent(message)
-    announce(
-        Event.of(
-            Type.MESSAGE_CREATED, message.conversation_id, actor, message_id=message.pk
-        )
-    )
+    _announce(Type.MESSAGE_CREATED, message, actor)
     return message, True
 
 
@@ -62,51 +57,42 @@ def send_message(
 def edit_message(actor: User, message_id: UUID, *, message_body: str) -> Message:
     """Replace the body and set ``edited_at``; the same body again changes nothing.
 
-    Only the sender may (NotAllowed); a deleted message raises Conflict.
+    Raises NotAllowed unless the actor is the sender, Conflict if it is deleted.
     """
-    message = _editable(actor, message_id)
+    message = _locked_message(actor, message_id, to="edit_message")
     if message.is_deleted:
         raise Conflict("This message has been deleted.")
     if message.message_body != message_body:
         message.message_body = message_body
         message.edited_at = timezone.now()
         message.save(update_fields=["message_body", "edited_at"])
-        announce(
-            Event.of(
-                Type.MESSAGE_UPDATED,
-                message.conversation_id,
-                actor,
-                message_id=message.pk,
-            )
-        )
+        _announce(Type.MESSAGE_UPDATED, message, actor)
     return message
 
 
 @transaction.atomic
 def require_editable(actor: User, message_id: UUID) -> None:
-    """Raise what an edit would raise to outsiders and to those who may not."""
-    _editable(actor, message_id)
+    """Raise NotFound to outsiders, NotAllowed unless the actor may edit the message."""
+    _locked_message(actor, message_id, to="edit_message")
 
 
 @transaction.atomic
 def delete_message(actor: User, message_id: UUID) -> None:
-    """Turn the message into a tombstone: the body goes, ``seq`` stays.
+    """Turn the message into a tombstone: without the body, with its ``seq``.
 
-    The sender and the conversation's owner may (NotAllowed); again is harmless.
+    Raises NotAllowed unless the actor is the sender or the conversation's owner. To
+    delete a message again is harmless.
     """
-    message = _locked_message(actor, message_id)
-    if not message.can_be_deleted_by(actor):
-        raise NotAllowed(
-            "Only the sender or the conversation's owner can delete a message."
-        )
+    message = _locked_message(actor, message_id, to="delete_message")
     leave_tombstone(message, actor)
 
 
 @transaction.atomic
 def mark_as_read(actor: User, message_id: UUID) -> Message:
-    """Move the actor's cursor up to this message, never back.
+    """Move the actor's cursor forward to this message, never back.
 
-    Under the conversation's lock, as of which the cursor is at the end or is not.
+    Under the conversation's lock: whether the cursor is at the end is true until the
+    commit.
     """
     message = Message.objects.locked(message_id, seen_by=actor)
     if message is None:
@@ -118,7 +104,7 @@ def mark_as_read(actor: User, message_id: UUID) -> Message:
 
 @transaction.atomic
 def mark_conversation_as_read(actor: User, conversation_id: UUID) -> tuple[int, int]:
-    """Move the actor's cursor to the end; return the cursor and how far it moved.
+    """Move the actor's cursor to the end; return it and how far it moved.
 
     Raises ChatError on ``conversation_id`` to outsiders.
     """
@@ -132,14 +118,18 @@ def mark_conversation_as_read(actor: User, conversation_id: UUID) -> tuple[int, 
 
 
 def _move_cursor(actor: User, conversation: Conversation, seq: int) -> None:
-    """Move the actor's cursor, with the conversation's lock held."""
+    """Move the actor's cursor, under the conversation's lock."""
     behind = Participant(conversation=conversation, user=actor)
     if behind.move_cursor(seq, last_seq=conversation.last_seq):
         announce(Event.of(Type.READ_UPDATED, conversation.pk, actor, user_id=actor.pk))
 
 
-def _locked_message(actor: User, message_id: UUID) -> Message:
-    """Return a message of the actor's with its conversation's lock held."""
+def _locked_message(actor: User, message_id: UUID, *, to: str) -> Message:
+    """Return a message that the actor may do this to, its conversation locked.
+
+    ``to`` is an act of ``chats.models.rules``. Raises NotFound to outsiders, NotAllowed
+    to participants who may not.
+    """
     found = Message.objects.visible_to(actor).filter(pk=message_id)
     conversation_id = found.values_list("conversation_id", flat=True).first()
     if conversation_id is None:
@@ -148,14 +138,8 @@ def _locked_message(actor: User, message_id: UUID) -> Message:
     message = Message.objects.select_related("sender").filter(pk=message_id).first()
     if message is None:
         raise NotFound
+    conversation.require(to, sender_id=message.sender_id)
     message.conversation = conversation
-    return message
-
-
-def _editable(actor: User, message_id: UUID) -> Message:
-    message = _locked_message(actor, message_id)
-    if not message.can_be_edited_by(actor):
-        raise NotAllowed("Only the sender can edit a message.")
     return message
 
 
@@ -165,11 +149,7 @@ def leave_tombstone(message: Message, actor: User) -> None:
     message.message_body = ""
     message.deleted_at = timezone.now()
     message.save(update_fields=["message_body", "deleted_at"])
-    announce(
-        Event.of(
-            Type.MESSAGE_DELETED, message.conversation_id, actor, message_id=message.pk
-        )
-    )
+    _announce(Type.MESSAGE_DELETED, message, actor)
 
 
 def _announce(event_type: Event.Type, message: Message, actor: User) -> None:

@@ -1,14 +1,14 @@
-"""Long work in short transactions, with room for others in between."""
+"""Long work in short transactions, with pauses for others between them."""
 
 from collections.abc import Callable, Iterator
 from time import perf_counter, sleep
 
-SHARE = 3  # the pause after a transaction, by the time that it took
+SHARE = 3  # the pause after a transaction, as a multiple of its duration
 LONGEST = 1.0  # seconds
 
 
 def in_turns(step: Callable[[], int]) -> Iterator[int]:
-    """Repeat a short transaction until it does nothing; yield how much each one did."""
+    """Repeat a short transaction until it does nothing; yield what each one did."""
     while True:
         began = perf_counter()
         if not (done := step()):
@@ -18,9 +18,9 @@ def in_turns(step: Callable[[], int]) -> Iterator[int]:
 
 
 def pause_after(began: float) -> None:
-    """Leave the database to others for a while, after work that began then.
+    """Leave the database to others for a while, after work that began at a time.
 
-    SQLite's writers do not queue: one that begins again at once keeps the others out,
-    who look for their turn only every few milliseconds.
+    SQLite's writers do not queue: one that begins again at once keeps out the others,
+    which try only every few milliseconds.
     """
     sleep(min(SHARE * (perf_counter() - began), LONGEST))

@@ -1,4 +1,4 @@
-"""Forgetting old events, a few at a time."""
+"""Deleting old events, a few at a time."""
 
 from datetime import datetime
 
@@ -10,11 +10,11 @@ from chats.models import Event, EventLog, PastParticipant
 
 
 def prunable_through(before: datetime) -> tuple[int, int]:
-    """Return the id of the last event older than ``before``, and how many go.
+    """Return the id of the last event older than ``before``, and the number to delete.
 
     Ids are in commit order and times nearly so: everything before the first event that
-    is certainly younger goes. So an event that a wrong clock dated long ago takes no
-    younger ones with it, and one dated in the future keeps no older ones.
+    is certainly younger can be deleted. So an event that a wrong clock dated long ago
+    does not take younger ones with it, and one dated in the future keeps no older ones.
     """
     in_order = Event.objects.order_by("event_id").values_list("event_id", flat=True)
     possible = (before, timezone.now() + SKEW)
@@ -28,17 +28,17 @@ def prunable_through(before: datetime) -> tuple[int, int]:
 
 @transaction.atomic
 def prune_batch(end: int, size: int) -> int:
-    """Delete the oldest ``size`` events up to ``end``; return how many went.
+    """Delete the oldest ``size`` events up to ``end``; return their number.
 
-    In the same transaction the log's beginning moves on, so a reader whose cursor
-    is before it is told, never served a log with a hole.
+    The beginning of the log moves in the same transaction: a reader whose cursor is
+    before it gets an error, never a log with a gap.
     """
     oldest = Event.objects.filter(event_id__lte=end).order_by("event_id")
     ids = list(oldest.values_list("event_id", flat=True)[:size])
     if not ids:
         return 0
     EventLog.objects.get_or_create(pk=1)
-    # Never back: another batch, by another process, may have gone further.
+    # Never back: another process may have pruned further.
     further = EventLog.objects.filter(pruned_through_id__lt=ids[-1])
     further.update(pruned_through_id=ids[-1])
     Event.objects.filter(event_id__lte=ids[-1]).delete()

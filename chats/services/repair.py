@@ -1,4 +1,4 @@
-"""Making true what participants' rows say of their conversations."""
+"""Correcting what participants' rows say about their conversations."""
 
 from uuid import UUID
 
@@ -10,9 +10,10 @@ from chats.models import Conversation, Participant
 
 @transaction.atomic
 def repair_batch(after: UUID | None, size: int) -> tuple[UUID | None, int]:
-    """Look at the conversations that come next; return the last and the rows mended.
+    """Correct the rows of the next ``size`` conversations, under their locks.
 
-    Under their locks. None: there are no more.
+    Returns the last conversation's id and the number of corrected rows; None and 0
+    after the last conversation.
     """
     rows = Conversation.objects.order_by("pk").select_for_update(no_key=True)
     rows = rows.filter(pk__gt=after) if after else rows

@@ -1,4 +1,4 @@
-"""Django's database sessions, which know whose they are and where they are used."""
+"""Django's database sessions, with their user and where they are used."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ FRESH_FOR = timedelta(minutes=15)  # after signing in
 class SessionStore(db.SessionStore):
     """The engine of SESSION_ENGINE, over ``UserSession``; for synchronous code.
 
-    What the base class asks of the key in the table is asked here of its digest.
+    The table has a digest of each key: the base class's look-ups by key use that.
     """
 
     def __init__(self, session_key: str | None = None):
@@ -38,7 +38,7 @@ class SessionStore(db.SessionStore):
         return UserSession
 
     def __setitem__(self, key: str, value: Any) -> None:
-        """Note when somebody signs in, which is what sets whose session it is."""
+        """Note the time of signing in, when the session's user is set."""
         super().__setitem__(key, value)
         if key == SESSION_KEY:
             super().__setitem__(SIGNED_IN_AT, timezone.now().timestamp())
@@ -56,7 +56,7 @@ class SessionStore(db.SessionStore):
 
     @property
     def is_fresh(self) -> bool:
-        """Whether somebody signed in with it within the last 15 minutes."""
+        """Whether the user signed in within the last 15 minutes."""
         signed_in_at = datetime.fromtimestamp(self.get(SIGNED_IN_AT, 0), UTC)
         return is_recent(signed_in_at, FRESH_FOR, timezone.now())
 
@@ -64,7 +64,7 @@ class SessionStore(db.SessionStore):
         return UserSession.objects.filter(pk=digest_of(session_key)).exists()
 
     def save(self, must_create: bool = False) -> None:
-        """Save it; whoever has just signed in loses what they have too many of."""
+        """Save the session; end the oldest ones of a user who has just signed in."""
         before = self.row and self.row.user_id
         super().save(must_create)
         signed_in = self.row.user_id
@@ -73,7 +73,7 @@ class SessionStore(db.SessionStore):
             UserSession.objects.keep_most_recent(most, newest=self.row)
 
     def create_model_instance(self, data: dict[str, Any]) -> UserSession:
-        """Return the row to save: the one loaded, or a new one for a new key."""
+        """Return the row to save: the loaded one, or a new one for a new key."""
         digest = digest_of(self._get_or_create_session_key())
         if self.row is None or self.row.pk != digest:
             agent = self.meta.get("HTTP_USER_AGENT", "").replace("\0", "")
@@ -97,7 +97,7 @@ class SessionStore(db.SessionStore):
             self.row = None
 
     def mark_used(self) -> None:
-        """Note when and from where it was used, if it was looked at."""
+        """Note when and from where the session was used, if it was read."""
         if self.row is not None:
             self.row.mark_used(client_address(self.meta))
 

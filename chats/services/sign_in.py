@@ -1,8 +1,8 @@
-"""Counting sign-in attempts, so that nobody guesses passwords in bulk.
+"""Counting sign-in attempts, so that nobody can guess passwords in bulk.
 
-They are counted by the identifier that was typed, and never by the account that has
-it: a count that a username and an e-mail address shared would tell that they are one
-person's. An account with two identifiers so allows twice the guesses.
+Attempts are counted by the identifier that was typed, never by the account: a counter
+that a username and an e-mail address shared would reveal that they belong to one user.
+So an account, which has two identifiers, allows twice the guesses.
 """
 
 import hashlib
@@ -21,21 +21,20 @@ from chats.web.throttles import limit_password_checks
 
 WINDOW = timedelta(minutes=15)
 PER_IDENTIFIER_AND_ADDRESS = 5
-PER_IDENTIFIER = 50  # from all addresses together that the identifier is new to
-PER_ADDRESS = 200  # over all identifiers: an office behind one address fits
-REMEMBERED = timedelta(days=30)  # an address from which it was signed in with
+PER_IDENTIFIER = 50  # from all addresses where the identifier has not signed in
+PER_ADDRESS = 200  # for all identifiers: enough for an office behind one address
+REMEMBERED = timedelta(days=30)  # an address from which the identifier signed in
 
 
 def reserve_attempt(identifier: str, address: str) -> None:
-    """Count an attempt before its password is looked at; raise TooManyAttempts.
+    """Count an attempt before its password is checked; raise TooManyAttempts.
 
-    The attempt is committed first, under a lock on its counter, so of any number
-    of guesses sent at once no more than the allowance is evaluated. A success
-    takes its own count back with ``forgive_attempts``.
+    The attempt is committed first, under a lock on its counter: of any number of
+    guesses sent at once, only as many as are allowed are checked. A successful one is
+    taken back with ``forgive_attempts``.
 
-    An identifier that is used up is so for strangers only: where its person has
-    signed in with it lately they still can, or anybody with many hosts could keep them
-    out.
+    The limit of an identifier does not apply to addresses from which it has signed in
+    lately. Otherwise anybody with many hosts could lock the user out.
     """
     _limit_checks(identifier, address)
     limits = _limits(identifier, address)
@@ -56,8 +55,8 @@ def reserve_attempt(identifier: str, address: str) -> None:
 def _limit_checks(identifier: str, address: str) -> None:
     """Limit the hashes made for an address; raise TooManyAttempts.
 
-    Who has signed in from it lately has an allowance of their own, when others have
-    used up the one of the address.
+    An identifier that has signed in from the address lately has a limit of its own,
+    for when others have reached that of the address.
     """
     try:
         limit_password_checks(address)
@@ -68,10 +67,11 @@ def _limit_checks(identifier: str, address: str) -> None:
 
 
 def forgive_attempts(identifier: str, address: str) -> None:
-    """Take back the counts after the right password was given.
+    """Take the attempt back after the right password was given.
 
-    The pair starts afresh; the wider counters lose this one attempt only, or an
-    attacker would clear them by signing in to an account of their own.
+    The counter of the identifier from this address starts again. The wider counters
+    lose only this attempt: otherwise an attacker could reset them by signing in to an
+    account of their own.
     """
     pair, *wider = _limits(identifier, address)
     with transaction.atomic():
@@ -83,10 +83,9 @@ def forgive_attempts(identifier: str, address: str) -> None:
 
 
 def start_afresh(user: User, address: str) -> None:
-    """Let somebody in again, by either identifier, who has set a new password by
-    e-mail.
+    """Reset the counters of a user who has set a new password by e-mail.
 
-    What was guessed before was another password.
+    For both identifiers: earlier attempts were guesses of another password.
     """
     identifiers = (user.username, user.email)
     keys = [_pair(item, address) for item in identifiers]
@@ -101,13 +100,13 @@ def start_afresh(user: User, address: str) -> None:
 
 
 def confirm_password(user: User, password: str, address: str, *, field: str) -> None:
-    """Have somebody signed in prove who they are; counts as an attempt to sign in
-    by username.
+    """Check the password of a user who is signed in, to prove who they are.
 
-    Raises TooManyAttempts, or ChatError on ``field`` for a wrong password.
+    It counts as an attempt to sign in by username. Raises TooManyAttempts, or ChatError
+    on ``field`` for a wrong password.
     """
     reserve_attempt(user.username, address)
-    # Not the user's own method: it may store another hash, which ends all sessions.
+    # Not the user's own method: it may store a new hash, which ends all sessions.
     if not check_password(password, user.password):
         raise ChatError("Wrong password.", field=field, code="wrong_password")
     forgive_attempts(user.username, address)
@@ -115,7 +114,7 @@ def confirm_password(user: User, password: str, address: str, *, field: str) -> 
 
 @transaction.atomic
 def unlock(counter: SignInAttempts, *, actor: User) -> None:
-    """Forget the attempts of one key, on behalf of the staff; again is harmless."""
+    """Delete the counter of one key, for the staff; to do so again is harmless."""
     if SignInAttempts.objects.filter(key=counter.key).delete()[0]:
         record(AuditEntry.Action.SIGN_IN_UNLOCKED, actor=actor, details=counter.key)
 
@@ -129,7 +128,7 @@ def forget_expired() -> tuple[int, int]:
 
 
 def _limits(identifier: str, address: str) -> dict[str, int]:
-    """Return the counters' keys and allowances, the pair first."""
+    """Return the counters' keys and limits, that of the pair first."""
     return {
         _pair(identifier, address): PER_IDENTIFIER_AND_ADDRESS,
         _anywhere(identifier): PER_IDENTIFIER,
@@ -146,7 +145,7 @@ def _anywhere(identifier: str) -> str:
 
 
 def _remember(identifier: str, address: str) -> None:
-    """Note that somebody has signed in with the identifier from the address."""
+    """Note that the identifier has signed in from the address."""
     SignInAttempts.objects.update_or_create(
         key=_remembered(identifier, address),
         defaults={"window_ends_at": timezone.now() + REMEMBERED},
@@ -173,35 +172,35 @@ def _refusal(counter: SignInAttempts) -> TooManyAttempts:
 
 
 def _key(*parts: str) -> str:
-    """Return a key of fixed size: no identifier or address is kept as text."""
+    """Return a key of fixed size: no identifier or address is stored as text."""
     return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()
 
 
 def _locked_counter(key: str) -> SignInAttempts:
-    """Return the counter, locked until the commit, its window begun anew if over.
+    """Return the counter, locked until the commit; start its window anew if it ended.
 
-    So is a window that ends later than any can: a clock was wrong when it began, and
-    it would keep somebody out for as long as that clock was ahead.
+    Also if it ends later than any window can: it began by a wrong clock, and would lock
+    the user out for as long as that clock was ahead.
     """
     now = timezone.now()
     SignInAttempts.objects.bulk_create(
         [SignInAttempts(key=key, window_ends_at=now + WINDOW)], ignore_conflicts=True
     )
     counter = SignInAttempts.objects.select_for_update().filter(key=key).first()
-    if counter is None:  # its window was over, and it was pruned just now
+    if counter is None:  # its window had ended, and it was pruned just now
         return _locked_counter(key)
     if not now < counter.window_ends_at <= now + WINDOW + SKEW:
         counter.attempts, counter.window_ends_at = 0, now + WINDOW
     return counter
 
 
-# What the counters of ``_limits`` count by, in its order.
+# What the counters of ``_limits`` count, in the same order.
 KINDS = ("account and address", "account", "address")
 
 
 def keys_of(account: str, address: str) -> dict[str, str]:
-    """Return the keys of the counters of one attempt, each with what it counts by.
+    """Return the keys of the counters of one attempt, each with what it counts.
 
-    For the staff, who can find a counter so; no key can be turned back into text.
+    The staff finds counters by them, since no key can be turned back into text.
     """
     return dict(zip(_limits(account, address), KINDS, strict=True))

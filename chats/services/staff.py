@@ -16,7 +16,6 @@ from chats.services.conversations import (
     end_participations,
     erase,
     locked_people,
-    record_of,
     require_room,
 )
 from chats.services.messages import leave_tombstone
@@ -29,11 +28,11 @@ Action, Type = AuditEntry.Action, Event.Type
 def rename_as_staff(
     conversation: Conversation, *, title: str, actor: User
 ) -> Conversation:
-    """Give the conversation another title; the same again changes nothing."""
+    """Change the title; the same title again changes nothing."""
     conversation = Conversation.objects.locked_for_staff(conversation.pk)
     if conversation.title != title:
         conversation.title = title
-        record_of(Action.CONVERSATION_RETITLED, conversation, actor)
+        record(Action.CONVERSATION_RETITLED, conversation, actor=actor)
         _save_and_announce(conversation, "title", actor)
     return conversation
 
@@ -42,7 +41,7 @@ def rename_as_staff(
 def transfer_ownership(
     conversation: Conversation, *, owner_id: UUID, actor: User
 ) -> Conversation:
-    """Make a participant the owner. Raises ChatError on ``owner`` for others."""
+    """Make a participant the owner. Raises ChatError on ``owner`` for other users."""
     conversation = Conversation.objects.locked_for_staff(conversation.pk)
     if conversation.owner_id == owner_id:
         return conversation
@@ -50,11 +49,11 @@ def transfer_ownership(
         raise ChatError(
             "The owner must be a participant.", field="owner", code="not_participant"
         )
-    record_of(
+    record(
         Action.CONVERSATION_HANDED_OVER,
         conversation,
-        actor,
-        owner_id,
+        actor=actor,
+        user_id=owner_id,
         details=f"from {conversation.owner_id}",
     )
     conversation.owner_id = owner_id
@@ -64,7 +63,7 @@ def transfer_ownership(
 
 @transaction.atomic
 def delete_as_staff(conversation: Conversation, *, actor: User) -> None:
-    """Delete it for everyone."""
+    """Delete the conversation for everyone."""
     erase(Conversation.objects.locked_for_staff(conversation.pk), actor)
 
 
@@ -72,10 +71,9 @@ def delete_as_staff(conversation: Conversation, *, actor: User) -> None:
 def add_as_staff(
     conversation: Conversation, *, user_id: UUID, actor: User
 ) -> Conversation:
-    """Add a person.
+    """Add a user. Actors who add themselves are recorded as readers of all messages.
 
-    Who adds themselves is recorded
-    as a reader of all there is. Raises ChatError as ``add_participant`` does.
+    Raises ChatError as ``add_participant`` does.
     """
     person = next(iter(locked_people([user_id])), None)
     conversation = Conversation.objects.locked_for_staff(conversation.pk)
@@ -83,10 +81,10 @@ def add_as_staff(
         raise ChatError("This user is inactive.", field="user_id")
     if not conversation.participations.filter(user=person).exists():
         require_room(conversation.participant_count + 1, field="user_id")
-        record_of(Action.PARTICIPANT_ADDED, conversation, actor, user_id)
+        record(Action.PARTICIPANT_ADDED, conversation, person, actor=actor)
         if user_id == actor.pk and conversation.last_seq:
             details = f"seq 1-{conversation.last_seq}"
-            record_of(Action.MESSAGES_READ, conversation, actor, details=details)
+            record(Action.MESSAGES_READ, conversation, actor=actor, details=details)
         admit(conversation, person, actor)
     return conversation
 
@@ -99,7 +97,7 @@ def remove_as_staff(
     conversation = Conversation.objects.locked_for_staff(conversation.pk)
     leaving = Participant.objects.filter(conversation=conversation, user_id=user_id)
     if leaving.exists():
-        record_of(Action.PARTICIPANT_REMOVED, conversation, actor, user_id)
+        record(Action.PARTICIPANT_REMOVED, conversation, actor=actor, user_id=user_id)
         end_participations(leaving, [conversation], actor=actor)
     return conversation
 
@@ -112,13 +110,13 @@ def change_participants(
     leaving: Iterable[UUID] = (),
     actor: User,
 ) -> None:
-    """Remove some people and add others, all or none.
+    """Remove some users and add others, all or none.
 
-    Who has left already, or takes part already, changes nothing. Raises ChatError
+    Users who have left already, or who take part already, are skipped. Raises ChatError
     as ``add_as_staff`` does.
     """
     joining = sorted({*joining})
-    # All people before the conversation: the order that all services lock in.
+    # All users before the conversation: the order in which all services lock.
     people = User.objects.filter(pk__in=joining).order_by("pk")
     list(people.select_for_update(no_key=True))
     conversation = Conversation.objects.locked_for_staff(conversation.pk)
@@ -132,14 +130,14 @@ def change_participants(
 @transaction.atomic
 def redact_message(message: Message, *, actor: User) -> None:
     """Turn the message into a tombstone."""
-    Conversation.objects.locked_for_staff(message.conversation_id)
+    conversation = Conversation.objects.locked_for_staff(message.conversation_id)
     message.refresh_from_db()
     if not message.is_deleted:
         record(
             Action.MESSAGE_REDACTED,
+            conversation,
+            message,
             actor=actor,
-            conversation_id=message.conversation_id,
-            message_id=message.pk,
             details=f"seq {message.seq}",
         )
     leave_tombstone(message, actor)

@@ -1,4 +1,4 @@
-"""Starting a conversation once, however often it is asked for; and among whom."""
+"""Starting a conversation once, however often a client retries."""
 
 import hashlib
 import json
@@ -24,8 +24,8 @@ def start_conversation_once(
 
     Under the actor's lock: of several such calls at once, one starts it. Returns its
     id and whether it is new. Raises Conflict if the first call asked for something
-    different, or if the actor does not take part in its conversation any more: then
-    it was deleted or left. Raises ChatError as ``start_conversation`` does.
+    different, or if the actor no longer takes part because the conversation was deleted
+    or left. Raises ChatError as ``start_conversation`` does.
     """
     ids = {*participant_ids, actor.pk}
     if client_id is None:
@@ -54,10 +54,10 @@ def _start_once(
 
 
 def count_strangers(actor: User, user_ids: Iterable[UUID]) -> int:
-    """Return how many of these active people share no conversation with the actor.
+    """Return how many of these active users share no conversation with the actor.
 
-    By a look at each of their conversations in participant_unique, until one is
-    shared: SQLite would gather all of the actor's anew for each person.
+    It looks each of their conversations up in participant_unique, until one is shared:
+    SQLite would collect all of the actor's again for each user.
     """
     mine = Participant.objects.filter(
         user=actor, conversation_id=OuterRef("conversation_id")
@@ -80,6 +80,6 @@ def _require_same(first: StartedConversation, asked: str) -> None:
 
 
 def _digest(participant_ids: set[UUID], title: str) -> str:
-    """Return what tells one request from another, whatever the order of the ids."""
+    """Return a digest of the request, which does not depend on the order of the ids."""
     asked = json.dumps([title, sorted(map(str, participant_ids))])
     return hashlib.sha256(asked.encode()).hexdigest()

@@ -1,8 +1,8 @@
-"""Taking a whole conversation out, and putting it back as it was.
+"""Exporting a whole conversation, and importing it as it was.
 
-A file has one JSON object a line: the conversation, its people, its participants,
-its messages. Nothing of people but their names is in it. What a file says is trusted
-no more than what a client sends: see ``transfer_lines``.
+A file has one JSON object a line: the conversation, its users, its participants, its
+messages. Of users it has only the names. A file is trusted no more than what a client
+sends: see ``transfer_lines``.
 """
 
 from collections.abc import Iterable, Iterator
@@ -35,7 +35,7 @@ from chats.web.exceptions import ChatError, Conflict, NotFound
 
 FORMAT = 1
 CHUNK = 500  # rows read or written at once
-MOST_PEOPLE = 100_000  # lines of them, which are held in memory; participants too
+MOST_PEOPLE = 100_000  # lines of them, and of participants: they are held in memory
 CONVERSATION = (
     "conversation_id",
     "title",
@@ -45,25 +45,21 @@ CONVERSATION = (
     "updated_at",
 )
 NAMES = ("user_id", "first_name", "last_name")
-PERSON = (*NAMES, "username")  # which may be somebody else's where it is read
+PERSON = (*NAMES, "username")  # in another installation it may be somebody else's
 PARTICIPANT = ("user_id", "joined_at", "joined_seq", "last_read_seq")
-MESSAGE = (
-    "message_id",
-    "seq",
-    "sender_id",
-    "message_body",
-    "sent_at",
-    "edited_at",
-    "deleted_at",
-    "client_id",
+# Every column but the conversation's, so that none is lost that is added later.
+MESSAGE = tuple(
+    field.attname
+    for field in Message._meta.concrete_fields
+    if field.name != "conversation"
 )
 
 
 def export_conversation(conversation_id: UUID) -> Iterator[Line]:
     """Return the lines of a conversation, read in chunks; raises NotFound.
 
-    The caller sees to it that all reads see one state of the database. Recorded is
-    it by the caller too, since this may run where nothing can be written.
+    The caller makes sure that all reads see one state of the database. The caller
+    records the export too, since this may run where nothing can be written.
     """
     found = Conversation.objects.kept().filter(pk=conversation_id)
     found = found.values(*CONVERSATION)
@@ -93,13 +89,13 @@ def export_conversation(conversation_id: UUID) -> Iterator[Line]:
 def import_conversation(
     lines: Iterable[Line], *, create_missing: bool = False
 ) -> tuple[Conversation, int]:
-    """Store a conversation from the lines of an export: ids, numbers and times kept.
+    """Store a conversation from the lines of an export, with its ids, seqs and times.
 
-    People are found by id; those missing are created, unable to sign in, if asked
-    for. Who has been deleted since takes part no more. Followers see it created.
-    Returns it and how many people were created. Raises Conflict when it is there
-    already, ChatError on lines that are no whole export, naming the line and the
-    field at fault where there is one; nothing is stored then.
+    Users are found by id; with ``create_missing`` others are created, unable to sign
+    in. Users deleted since then do not take part. Clients see the conversation as
+    created. Returns it and the number of users created. Raises Conflict if it exists
+    already, and ChatError, with the line and field if there is one, if the lines are
+    not a whole export. Nothing is stored then.
     """
     file = _File(lines)
     head = file.take("conversation")[0]
@@ -114,11 +110,7 @@ def import_conversation(
     except (IntegrityError, DataError) as error:
         text = str(error).partition("\n")[0]
         raise ChatError(f"The database rejected the file: {text}.") from error
-    record(
-        AuditEntry.Action.CONVERSATION_IMPORTED,
-        actor=None,
-        conversation_id=conversation.pk,
-    )
+    record(AuditEntry.Action.CONVERSATION_IMPORTED, conversation, actor=None)
     event = Event.of(Event.Type.CONVERSATION_CREATED, conversation.pk, actor=None)
     announce(event)
     conversation.participations.update(first_event_id=event.pk)
@@ -137,7 +129,7 @@ def _require_absent(conversation_id: UUID) -> None:
 
 
 class _File:
-    """The lines of an export, numbered, taken kind by kind in their order."""
+    """The numbered lines of an export, read kind by kind in their order."""
 
     def __init__(self, lines: Iterable[Line]):
         numbered = enumerate(lines, start=1)
@@ -145,7 +137,7 @@ class _File:
         self._next: Line | None = next(self._lines, None)
 
     def each(self, kind: str) -> Iterator[Line]:
-        """Yield the lines of a kind up to the first of another."""
+        """Yield the next lines, as long as they are of this kind."""
         count = 0
         while self._next is not None and self._next.get("type") == kind:
             line, self._next = self._next, next(self._lines, None)
@@ -159,18 +151,18 @@ class _File:
             yield line
 
     def ends(self) -> bool:
-        """Return whether the last line is next, and says so."""
+        """Return whether the next line is the last one, of type ``end``."""
         return len(list(self.each("end"))) == 1 and self._next is None
 
     def take(self, kind: str) -> list[Line]:
-        """Return the lines of a kind, of which there is at least one."""
+        """Return the next lines of a kind; raises ChatError if there are none."""
         if not (lines := list(self.each(kind))):
             raise ChatError(f"The file has no line of type {kind}.")
         return lines
 
 
 def _people(lines: list[Line], *, create_missing: bool) -> tuple[dict[UUID, User], int]:
-    """Return the people by id, locked, and how many of them were created."""
+    """Return the users by id, locked, and how many of them were created."""
     named = {user.pk: user for user in (_build(User, NAMES, line) for line in lines)}
     there = User.objects.filter(pk__in=list(named)).order_by("pk")
     people = {user.pk: user for user in there.select_for_update(no_key=True)}
@@ -189,7 +181,7 @@ def _people(lines: list[Line], *, create_missing: bool) -> tuple[dict[UUID, User
 def _store(
     conversation: Conversation, file: _File, people: dict[UUID, User], last_seq: int
 ) -> None:
-    """Store the rows and see that they agree with each other."""
+    """Store the rows; raises ChatError if they do not agree with each other."""
     lines = list(file.each("participant"))
     standing = [
         _build(Participant, PARTICIPANT, {"joined_seq": 0} | line) for line in lines
@@ -235,7 +227,7 @@ def _derive_joined_seq(conversation: Conversation) -> None:
 def _store_messages(
     conversation: Conversation, file: _File, people: dict[UUID, User]
 ) -> Message | None:
-    """Store the messages, numbered without a gap; return the last one."""
+    """Store the messages, whose ``seq`` has no gap; return the last one."""
     last = None
     lines = file.each("message")
     while chunk := list(islice(lines, CHUNK)):

@@ -1,4 +1,4 @@
-"""The lines of a conversation's file: their length, and what each value may be."""
+"""The lines of an exported conversation: their length and valid values."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -11,9 +11,11 @@ from django.utils import timezone
 
 from chats.web.exceptions import ChatError
 
-# A body of 10,000 characters, each written as two escapes of six, is 120,000 bytes.
+# A body of 10,000 characters, each written as two escapes, has 120,000 bytes.
 MOST_BYTES = 256 * 1024  # of one line
-AHEAD = timedelta(minutes=5)  # by which the clock of another installation may differ
+AHEAD = timedelta(
+    minutes=5
+)  # tolerated difference to the clock of another installation
 Line = dict[str, Any]
 
 

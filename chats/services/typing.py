@@ -1,4 +1,4 @@
-"""Saying that somebody types: passed on at once, kept nowhere."""
+"""Typing notifications, which are passed on at once and not stored in the log."""
 
 from uuid import UUID
 
@@ -11,9 +11,9 @@ from chats.web.exceptions import NotFound
 
 
 def announce_typing(actor: User, conversation_id: UUID) -> None:
-    """Tell the others in the conversation, here and in other processes.
+    """Notify the other participants who are connected, to any process.
 
-    Raises NotFound to outsiders. Not part of the log: who is not there misses it.
+    Raises NotFound to outsiders.
     """
     taking_part = Participant.objects.filter(user=actor)
     if not taking_part.filter(conversation_id=conversation_id).exists():

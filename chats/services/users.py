@@ -1,4 +1,4 @@
-"""Changes to an account that reach beyond its row."""
+"""Changes to an account that affect more than its row."""
 
 import secrets
 from datetime import datetime
@@ -31,11 +31,11 @@ Action = AuditEntry.Action
 
 
 def register_user(*, password: str, actor: User | None = None, **fields: Any) -> User:
-    """Create an account; one with powers is recorded as a deed of ``actor``'s.
+    """Create an account; one with powers is recorded as an action of ``actor``.
 
-    Raises ChatError on a username or e-mail just taken.
+    Raises ChatError on a username or e-mail that was just taken.
     """
-    hashed = make_password(password)  # takes long: before anything is locked
+    hashed = make_password(password)  # slow, so before any lock
     try:
         with transaction.atomic():
             user = User.objects.model(
@@ -53,18 +53,16 @@ def register_user(*, password: str, actor: User | None = None, **fields: Any) ->
 
 
 def record_created(user: User, *, actor: User | None) -> None:
-    """Record an account that somebody else made, or that has powers from the start."""
-    powers = user.describe_powers()
-    record(Action.USER_CREATED, actor=actor, user_id=user.pk, details=powers)
+    """Record an account that somebody else created, or that is created with powers."""
+    record(Action.USER_CREATED, user, actor=actor, details=user.describe_powers())
 
 
 def update_user(user: User, changes: dict[str, Any], *, actor: User) -> User:
     """Change these fields of the account, and no others.
 
-    Under the row's lock: a deletion is not undone (Conflict), and nobody gives
-    themselves another e-mail whose password is another one by now than the one that
-    ``actor`` was read with, and has proved (SignedOut). Raises ChatError on an e-mail
-    just taken.
+    Under the row's lock. Raises Conflict if the account has been deleted; SignedOut if
+    actors change their own e-mail, and their password is no longer the one that they
+    have proved; and ChatError on an e-mail that was just taken.
     """
     try:
         with transaction.atomic():
@@ -85,25 +83,22 @@ def update_user(user: User, changes: dict[str, Any], *, actor: User) -> User:
 
 
 def _record_changes(user: User, before: dict, after: dict, actor: User) -> None:
-    """Record powers given or taken, another e-mail, and what others changed."""
+    """Record changes of powers and of the e-mail, and all changes made by others."""
     changed = sorted(field for field in after if before[field] != after[field])
     powers = [field for field in changed if field in POWERS]
     if powers:
         steps = (f"{field}: {before[field]} to {after[field]}" for field in powers)
-        _record(Action.USER_POWERS_CHANGED, user, actor, ", ".join(steps))
+        details = ", ".join(steps)
+        record(Action.USER_POWERS_CHANGED, user, actor=actor, details=details)
     rest = [field for field in changed if field not in POWERS]
     if rest and (actor.pk != user.pk or "email" in rest):
-        _record(Action.USER_CHANGED, user, actor, ", ".join(rest))
-
-
-def _record(action: Action, user: User, actor: User | None, details: str = "") -> None:
-    record(action, actor=actor, user_id=user.pk, details=details)
+        record(Action.USER_CHANGED, user, actor=actor, details=", ".join(rest))
 
 
 def _taken(error: IntegrityError) -> Exception:
-    """Return the ChatError for a unique constraint, another error as it is.
+    """Return the ChatError for a unique constraint; other errors unchanged.
 
-    The first line names the constraint; PostgreSQL's next ones quote the value.
+    The first line names the constraint; on PostgreSQL, later lines quote the value.
     """
     constraint = str(error).partition("\n")[0]
     for field, label in (("email", "e-mail"), ("username", "username")):
@@ -116,15 +111,15 @@ def _taken(error: IntegrityError) -> Exception:
 def change_password(
     user: User, new_password: str | None, *, actor: User | None
 ) -> None:
-    """Set the password; every session and token of the person ends.
+    """Set the password and end every session and token of the user.
 
-    ``actor`` is None for the operator at the command line.
-    A view that wants to keep its own session calls ``update_session_auth_hash``.
-    Raises NotFound for a person deleted meanwhile, SignedOut where they changed their
-    own and it was another one meanwhile than the one they proved.
+    ``actor`` is None for the operator at the command line. A view that keeps its own
+    session calls ``update_session_auth_hash``. Raises NotFound if the user has been
+    deleted meanwhile; SignedOut if users change their own password, and it is no longer
+    the one that they have proved.
     """
     proven = user.password
-    user.set_password(new_password)  # takes long: before anything is locked
+    user.set_password(new_password)  # slow, so before any lock
     with transaction.atomic():
         row = _lock(user).filter(deleted_at=None).values_list("password", flat=True)
         present = row.first()
@@ -134,19 +129,18 @@ def change_password(
             raise SignedOut("Sign in again.")
         user.save(update_fields=["password", "updated_at"])
         end_everything(user)
-        _record(Action.PASSWORD_CHANGED, user, actor)
+        record(Action.PASSWORD_CHANGED, user, actor=actor)
 
 
 @transaction.atomic
 def issue_token(
     user: User, *, name: str, expires_at: datetime | None
 ) -> tuple[AccessToken, str]:
-    """Make an access token; return it with its secret, which is not kept.
+    """Create an access token; return it with its secret, which is not stored.
 
-    Under the person's lock: had the password been changed, or the person been
-    deactivated, since ``user`` was read and found entitled, SignedOut is raised;
-    else the token would outlive what ends all tokens. Raises ChatError beyond
-    MAX_TOKENS_PER_USER.
+    Under the user's lock. Raises SignedOut if the password was changed, or the user
+    deactivated, since ``user`` was read: the token would survive what ends all tokens.
+    Raises ChatError if there are already MAX_TOKENS_PER_USER.
     """
     unchanged = _lock(user).filter(
         password=user.password, sessions_ended_at=user.sessions_ended_at, is_active=True
@@ -158,13 +152,13 @@ def issue_token(
         text = f"You can have at most {most} tokens. Revoke one first."
         raise ChatError(text, code="too_many_tokens")
     token, secret = AccessToken.objects.issue(user, name, expires_at)
-    _record(Action.TOKEN_CREATED, user, user, str(token))
+    record(Action.TOKEN_CREATED, user, actor=user, details=str(token))
     return token, secret
 
 
 @transaction.atomic
 def revoke_token(token: AccessToken, *, actor: User) -> None:
-    """End an access token; again is harmless."""
+    """Revoke an access token; to do so again is harmless."""
     if AccessToken.objects.filter(pk=token.pk).delete()[0]:
         record(
             Action.TOKEN_REVOKED,
@@ -175,7 +169,7 @@ def revoke_token(token: AccessToken, *, actor: User) -> None:
 
 
 def _lock(user: User) -> QuerySet[User]:
-    """Lock the person's row until the commit; return the set of just them."""
+    """Lock the user's row until the commit; return a queryset of it."""
     row = User.objects.filter(pk=user.pk)
     list(row.select_for_update(no_key=True).values_list("pk"))
     return row
@@ -183,37 +177,37 @@ def _lock(user: User) -> QuerySet[User]:
 
 @transaction.atomic
 def deactivate_user(user: User, *, actor: User) -> None:
-    """Refuse sign-in from now on; sessions, tokens and streams end.
+    """Refuse sign-in from now on, and end all sessions, tokens and streams.
 
-    Memberships stay as they are, for the day the person is reactivated.
+    Participations stay, in case the user is reactivated.
     """
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     user.is_active = False
     user.sessions_ended_at = timezone.now()
     user.save(update_fields=["is_active", "sessions_ended_at", "updated_at"])
     end_everything(user)
-    _record(Action.USER_SUSPENDED, user, actor)
+    record(Action.USER_SUSPENDED, user, actor=actor)
 
 
 @transaction.atomic
 def reactivate_user(user: User, *, actor: User) -> bool:
-    """Allow sign-in again; return False for a deleted person, whom nothing revives."""
+    """Allow sign-in again; return False for a deleted user, who stays deleted."""
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if user.deleted_at is None:
         user.is_active = True
         user.save(update_fields=["is_active", "updated_at"])
-        _record(Action.USER_REACTIVATED, user, actor)
+        record(Action.USER_REACTIVATED, user, actor=actor)
     return user.is_active
 
 
 @transaction.atomic
 def delete_user(user: User, *, actor: User) -> None:
-    """Take the person out of every conversation and anonymise the row.
+    """Remove the user from every conversation and anonymise the row.
 
-    Ownership passes on; messages stay, from "Deleted user". The person's row is
-    locked first, so nobody can add them anywhere meanwhile. Again is harmless.
-    Raises SignedOut for somebody who deletes themselves, where the password is no
-    longer the one that ``actor`` was read with, and has proved.
+    Ownership is passed on; messages stay, from "Deleted user". The user's row is locked
+    first, so nobody can add them anywhere meanwhile. To delete a user again is
+    harmless. Raises SignedOut if users delete themselves, and their password is no
+    longer the one that they have proved.
     """
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if user.deleted_at is not None:
@@ -227,8 +221,8 @@ def delete_user(user: User, *, actor: User) -> None:
         .select_for_update(no_key=True)
     )
     _anonymise(user)
-    _record(Action.USER_DELETED, user, actor)
-    # Only now, under the locks: a removal may have come between.
+    record(Action.USER_DELETED, user, actor=actor)
+    # Read under the locks: a removal may have been committed before them.
     rows = participations.filter(conversation__in=conversations)
     still_in = set(rows.values_list("conversation_id", flat=True))
     end_participations(
@@ -249,17 +243,17 @@ def _anonymise(user: User) -> None:
     user.user_permissions.clear()
     end_everything(user)
     StartedConversation.objects.filter(user=user).delete()
-    # The staff's own log repeats the name of whom it is about.
+    # The admin's log has the names of those it is about.
     LogEntry.objects.filter(
         content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk)
     ).update(object_repr="Deleted user")
 
 
 def _save_as_deleted(user: User) -> None:
-    """Save the row under names of the system's, whoever may hold the usual ones.
+    """Save the row under reserved names, even if somebody has the usual ones.
 
-    They are reserved; but a deletion must not fail by a row from before, or by one
-    that was written past the application.
+    A deletion must not fail because of a row that is older than the reservation, or
+    that was not written by the application.
     """
     user.username, user.email = SystemName.DELETED.of(user.pk)
     try:

@@ -13,9 +13,9 @@ TIME_LIMIT = 3 if connection.vendor == "postgresql" else 0
 
 def look(monkeypatch, few: int, most: int) -> None:
     """Have pages look through so few rows first, and no more than ``most``."""
-    monkeypatch.setattr(searching, "FEW", few)
+    monkeypatch.setattr(searching, "FIRST", few)
     monkeypatch.setattr(searching, "INDEXED", few)
-    monkeypatch.setattr(searching, "MOST", most)
+    monkeypatch.setattr(searching, "REST", most)
 
 
 def follow(client, url: str | None, link: str) -> list[dict]:

@@ -1,1 +1,1 @@
-"""What may be sent to the API, one module a resource."""
+"""The bodies of requests, one module a resource."""

@@ -40,7 +40,7 @@ class TimeField(serializers.DateTimeField):
 
 
 def with_identifier(attrs: dict) -> dict:
-    """Add ``identifier``, the username or else the e-mail, to go with the password."""
+    """Add ``identifier``: the username or, without one, the e-mail."""
     attrs["identifier"] = attrs.get("username") or attrs.get("email")
     if not attrs["identifier"]:
         raise serializers.ValidationError(
@@ -98,7 +98,7 @@ class PasswordResetConfirmSerializer(serializers.Serializer):
 
 
 def user_of(uid: str) -> User | None:
-    """Return the active person a reset link speaks of."""
+    """Return the active user of a reset link."""
     try:
         user_id = User._meta.pk.to_python(urlsafe_base64_decode(uid).decode())
     except (ValueError, DjangoValidationError):
@@ -138,7 +138,7 @@ class IssueTokenSerializer(LinesSerializer):
         )
 
     def validate(self, attrs: dict) -> dict:
-        """A password needs a name and a name a password; neither: the session's."""
+        """Require both a name and a password, or neither: then the session counts."""
         if "password" in attrs:
             return with_identifier(attrs)
         if "username" in attrs or "email" in attrs:

@@ -13,12 +13,12 @@ from chats.serializers.examples import shown_as
 
 
 class IdsField(serializers.ListField):
-    """UUIDs. Its errors are a flat list as any field's, naming the items at fault."""
+    """UUIDs. The errors are a flat list, as of any field, and name the items."""
 
     child = serializers.UUIDField()
 
     def to_internal_value(self, data: Any) -> list:
-        """Refuse a list that can only be too long before looking at its items."""
+        """Refuse a list that is certainly too long before its items are checked."""
         if isinstance(data, list) and len(data) > settings.MAX_PARTICIPANTS:
             most = settings.MAX_PARTICIPANTS
             raise serializers.ValidationError(

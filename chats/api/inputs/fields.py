@@ -11,9 +11,9 @@ from chats.models.text.identifiers import normal_address, normal_form, validate_
 
 
 class MayStay:
-    """Mixed into a field: the value that the row has already breaks no rule.
+    """A mixin of fields: the current value of the row is always valid.
 
-    It may be from before the rule, and the caller may be changing something else.
+    It may be older than the rule, and the caller may be changing something else.
     """
 
     def run_validators(self, value: Any) -> None:
@@ -23,21 +23,21 @@ class MayStay:
 
 
 class LineField(MayStay, serializers.CharField):
-    """A name or title, in the form it is stored in: composing may make it longer."""
+    """A name or title, composed as it is stored, which may make it longer."""
 
     def to_internal_value(self, data: Any) -> str:
         return composed(super().to_internal_value(data))
 
 
 class UsernameField(serializers.CharField):
-    """A username, in the form it is stored in: normalising may make it longer."""
+    """A username, normalised as it is stored, which may make it longer."""
 
     def to_internal_value(self, data: Any) -> str:
         return normal_form(super().to_internal_value(data))
 
 
 class EmailField(serializers.EmailField):
-    """An e-mail address, in the form it is stored in."""
+    """An e-mail address, normalised as it is stored."""
 
     def __init__(self, **kwargs):
         super().__init__(max_length=254, **kwargs)
@@ -47,7 +47,7 @@ class EmailField(serializers.EmailField):
 
 
 class NewEmailField(MayStay, EmailField):
-    """The e-mail address of an account: none that only the system gives."""
+    """The e-mail address of an account; not one that is reserved for the system."""
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
@@ -55,9 +55,9 @@ class NewEmailField(MayStay, EmailField):
 
 
 class BodyField(serializers.CharField):
-    """Text, taken exactly as sent: never trimmed, and never made from a number.
+    """Text, kept exactly as sent: never trimmed, and never converted from a number.
 
-    NUL and lone surrogates, which databases refuse, are refused by CharField.
+    CharField refuses NUL and lone surrogates, which databases cannot store.
     """
 
     def __init__(self, **kwargs):
@@ -73,7 +73,7 @@ class BodyField(serializers.CharField):
 
 
 class LinesSerializer(serializers.ModelSerializer):
-    """A model's serializer in which names and titles follow the rules of lines."""
+    """A ModelSerializer in which names and titles follow the rules for lines."""
 
     serializer_field_mapping = {
         **serializers.ModelSerializer.serializer_field_mapping,

@@ -10,12 +10,12 @@ from chats.api.inputs.fields import BodyField
 from chats.serializers import examples
 from chats.serializers.examples import shown_as
 
-# Spellings of older clients: accepted on write, never returned.
+# Names that older clients use: accepted in bodies, never returned.
 ALIASES = {"content": "message_body", "conversation_id": "conversation"}
 
 
 class AliasesMixin:
-    """Accepts the older names where the present ones are missing."""
+    """Accepts the older names of fields if the current ones are missing."""
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):

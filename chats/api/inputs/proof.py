@@ -10,7 +10,7 @@ from chats.web.addresses import client_network
 
 
 class CurrentPasswordField(serializers.CharField):
-    """The caller's present password: any text, never trimmed, never shown."""
+    """The caller's current password: any text, never trimmed, never shown."""
 
     def __init__(self, **kwargs):
         super().__init__(
@@ -36,8 +36,8 @@ def require_proof(
 ) -> None:
     """Check the caller's current password; a wrong one counts as a failed sign-in.
 
-    Without one, a session that has just signed in passes, unless ``always``; a token
-    never does. Raises ValidationError or ChatError on ``current_password``, and
+    Without a password, only a session that has just signed in passes, and none if
+    ``always``. Raises ValidationError or ChatError on ``current_password``, and
     TooManyAttempts.
     """
     if password is not None:

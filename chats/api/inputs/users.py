@@ -13,11 +13,13 @@ from chats.models.text.identifiers import validate_username
 from chats.models.users import validate_no_at_sign
 from chats.serializers import examples
 from chats.serializers.examples import shown_as
+from chats.serializers.rows import Row
+from chats.serializers.users import UserSerializer
 from chats.services import users
 
 
 def require_password(password: str, user: User, *, field: str) -> None:
-    """Raise ValidationError on ``field`` unless Django's validators pass it."""
+    """Raise ValidationError on ``field`` unless Django's validators accept it."""
     try:
         validate_password(password, user)
     except DjangoValidationError as error:
@@ -25,7 +27,7 @@ def require_password(password: str, user: User, *, field: str) -> None:
 
 
 def require_free(field: str, value: str, *, owner: User | None = None) -> str:
-    """Return the value, or raise ValidationError when somebody else has it."""
+    """Return the value, or raise ValidationError if somebody else has it."""
     taken = User.objects.named(value)
     if owner is not None:
         taken = taken.exclude(pk=owner.pk)
@@ -37,11 +39,18 @@ def require_free(field: str, value: str, *, owner: User | None = None) -> str:
     return value
 
 
+class AccountInput(LinesSerializer):
+    """Fields of an account; the answer shows the account as any other answer does."""
+
+    def to_representation(self, instance: User) -> Row:
+        return UserSerializer(instance, context=self.context).data
+
+
 @shown_as(examples.SIGN_UP)
-class SignUpSerializer(LinesSerializer):
+class SignUpSerializer(AccountInput):
     """A new account. Only an admin can give the role admin."""
 
-    # Uniqueness is without regard to case, checked below.
+    # Uniqueness, regardless of case, is checked below.
     username = UsernameField(
         max_length=150,
         validators=[User.username_validator, validate_no_at_sign, validate_username],
@@ -87,7 +96,7 @@ class SignUpSerializer(LinesSerializer):
         return users.register_user(**validated_data, actor=actor)
 
 
-class AccountSerializer(LinesSerializer):
+class AccountSerializer(AccountInput):
     """Changes to an account: names, e-mail, phone number and, by an admin, the role.
 
     `username` and `password` cannot be changed here: to send `password`, or another
@@ -136,10 +145,10 @@ class AccountSerializer(LinesSerializer):
         return value
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Have the person prove who they are, last: a wrong password is counted.
+        """Check the current password, last of all, since a wrong one is counted.
 
-        The e-mail that it is already is left out: by the time of the change it may
-        be another one, and this would be unproved.
+        An unchanged e-mail is left out: it may be another one at the time of the
+        change, which would then need the password.
         """
         password = attrs.pop("current_password", None)
         request = self.context["request"]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth import authenticate, login, logout, update_session_auth_hash
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import exceptions, mixins, viewsets
 from rest_framework.generics import GenericAPIView
 from rest_framework.permissions import AllowAny, IsAuthenticated
@@ -23,7 +23,7 @@ from chats.api.inputs.auth import (
 )
 from chats.api.inputs.proof import require_proof
 from chats.api.permissions import HasSessionToEnd, IsNotToken
-from chats.api.schema import Error
+from chats.api.schema import Error, documented
 from chats.db.uuids import UUID_REGEX
 from chats.models import AccessToken, User
 from chats.models.text.identifiers import comparable
@@ -34,11 +34,11 @@ from chats.web.addresses import client_network
 from chats.web.exceptions import CHALLENGE
 from chats.web.throttles import count
 
-RESETS_PER_HOUR = 5  # letters to one address
+RESETS_PER_HOUR = 5  # e-mails to one address
 
 
-def person_by_password(request: Request, identifier: str, password: str) -> User:
-    """Return the person, or raise AuthenticationFailed with one answer for all."""
+def user_by_password(request: Request, identifier: str, password: str) -> User:
+    """Return the user; raises the same AuthenticationFailed whatever is wrong."""
     user = authenticate(request._request, username=identifier, password=password)
     if user is None:
         raise exceptions.AuthenticationFailed(
@@ -73,7 +73,7 @@ class LoginView(GenericAPIView):
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         fields = serializer.validated_data
-        user = person_by_password(request, fields["identifier"], fields["password"])
+        user = user_by_password(request, fields["identifier"], fields["password"])
         login(request._request, user)
         user.mark_seen()
         request.user = user
@@ -130,10 +130,10 @@ class PasswordResetView(GenericAPIView):
         serializer.is_valid(raise_exception=True)
         email = serializer.validated_data["email"]
         user = User.objects.active().named(email).first()
-        # As a digest: an address may be longer than a cache's key.
+        # As a digest: an address may be longer than a key of the cache.
         key = hashlib.sha256(comparable(email).encode()).hexdigest()
-        letters = count(f"reset:{key}", 3600)
-        mail.send_password_reset(user if letters <= RESETS_PER_HOUR else None)
+        sent = count(f"reset:{key}", 3600)
+        mail.send_password_reset(user if sent <= RESETS_PER_HOUR else None)
         return Response(status=204)
 
 
@@ -157,6 +157,9 @@ class PasswordResetConfirmView(GenericAPIView):
         return Response(status=204)
 
 
+@extend_schema_view(
+    list=documented("List my tokens."), destroy=documented("Revoke a token.")
+)
 class TokenViewSet(
     mixins.ListModelMixin, mixins.DestroyModelMixin, viewsets.GenericViewSet
 ):
@@ -176,10 +179,6 @@ class TokenViewSet(
             return [AllowAny(), IsNotToken()]
         return super().get_permissions()
 
-    def list(self, request: Request) -> Response:
-        """List my tokens."""
-        return super().list(request)
-
     @extend_schema(request=IssueTokenSerializer, responses={201: NewTokenSerializer})
     def create(self, request: Request) -> Response:
         """Create a token; its secret is shown only this once."""
@@ -195,17 +194,13 @@ class TokenViewSet(
         token.token = secret
         return Response(NewTokenSerializer(token).data, 201)
 
-    def destroy(self, request: Request, token_id: str) -> Response:
-        """Revoke a token."""
-        return super().destroy(request)
-
     def perform_destroy(self, instance: AccessToken) -> None:
         users.revoke_token(instance, actor=self.request.user)
 
     def _owner(self, request: Request, fields: dict) -> User:
         if "password" in fields:
             identifier = fields["identifier"]
-            return person_by_password(request, identifier, fields["password"])
+            return user_by_password(request, identifier, fields["password"])
         proof = fields.get("current_password")
         require_proof(request, proof, purpose="create a token")
         return request.user

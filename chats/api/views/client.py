@@ -1,4 +1,4 @@
-"""The web client's page: everything else it needs are static files and the API."""
+"""The page of the web client; its other parts are static files and the API."""
 
 from django.conf import settings
 from django.db import Error
@@ -12,8 +12,8 @@ from chats.models import User
 from chats.web import script
 from chats.web.texts import catalogue, direction_of, language_of
 
-# Nothing but our own files and our own API; no code or style in the page itself, and
-# no text that becomes markup: scripts cannot even call what would parse it.
+# Only files and calls of this server, no code or style in the page itself, and no text
+# that becomes markup: scripts cannot call the functions that would parse it.
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -34,7 +34,7 @@ DEMO_PEOPLE = ("alice@demo.example", "bob@demo.example")
 
 @require_safe
 def client_page(request: HttpRequest) -> HttpResponse:
-    """Answer the page, in the reader's language; with WEB_CLIENT=0 lead to the docs."""
+    """Answer the page in the reader's language; redirect to the docs if WEB_CLIENT=0."""
     if not settings.WEB_CLIENT:
         return redirect("docs")
     language = language_of(request)
@@ -55,11 +55,11 @@ def client_page(request: HttpRequest) -> HttpResponse:
 
 
 def demo_people() -> list[User]:
-    """Return whom a newcomer may try it as; nobody unless DEMO_PASSWORD is set."""
+    """Return the demo users to sign in as; none unless DEMO_PASSWORD is set."""
     if not settings.DEMO_PASSWORD:
         return []
     try:
         people = User.objects.active().filter(email__in=DEMO_PEOPLE)
         return list(people.order_by("username"))
-    except Error:  # the page says by itself when the server is not ready
+    except Error:  # the page itself shows that the server is not ready
         return []

@@ -16,9 +16,10 @@ from chats.api.inputs.conversations import (
     RenameSerializer,
     StartConversationSerializer,
 )
-from chats.api.schema import Error
-from chats.api.views.base import ChatsViewSet
+from chats.api.schema import Error, documented
+from chats.api.views.base import ServiceViewSet
 from chats.lists.filters import ConversationFilter
+from chats.lists.keyset import Pages
 from chats.lists.pages import conversation_pages
 from chats.models import Conversation, Participant
 from chats.serializers.conversations import (
@@ -34,12 +35,45 @@ from chats.web.throttles import StartConversationThrottle, strangers_counted
 
 
 @extend_schema_view(
-    retrieve=extend_schema(description="Get a conversation with its newest messages.")
+    list=documented(
+        "List my conversations, latest activity first.",
+        responses=ConversationSerializer(many=True),
+    ),
+    create=documented(
+        """
+        Start a conversation, which I own.
+
+        With a `client_id` a retry is safe: the same value again returns the first
+        conversation, with 200.
+        """,
+        responses={
+            200: ConversationDetailSerializer,
+            201: ConversationDetailSerializer,
+            409: Error,
+        },
+    ),
+    retrieve=documented("Get a conversation with its newest messages."),
+    update=documented("Rename a conversation.", responses=ConversationDetailSerializer),
+    partial_update=documented(
+        "Rename a conversation.", responses=ConversationDetailSerializer
+    ),
+    destroy=documented(
+        "Delete a conversation that I own, with its messages, for everyone."
+    ),
 )
-class ConversationViewSet(ChatsViewSet):
+class ConversationViewSet(ServiceViewSet):
     """The caller's conversations."""
 
     queryset = Conversation.objects.all()
+    serializer_class = ConversationDetailSerializer
+    input_classes = {
+        "create": StartConversationSerializer,
+        "update": RenameSerializer,
+        "partial_update": RenameSerializer,
+        "add_participant": ParticipantIdSerializer,
+        "remove_participant": ParticipantIdSerializer,
+    }
+    create_throttles = (StartConversationThrottle,)
     filterset_class = ConversationFilter
     lookup_field = "conversation_id"
 
@@ -47,93 +81,54 @@ class ConversationViewSet(ChatsViewSet):
         mine = Conversation.objects.visible_to(self.request.user)
         return mine.values(*ConversationSerializer.columns(for_reader=True))
 
-    def get_serializer_class(self) -> type[ConversationSerializer]:
+    def get_answer_class(self) -> type[ConversationSerializer]:
         is_list = self.action == "list"
         return ConversationSerializer if is_list else ConversationDetailSerializer
 
-    def get_throttles(self) -> list:
-        throttles = super().get_throttles()
-        return (
-            [*throttles, StartConversationThrottle()]
-            if self.action == "create"
-            else throttles
-        )
+    def get_pages(self) -> QuerySet | Pages:
+        pages = conversation_pages(self.request.user.pk, self.request.query_params)
+        return super().get_pages() if pages is None else pages
 
-    def list(self, request: Request) -> Response:
-        """List my conversations, latest activity first."""
-        pages = conversation_pages(request.user.pk, request.query_params)
-        if pages is None:
-            pages = self.filter_queryset(self.get_queryset())
-        page = self.paginate_queryset(pages)
-        shown = ConversationSerializer.render(page, request.user.pk)
-        return self.get_paginated_response(shown)
-
-    @extend_schema(
-        request=StartConversationSerializer,
-        responses={
-            200: ConversationDetailSerializer,
-            201: ConversationDetailSerializer,
-            409: Error,
-        },
-    )
-    def create(self, request: Request) -> Response:
-        """Start a conversation, which I own.
-
-        With a `client_id` a retry is safe: the same value again returns the first
-        conversation, with 200.
-        """
-        fields = self.validated(StartConversationSerializer)
+    def perform_create(self, fields: dict) -> tuple[Row, bool]:
         with self._strangers_counted(fields["participant_ids"]):
-            key, is_new = start_conversation_once(request.user, **fields)
-        self.kwargs[self.lookup_field] = key
-        return Response(self._detail(), 201 if is_new else 200)
+            key, is_new = start_conversation_once(self.request.user, **fields)
+        self.kwargs[self.lookup_field] = str(key)
+        return self.get_object(), is_new
 
-    @extend_schema(request=RenameSerializer, responses=ConversationDetailSerializer)
-    def update(self, request: Request, conversation_id: str) -> Response:
-        """Rename a conversation."""
-        return self._rename(UUID(conversation_id))
+    def perform_update(self, fields: dict) -> Row:
+        conversations.rename_conversation(self.request.user, self.key, **fields)
+        return self.get_object()
 
-    @extend_schema(request=RenameSerializer, responses=ConversationDetailSerializer)
-    def partial_update(self, request: Request, conversation_id: str) -> Response:
-        """Rename a conversation."""
-        return self._rename(UUID(conversation_id), is_partial=True)
+    def require_update(self) -> None:
+        self._require("rename")
 
-    def destroy(self, request: Request, conversation_id: str) -> Response:
-        """Delete a conversation that I own, with its messages, for everyone."""
-        conversations.delete_conversation(request.user, UUID(conversation_id))
-        return Response(status=204)
+    def perform_destroy(self) -> None:
+        conversations.delete_conversation(self.request.user, self.key)
 
-    @extend_schema(
-        request=ParticipantIdSerializer, responses=ConversationDetailSerializer
-    )
+    @extend_schema(responses=ConversationDetailSerializer)
     @action(detail=True, methods=["post"])
     def add_participant(self, request: Request, conversation_id: str) -> Response:
         """Add a participant; adding the same user again changes nothing."""
-        key = UUID(conversation_id)
-        user_id = self._person_named(key, "add")
+        user_id = self._person_named("add")
         with self._strangers_counted([user_id]):
-            conversations.add_participant(request.user, key, user_id=user_id)
-        return Response(self._detail())
+            conversations.add_participant(request.user, self.key, user_id=user_id)
+        return self.retrieve(request)
 
-    @extend_schema(
-        request=ParticipantIdSerializer,
-        responses={200: ConversationDetailSerializer, 204: None},
-    )
+    @extend_schema(responses={200: ConversationDetailSerializer, 204: None})
     @action(detail=True, methods=["post"])
     def remove_participant(self, request: Request, conversation_id: str) -> Response:
         """Leave (204) or, as the owner, remove another participant (200)."""
-        key = UUID(conversation_id)
-        user_id = self._person_named(key)
-        conversations.remove_participant(request.user, key, user_id=user_id)
+        user_id = self._person_named()
+        conversations.remove_participant(request.user, self.key, user_id=user_id)
         if user_id == request.user.pk:
             return Response(status=204)
-        return Response(self._detail())
+        return self.retrieve(request)
 
     @extend_schema(request=None, responses={204: None})
     @action(detail=True, methods=["post"])
     def typing(self, request: Request, conversation_id: str) -> Response:
         """Tell the other participants that I am typing."""
-        announce_typing(request.user, UUID(conversation_id))
+        announce_typing(request.user, self.key)
         return Response(status=204)
 
     @extend_schema(responses=ParticipantSerializer(many=True), filters=False)
@@ -141,7 +136,7 @@ class ConversationViewSet(ChatsViewSet):
     def participants(self, request: Request, conversation_id: str) -> Response:
         """List the participants in the order in which they joined."""
         self.get_object()
-        # Asked again by the page's own query: a removal may have come between.
+        # The page's own query asks again: a removal may have come between.
         seen = Participant.objects.visible_to(request.user)
         everybody = seen.filter(conversation_id=conversation_id)
         page = self.paginate_queryset(
@@ -153,22 +148,8 @@ class ConversationViewSet(ChatsViewSet):
         number = partial(count_strangers, self.request.user, user_ids)
         return strangers_counted(self.request, number)
 
-    def _person_named(self, conversation_id: UUID, act: str = "") -> UUID:
-        check = partial(self._require, conversation_id, act)
-        return self.validated(ParticipantIdSerializer, check=check)["user_id"]
+    def _person_named(self, act: str = "") -> UUID:
+        return self.validated(check=partial(self._require, act))["user_id"]
 
-    def _rename(self, conversation_id: UUID, *, is_partial: bool = False) -> Response:
-        check = partial(self._require, conversation_id, "rename")
-        fields = self.validated(RenameSerializer, check=check, partial=is_partial)
-        if fields:
-            conversations.rename_conversation(
-                self.request.user, conversation_id, **fields
-            )
-        return Response(self._detail())
-
-    def _require(self, conversation_id: UUID, act: str) -> None:
-        conversations.require_allowed(self.request.user, conversation_id, act)
-
-    def _detail(self) -> Row:
-        """Return the conversation in the path, or raise Http404."""
-        return self.get_serializer(self.get_object()).data
+    def _require(self, act: str) -> None:
+        conversations.require_allowed(self.request.user, self.key, act)

@@ -37,7 +37,7 @@ STREAM_DESCRIPTION = (
     "event is `end`; its `code` is the reason. Where a page would be 429 or 503, the "
     "stream sends `end`, and its `retry:` is the time to wait before reconnecting."
 )
-# Of these the first that is there counts.
+# The first of these that is given counts.
 CURSORS = ("lastEventId", "after")
 PARAMETERS = (*CURSORS, "limit")
 
@@ -113,10 +113,10 @@ class EventsView(APIView):
         )
 
     def handle_exception(self, exc: Exception) -> Response | HttpResponse:
-        """Answer errors in JSON, whatever was asked for; but on a stream, what passes.
+        """Answer errors in JSON, but temporary ones on a stream as its end.
 
-        EventSource gives up for good at any status but 200. Others come back after
-        the last ``retry``, which was said when all was well.
+        EventSource gives up for good at any status but 200. After an ``end`` it
+        reconnects when the time in ``retry`` has passed.
         """
         response = super().handle_exception(exc)
         renderer = getattr(self.request, "accepted_renderer", None)
@@ -135,10 +135,10 @@ class EventsView(APIView):
         return response
 
     def _stream(self, request: Request, after: int | None) -> HttpResponse:
-        """Answer what is waiting; leave the rest to the shell, if it is there.
+        """Answer the waiting events; the shell, if there is one, sends the later ones.
 
-        On a plain WSGI server nobody made the offer to hold the connection: the
-        answer ends, and EventSource comes back after ``retry`` milliseconds.
+        A plain WSGI server does not offer to hold the connection: the answer ends, and
+        EventSource reconnects after ``retry`` milliseconds.
         """
         offer = request.META.get("chats.hold") if request.method == "GET" else None
         if offer is not None:
@@ -149,22 +149,22 @@ class EventsView(APIView):
         return self._stream_response(start.body)
 
     def _stream_response(self, body: bytes) -> HttpResponse:
-        """Return the answer, which no proxy may hold back, compress or keep."""
+        """Return the answer, which no proxy may buffer, compress or store."""
         response = HttpResponse(
             body,
             content_type=MEDIA_TYPE,
             headers=HEADERS,
         )
-        # By this it is taken apart when closed: up to 500 events are not to stay.
+        # Closing the response clears this: up to 500 events must not stay in memory.
         response.renderer_context = self.get_renderer_context()
         return response
 
 
 def position_of(request: Request) -> int | None:
-    """Return the position to go on from; None without one.
+    """Return the position to continue from; None without a cursor.
 
-    The header, as EventSource sends it, is newer than what the address says; so is
-    ``lastEventId``, its name in event-source-polyfill, than ``after``.
+    The header that EventSource sends is newer than the parameters. ``lastEventId``, its
+    name in event-source-polyfill, is newer than ``after``.
     """
     if cursor := request.headers.get("Last-Event-ID"):
         return cursors.decode(cursor)
@@ -175,7 +175,7 @@ def position_of(request: Request) -> int | None:
 
 
 def credential_of(request: Request) -> Credential:
-    """Return what the stream's right to stay open hangs on."""
+    """Return the credential that must stay valid for the stream to stay open."""
     if isinstance(request.auth, AccessToken):
         return Credential.of(request.user, "token", str(request.auth.pk))
     key = digest_of(request.session.session_key or "")

@@ -1,4 +1,4 @@
-"""Leaving with one's data: everything of one's own as lines of JSON."""
+"""The export of the caller's own data, as lines of JSON."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -32,13 +32,13 @@ from chats.services.audit import Action, record
 from chats.web.encoding import to_json
 from chats.web.throttles import ExportThrottle
 
-CHUNK = 100  # rows read at once, each time by a short query of its own
+CHUNK = 100  # rows read at once, by one short query each time
 TOKEN = ("token_id", "name", "prefix", "created_at", "expires_at", "last_used_at")
 SESSION = ("session_id", "user_agent", "address", "created_at", "last_used_at")
 
 
 class ExportedConversationSerializer(ConversationSerializer):
-    """A conversation in an export, which has its participants and messages besides."""
+    """A conversation in an export, which has lines for participants and messages."""
 
     class Meta(ConversationSerializer.Meta):
         fields = tuple(
@@ -72,9 +72,9 @@ class ExportView(APIView):
         export is incomplete.
         """
         user = request.user
-        if request.method == "GET":  # HEAD takes nothing out
-            record(Action.USER_EXPORTED, actor=user, user_id=user.pk)
-        # What it was asked with must last: looked at before each chunk.
+        if request.method == "GET":  # HEAD exports nothing
+            record(Action.USER_EXPORTED, user, actor=user)
+        # The session or token must stay valid: it is checked before each chunk.
         credential = credential_of(request)
         lines = Export(user, credential).lines() if request.method == "GET" else ()
         name = f"messaging-{timezone.now():%Y-%m-%d}.ndjson"
@@ -86,10 +86,10 @@ class ExportView(APIView):
 
 
 class Export:
-    """One person's data, read in chunks; no query and no transaction outlives one.
+    """One user's data, read in chunks, each by its own queries and transaction.
 
-    A conversation's messages are those up to its ``last_seq`` as its line tells it:
-    what is sent meanwhile is not in it.
+    Of a conversation it has the messages up to the ``last_seq`` in its line, and none
+    that is sent meanwhile.
     """
 
     def __init__(self, user: User, credential: Credential):
@@ -151,7 +151,7 @@ class Export:
             after = chunk[-1]["id"]
 
     def _messages(self, conversation_id: UUID, last_seq: int) -> Iterator[list[Row]]:
-        """Return the messages in order; none any more after one's own removal."""
+        """Yield the messages in order, as long as the user takes part."""
         visible = Message.objects.visible_to(self.user).order_by("seq")
         visible = visible.filter(conversation_id=conversation_id)
         for after in range(0, last_seq, CHUNK):

@@ -13,14 +13,14 @@ from django.views.decorators.http import require_safe
 @require_safe
 @never_cache
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Answer 200: the process is up. Touches nothing else."""
+    """Answer 200: the process is up. It needs no database."""
     return JsonResponse({"status": "ok"})
 
 
 @require_safe
 @never_cache
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Answer 200 when the database answers and its schema is the code's, else 503."""
+    """Answer 200 if the database answers and is migrated, otherwise 503."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -37,7 +37,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 
 def is_migrated() -> bool:
-    """Tell whether every migration is applied; asked anew until the answer is yes."""
+    """Return whether every migration is applied; asked again until it is so."""
     return _is_migrated() or (_is_migrated.cache_clear() or False)
 
 

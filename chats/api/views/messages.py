@@ -1,8 +1,5 @@
 """Messages: sending, paging, editing, reading."""
 
-from functools import partial
-from uuid import UUID
-
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.decorators import action
@@ -14,22 +11,47 @@ from chats.api.inputs.messages import (
     MessageEditSerializer,
     SendSerializer,
 )
-from chats.api.schema import Error
-from chats.api.views.base import ChatsViewSet
+from chats.api.schema import Error, documented
+from chats.api.views.base import ServiceViewSet
 from chats.lists.filters import MessageFilter, OneConversationFilter
+from chats.lists.keyset import Pages
 from chats.lists.pages import message_pages
 from chats.models import Message
 from chats.serializers.messages import MarkedSerializer, MessageSerializer
 from chats.services import messages
 from chats.web.throttles import SendThrottle
 
+CHANGED = {200: MessageSerializer, 409: Error}
 
-@extend_schema_view(retrieve=extend_schema(description="Get a message."))
-class MessageViewSet(ChatsViewSet):
+
+@extend_schema_view(
+    list=documented("List the messages of my conversations, newest first."),
+    create=documented(
+        """
+        Send a message.
+
+        With a `client_id` a retry is safe: the same value again returns the first
+        message, with 200.
+        """,
+        responses={**CHANGED, 201: MessageSerializer},
+    ),
+    retrieve=documented("Get a message."),
+    update=documented("Edit one of my messages.", responses=CHANGED),
+    partial_update=documented("Edit one of my messages.", responses=CHANGED),
+    destroy=documented("Delete a message: a tombstone stays in its place."),
+)
+class MessageViewSet(ServiceViewSet):
     """Messages in the caller's conversations."""
 
     queryset = Message.objects.all()
     serializer_class = MessageSerializer
+    input_classes = {
+        "create": SendSerializer,
+        "update": MessageEditSerializer,
+        "partial_update": MessageEditSerializer,
+        "mark_conversation_as_read": MarkConversationSerializer,
+    }
+    create_throttles = (SendThrottle,)
     filterset_class = MessageFilter
     lookup_field = "message_id"
 
@@ -37,78 +59,46 @@ class MessageViewSet(ChatsViewSet):
         mine = Message.objects.visible_to(self.request.user)
         return mine.values(*MessageSerializer.columns(for_reader=True))
 
-    def get_throttles(self) -> list:
-        throttles = super().get_throttles()
-        return [*throttles, SendThrottle()] if self.action == "create" else throttles
-
-    def list(self, request: Request) -> Response:
-        """List the messages of my conversations, newest first."""
-        reader_id = request.user.pk
-        pages = message_pages(reader_id, request.query_params)
+    def get_pages(self) -> QuerySet | Pages:
+        pages = message_pages(self.request.user.pk, self.request.query_params)
         if pages is None or self.action == "by_conversation":  # 404 to outsiders
-            pages = self.filter_queryset(Message.objects.visible_to(request.user))
-        page = self.paginate_queryset(pages)
-        return self.get_paginated_response(MessageSerializer.render(page, reader_id))
+            return self.filter_queryset(Message.objects.visible_to(self.request.user))
+        return pages
 
-    @extend_schema(
-        request=SendSerializer,
-        responses={200: MessageSerializer, 201: MessageSerializer, 409: Error},
-    )
-    def create(self, request: Request) -> Response:
-        """Send a message.
-
-        With a `client_id` a retry is safe: the same value again returns the first
-        message, with 200.
-        """
-        fields = self.validated(SendSerializer)
-        message, is_new = messages.send_message(
-            request.user,
+    def perform_create(self, fields: dict) -> tuple[Message, bool]:
+        return messages.send_message(
+            self.request.user,
             fields["conversation"],
             message_body=fields["message_body"],
             client_id=fields.get("client_id"),
         )
-        return self._answer(message, 201 if is_new else 200)
 
+    def perform_update(self, fields: dict) -> Message:
+        return messages.edit_message(self.request.user, self.key, **fields)
+
+    def require_update(self) -> None:
+        messages.require_editable(self.request.user, self.key)
+
+    def perform_destroy(self) -> None:
+        messages.delete_message(self.request.user, self.key)
+
+    @extend_schema(methods=["POST"], request=None, responses=MessageSerializer)
     @extend_schema(
-        request=MessageEditSerializer, responses={200: MessageSerializer, 409: Error}
-    )
-    def update(self, request: Request, message_id: str) -> Response:
-        """Edit one of my messages."""
-        return self._edit(request, message_id)
-
-    @extend_schema(
-        request=MessageEditSerializer, responses={200: MessageSerializer, 409: Error}
-    )
-    def partial_update(self, request: Request, message_id: str) -> Response:
-        """Edit one of my messages."""
-        return self._edit(request, message_id, is_partial=True)
-
-    def destroy(self, request: Request, message_id: str) -> Response:
-        """Delete a message: a tombstone stays in its place."""
-        messages.delete_message(request.user, UUID(message_id))
-        return Response(status=204)
-
-    @extend_schema(request=None, responses=MessageSerializer)
-    @action(detail=True, methods=["post"])
-    def mark_as_read(self, request: Request, message_id: str) -> Response:
-        """Move my read cursor forward to this message, never back."""
-        return self._answer(messages.mark_as_read(request.user, UUID(message_id)))
-
-    @extend_schema(
+        methods=["PATCH"],
         operation_id="messages_mark_as_read_patch",
         request=None,
         responses=MessageSerializer,
     )
-    @mark_as_read.mapping.patch
-    def patch_as_read(self, request: Request, message_id: str) -> Response:
+    @action(detail=True, methods=["post", "patch"])
+    def mark_as_read(self, request: Request, message_id: str) -> Response:
         """Move my read cursor forward to this message, never back."""
-        return self.mark_as_read(request, message_id)
+        return self.answer(messages.mark_as_read(request.user, self.key))
 
-    @extend_schema(request=MarkConversationSerializer, responses=MarkedSerializer)
+    @extend_schema(responses=MarkedSerializer)
     @action(detail=False, methods=["post"])
     def mark_conversation_as_read(self, request: Request) -> Response:
         """Move my read cursor to the end of a conversation."""
-        conversation_id = self.validated(MarkConversationSerializer)["conversation_id"]
+        conversation_id = self.validated()["conversation_id"]
         cursor, marked = messages.mark_conversation_as_read(
             request.user, conversation_id
         )
@@ -126,17 +116,3 @@ class MessageViewSet(ChatsViewSet):
     def by_conversation(self, request: Request) -> Response:
         """List the messages of one conversation, newest first."""
         return self.list(request)
-
-    def _edit(
-        self, request: Request, message_id: str, *, is_partial: bool = False
-    ) -> Response:
-        actor, key = request.user, UUID(message_id)
-        check = partial(messages.require_editable, actor, key)
-        fields = self.validated(MessageEditSerializer, check=check, partial=is_partial)
-        if not fields:
-            return self.retrieve(request, message_id)
-        return self._answer(messages.edit_message(actor, key, **fields))
-
-    def _answer(self, message: Message, status: int = 200) -> Response:
-        shown = MessageSerializer.render_one(message, self.request.user.pk)
-        return Response(shown, status)

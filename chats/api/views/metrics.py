@@ -1,4 +1,4 @@
-"""What this process counts, for whoever has the token."""
+"""The metrics of this process, for callers with METRICS_TOKEN."""
 
 import secrets
 

@@ -1,4 +1,4 @@
-"""The API's description of itself, made once a process; the page that shows it."""
+"""The OpenAPI schema, made once a process, and the page that shows it."""
 
 import hashlib
 from functools import cache, lru_cache
@@ -30,14 +30,14 @@ class DocsView(JSONErrors, SpectacularSwaggerSplitView):
 
 
 class SchemaView(JSONErrors, SpectacularAPIView):
-    """The schema, in the form asked for; there is one, whoever asks for whichever
-    version or language."""
+    """The schema in the format asked for. It is the same for all callers, versions and
+    languages."""
 
     is_slow = True
     renderer_classes = (
         OpenApiYamlRenderer,
         OpenApiYamlRenderer2,
-        OpenApiJsonRenderer2,  # the type that browsers show, for ?format=json
+        OpenApiJsonRenderer2,  # the media type that browsers display, for ?format=json
         OpenApiJsonRenderer,
     )
 
@@ -63,7 +63,7 @@ class SchemaView(JSONErrors, SpectacularAPIView):
 def schema_in(
     form: type[BaseRenderer], indent: int | None, root: str
 ) -> tuple[bytes, str]:
-    """Return the schema in a form, and its ETag; ``root`` is what the API is below."""
+    """Return the schema in a format, and its ETag; ``root`` is the API's prefix."""
     media_type = f"{form.media_type}; indent={indent}" if indent else form.media_type
     [server] = the_schema()["servers"]
     schema = the_schema() | {"servers": [server | {"url": root}]}
@@ -73,5 +73,5 @@ def schema_in(
 
 @cache
 def the_schema() -> dict:
-    """Return the schema; to make it takes as long as a hundred other calls."""
+    """Return the schema; to make it takes as long as a hundred requests."""
     return SchemaGenerator().get_schema(request=None, public=True)

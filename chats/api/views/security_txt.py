@@ -1,4 +1,4 @@
-"""Whom to tell of a vulnerability: /.well-known/security.txt, of RFC 9116."""
+"""The contact for vulnerabilities: /.well-known/security.txt, of RFC 9116."""
 
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
-# The RFC asks for less than a year; whoever keeps a copy looks again by then.
+# The RFC asks for less than a year; copies are refreshed after that time.
 VALID_FOR = timedelta(days=180)
 
 

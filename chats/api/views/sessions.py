@@ -1,4 +1,4 @@
-"""What one is signed in with, on which device, and ending it there."""
+"""The caller's sessions and tokens: listing and ending them."""
 
 from uuid import UUID
 
@@ -10,13 +10,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chats.api.views.base import UUID_REGEX
+from chats.lists.sign_ins import ActiveSignIns
 from chats.models import AccessToken, UserSession
 from chats.serializers.credentials import SignInSerializer
-from chats.services.sessions import ActiveSignIns, end_others, end_sign_in
+from chats.services.sessions import end_others, end_sign_in
 
 
 def current_id(request: Request) -> UUID | None:
-    """Return the id of the session or token that the call comes with."""
+    """Return the id of the session or token that the request was made with."""
     if isinstance(request.auth, AccessToken):
         return request.auth.pk
     row = request.session.row
@@ -41,7 +42,7 @@ class SessionViewSet(viewsets.GenericViewSet):
     @extend_schema(responses=SignInSerializer(many=True))
     def list(self, request: Request) -> Response:
         """List my sessions and tokens, newest first."""
-        page = self.paginate_queryset(ActiveSignIns.of(request.user))
+        page = self.paginate_queryset(ActiveSignIns(request.user))
         rows = self.get_serializer(page, many=True).data
         return self.get_paginated_response(rows)
 
@@ -52,7 +53,7 @@ class SessionViewSet(viewsets.GenericViewSet):
         is_own_session = request.auth is None and ending == current_id(request)
         end_sign_in(request.user, ending, actor=request.user)
         if is_own_session:
-            logout(request._request)  # so that the cookie goes, too
+            logout(request._request)  # which deletes the cookie
         return Response(status=204)
 
     @extend_schema(request=None, responses={204: None})

@@ -1,7 +1,7 @@
-"""System checks of what the database is, beyond what the settings say.
+"""System checks that ask the database itself.
 
-They run with ``check --database default`` and ``migrate``, and beside the start of each
-process. A database that does not answer is no finding: that is for readyz.
+They run with ``check --database default`` and ``migrate``, and in the background at the
+start of each process. A database that does not answer is not reported: readyz does so.
 """
 
 import logging
@@ -27,7 +27,7 @@ Check = Callable[[str], Iterator[CheckMessage]]
 
 
 def of_each(vendor: str | None = None) -> Callable[[Check], Callable]:
-    """Make a check of one database's alias a check of all that are asked about."""
+    """Turn a check of one database into a check of all databases asked for."""
 
     def wrapped(check: Check) -> Callable:
         @wraps(check)
@@ -41,14 +41,14 @@ def of_each(vendor: str | None = None) -> Callable[[Check], Callable]:
                         logger.debug("%s was not checked: %s", alias, error)
             return found
 
-        del run.__wrapped__  # Django looks at the signature: this one's
+        del run.__wrapped__  # Django reads the signature, which must be this one's
         return run
 
     return wrapped
 
 
 def log_findings() -> None:
-    """Log each finding of the database's checks as a line; for a thread of its own."""
+    """Log each finding of the database's checks; the target of a thread."""
     try:
         for found in run_checks(tags=[Tags.database], databases=["default"]):
             logger.log(found.level, "%s: %s %s", found.id, found.msg, found.hint or "")
@@ -111,7 +111,7 @@ PID = "SELECT pg_backend_pid()"
 @register(Tags.database)
 @of_each("postgresql")
 def check_pooler(alias: str) -> Iterator[CheckMessage]:
-    """W007: a pooler that gives each transaction another session, unannounced."""
+    """W007: a pooler that no setting mentions changes sessions by transaction."""
     if not settings.DATABASE_DIRECT_URL and shares_sessions(alias):
         yield checks.Warning(
             "DATABASE_URL leads to a pooler in transaction mode: prepared statements "
@@ -122,26 +122,26 @@ def check_pooler(alias: str) -> Iterator[CheckMessage]:
 
 
 def shares_sessions(alias: str) -> bool:
-    """Return whether two connections get the same session of the server in turn.
+    """Return whether two connections share a session of the server.
 
-    False where a pooler is too busy to show it.
+    False if a pooler is too busy to show it.
     """
     database = connections[alias]
     try:
         with database.new_session() as one, database.new_session() as other:
             [session] = one.execute(PID).fetchone()
             if session == one.info.backend_pid:
-                return False  # the server itself: a pooler tells a number of its own
+                return False  # the server itself: a pooler has process ids of its own
             return any(other.execute(PID).fetchone()[0] == session for _ in range(5))
     except psycopg.OperationalError as error:
-        # PgBouncer takes no `options` at the start, unless it is told to ignore them.
+        # PgBouncer refuses `options` at the start, unless it is told to ignore them.
         return "unsupported startup parameter" in str(error)
 
 
 @register(Tags.database)
 @of_each("postgresql")
 def check_direct_address(alias: str) -> Iterator[CheckMessage]:
-    """W008: DATABASE_DIRECT_URL that leads to another database than DATABASE_URL."""
+    """W008: DATABASE_DIRECT_URL is another database than DATABASE_URL."""
     if not settings.DATABASE_DIRECT_URL:
         return
     which = (
@@ -164,9 +164,9 @@ def check_direct_address(alias: str) -> Iterator[CheckMessage]:
 @register(Tags.database)
 @of_each("postgresql")
 def check_limits(alias: str) -> Iterator[CheckMessage]:
-    """W009: sessions that wait for locks, or hold them, without a limit.
+    """W009: sessions wait for locks, or hold them, without a time limit.
 
-    Settings see to it, but not through a pooler, whose sessions are the role's.
+    The settings set one, but not through a pooler, whose sessions have the role's.
     """
     for name, usual in LIMITS.items():
         [value] = _row(alias, "SELECT current_setting(%s)", name)
@@ -185,7 +185,7 @@ def check_limits(alias: str) -> Iterator[CheckMessage]:
 @register(Tags.database)
 @of_each("sqlite")
 def check_file_mode(alias: str) -> Iterator[CheckMessage]:
-    """W010: a database that every account of the machine can read."""
+    """W010: every account of the machine can read the database file."""
     file = Path(connections[alias].settings_dict["NAME"])
     if file.is_file() and stat.S_IMODE(file.stat().st_mode) & stat.S_IRWXO:
         yield checks.Warning(
@@ -197,13 +197,13 @@ def check_file_mode(alias: str) -> Iterator[CheckMessage]:
 
 # --- Demo data ---------------------------------------------------------------------
 
-CHECKED = 50  # accounts at most: each takes some 0.1 s
+CHECKED = 50  # accounts at most, each of which takes about 0.1 s
 
 
 @register(Tags.database, Tags.security, deploy=True)
 @of_each()
 def check_demo_accounts(alias: str) -> Iterator[CheckMessage]:
-    """W011: active accounts that the demo's password opens."""
+    """W011: active accounts have the password of the demo."""
     powerful = Q(is_superuser=True) | Q(is_staff=True) | Q(role=User.Role.ADMIN)
     suspects = User.objects.using(alias).active()
     suspects = suspects.filter(powerful | Q(email__endswith="@demo.example"))

@@ -1,6 +1,6 @@
-"""System checks of the configuration, numbered, each with a hint.
+"""System checks of the settings, numbered, each with a hint.
 
-How many processes serve is known where uvicorn is told by WEB_CONCURRENCY.
+The number of processes is known if uvicorn gets it from WEB_CONCURRENCY.
 """
 
 import os
@@ -23,7 +23,7 @@ SQLITE_SAFE_FROM = (3, 51, 3)
 
 @register()
 def check_shared_cache(app_configs, **kwargs) -> list[CheckMessage]:
-    """W001: several processes without a shared cache count throttles apart."""
+    """W001: several processes without a shared cache count throttles separately."""
     if processes() < 2 or settings.REDIS_URL:
         return []
     return [
@@ -54,7 +54,7 @@ def check_sqlite_version(app_configs, **kwargs) -> list[CheckMessage]:
     ]
 
 
-# What each setting of PostgreSQL's guards when the machine fails.
+# What each setting of PostgreSQL protects when the machine fails.
 DURABILITY = {
     "fsync": "acknowledged messages can be lost and the database corrupted",
     "full_page_writes": "a half-written page can corrupt the database",
@@ -64,9 +64,9 @@ DURABILITY = {
 
 @register(Tags.database)
 def check_durability(app_configs, databases=None, **kwargs) -> list[CheckMessage]:
-    """W003: PostgreSQL that does not keep through a crash what it acknowledged.
+    """W003: PostgreSQL may lose acknowledged writes in a crash.
 
-    Says nothing of a database that does not answer: that is for readyz.
+    A database that does not answer is not reported: readyz does that.
     """
     found = []
     for alias in databases or ():
@@ -96,7 +96,7 @@ def _not_durable(name: str) -> CheckMessage:
 
 @register(Tags.database)
 def check_search_index(app_configs, databases=None, **kwargs) -> list[CheckMessage]:
-    """W005: a database in which ``migrate`` could not make the indexes of search."""
+    """W005: ``migrate`` could not create the indexes for searches."""
     if not databases or connection.vendor != "postgresql":
         return []
     missing = []
@@ -121,7 +121,7 @@ def _is_applied(name: str) -> bool:
 
 @register(Tags.security, deploy=True)
 def check_email(app_configs, **kwargs) -> list[CheckMessage]:
-    """W004: letters that set passwords go to the log of a server in use."""
+    """W004: password-reset e-mails go to the log of a production server."""
     console = settings.EMAIL_BACKEND == "django.core.mail.backends.console.EmailBackend"
     if settings.DEBUG or not console:
         return []
@@ -136,6 +136,6 @@ def check_email(app_configs, **kwargs) -> list[CheckMessage]:
 
 
 def processes() -> int:
-    """Return how many processes serve, as far as the environment says."""
+    """Return the number of processes, as far as the environment has it."""
     value = os.environ.get("WEB_CONCURRENCY", "1")
     return int(value) if value.isdecimal() else 1

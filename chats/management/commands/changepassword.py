@@ -15,7 +15,7 @@ MOST_TRIES = 3
 
 
 class Command(changepassword.Command):
-    """In place of Django's, which would leave access tokens valid and no record."""
+    """Replaces Django's, which would leave access tokens valid and record nothing."""
 
     help = (
         "Set a user's password. Their sessions and access tokens end, and the change "
@@ -42,7 +42,7 @@ class Command(changepassword.Command):
         return f"Password changed for {user.username!r}; sessions and tokens ended."
 
     def _ask(self, user: User) -> str:
-        """Return a valid password, typed twice alike; raises CommandError."""
+        """Return a valid password, which was typed twice; raises CommandError."""
         for _ in range(MOST_TRIES):
             password = self._get_pass()
             if password != self._get_pass("Password (again): "):

@@ -28,7 +28,7 @@ class Command(BaseCommand):
         try:
             with connected(source):
                 rows = require_copyable()
-                # Each row counts twice: when it is written, and when it is compared.
+                # Each row counts twice: when it is written and when it is compared.
                 quiet = options["verbosity"] == 0
                 with tqdm(total=2 * rows, unit="row", disable=quiet) as bar:
                     sums = copy_all(bar.update)
@@ -36,7 +36,9 @@ class Command(BaseCommand):
             raise CommandError(f"Nothing was copied. {error}") from error
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
-                cursor.execute("ANALYZE")  # or it plans as for empty tables
+                cursor.execute(
+                    "ANALYZE"
+                )  # otherwise queries are planned for empty tables
         self.stdout.write(
             f"{sum(total.rows for total in sums.values())} rows of {len(sums)} tables "
             "copied and compared."

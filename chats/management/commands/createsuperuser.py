@@ -7,7 +7,7 @@ from django.db import IntegrityError
 
 
 class Command(createsuperuser.Command):
-    """Django's, which asks for each field before it creates anybody."""
+    """Django's, but it asks for each field before it creates the account."""
 
     help = (
         "Create a superuser, with the role admin. Asks for missing values; with "

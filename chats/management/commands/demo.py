@@ -1,4 +1,4 @@
-"""The demo: a server of its own, with people, and one of them who answers."""
+"""The demo: a server with its own database, demo users, and a bot that answers."""
 
 import os
 import signal
@@ -53,13 +53,13 @@ class Command(BaseCommand):
             self.stdout.write(WINDOWS.format(url=url, password=PASSWORD))
             self.stdout.flush()
             while True:
-                with suppress(URLError, TimeoutError):  # busy: it asks again
+                with suppress(URLError, TimeoutError):  # the server is busy: ask again
                     bot.turn()
                 time.sleep(0.5)
 
 
 def free_port(port: int) -> int:
-    """Return the port, or a spare one for 0; CommandError if somebody listens there."""
+    """Return the port, or a free one for 0; raises CommandError if it is in use."""
     try:
         with socket.create_server(("127.0.0.1", port)) as listening:
             return listening.getsockname()[1]
@@ -69,7 +69,7 @@ def free_port(port: int) -> int:
 
 @contextmanager
 def serving(port: int) -> Iterator[None]:
-    """Serve a new database with the demo's data; end the server with the block."""
+    """Serve a new database with the demo's data until the block ends."""
     manage = [sys.executable, "manage.py"]
     serve = [sys.executable, "-m", "uvicorn", "messaging_app.asgi:application"]
     serve += ["--port", str(port), "--log-level", "warning"]
@@ -81,7 +81,7 @@ def serving(port: int) -> Iterator[None]:
         quiet = {"stdout": subprocess.DEVNULL}
         subprocess.run(migrate, check=True, **options)
         subprocess.run([*manage, "seed_demo"], check=True, **options, **quiet)
-        # Ctrl-C is for this process, which ends the server in its turn.
+        # Ctrl-C is for this process, which then stops the server.
         server = subprocess.Popen(serve, start_new_session=True, **options)
         try:
             yield
@@ -94,7 +94,7 @@ def serving(port: int) -> Iterator[None]:
 
 
 def answering(url: str, deadline: float) -> Bot:
-    """Wait for the server and sign erin in; CommandError if it does not come."""
+    """Wait for the server and sign erin in; raises CommandError if it fails."""
     while True:
         try:
             return Bot(url.rstrip("/"), "erin", PASSWORD)

@@ -1,4 +1,4 @@
-"""Look whether the rows are as they must be."""
+"""Check the rows for contradictions."""
 
 from collections import Counter
 
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         self.conclude(rows)
 
     def examine_all(self, batch: int, *, quiet: bool) -> int:
-        """Run every check; return how many conversations and people there are."""
+        """Run every check; return the numbers of conversations and users."""
         total = sum(map(size_of, Scope))
         with tqdm(total=total, unit="row", disable=quiet) as bar:
             for scope in Scope:

@@ -49,7 +49,7 @@ class Command(BaseCommand):
         record(action, actor=None, conversation_id=conversation_id)
 
     def write_bytes(self, data: bytes) -> None:
-        """Write to standard output, in UTF-8 whatever the terminal's encoding is."""
+        """Write to standard output, in UTF-8 whatever the encoding of the terminal."""
         out = self.stdout._out
         if binary := getattr(out, "buffer", None):
             binary.write(data)
@@ -59,9 +59,9 @@ class Command(BaseCommand):
 
 @contextmanager
 def writing_to(file: Path) -> Iterator[Callable[[bytes], object]]:
-    """Yield what writes a new file, which is there whole at the end or not at all.
+    """Yield a function that writes a new file, which appears whole or not at all.
 
-    Raises FileExistsError where there is one already.
+    Raises FileExistsError if there is one already.
     """
     if file.exists():
         raise FileExistsError(f"{file} already exists.")
@@ -71,6 +71,6 @@ def writing_to(file: Path) -> Iterator[Callable[[bytes], object]]:
             yield opened.write
             opened.flush()
             os.fsync(opened.fileno())
-        os.link(draft, file)  # which fails if the file has come meanwhile
+        os.link(draft, file)  # fails if the file has been created meanwhile
     finally:
         draft.unlink(missing_ok=True)

@@ -43,7 +43,7 @@ class Command(BaseCommand):
 
 
 def read_lines(file: Path, *, quiet: bool) -> Iterator[Line]:
-    """Yield the objects of a file, a bounded piece in memory; raises ChatError."""
+    """Yield the objects of a file, one line in memory at a time; raises ChatError."""
     size = file.stat().st_size
     bar = tqdm(total=size, unit="B", unit_scale=True, disable=quiet)
     with file.open("rb") as opened, bar:

@@ -1,4 +1,4 @@
-"""Drop audit entries past their retention."""
+"""Delete audit entries that are older than their retention."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Drop events past their retention from the log."""
+"""Delete events that are older than their retention."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Drop what sign-in has no more use for."""
+"""Delete expired sessions, tokens and counters of sign-in attempts."""
 
 from django.core.management import call_command
 from django.core.management.base import BaseCommand

@@ -1,4 +1,4 @@
-"""Void every cursor given out before, as after restoring a backup."""
+"""Invalidate every earlier cursor, as after restoring a backup."""
 
 from django.core.management.base import BaseCommand
 

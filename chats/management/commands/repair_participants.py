@@ -1,4 +1,4 @@
-"""Make true what participants' rows say of their conversations."""
+"""Correct what participants' rows say about their conversations."""
 
 from django.core.management.base import BaseCommand
 from tqdm import tqdm
@@ -6,7 +6,7 @@ from tqdm import tqdm
 from chats.models import Conversation
 from chats.services.repair import repair_batch
 
-BATCH = 500  # conversations that are locked together
+BATCH = 500  # conversations locked at once
 
 
 class Command(BaseCommand):

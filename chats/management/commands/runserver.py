@@ -49,6 +49,6 @@ class Command(RunserverCommand):
             server.run()
         except KeyboardInterrupt:
             sys.exit(0)
-        except SystemExit:  # as when the port is taken; in a thread it goes unheard
+        except SystemExit:  # as when the port is taken; a thread would ignore it
             self.stderr.write(f"The server could not start on port {self.port}.")
             os._exit(1)

@@ -1,4 +1,4 @@
-"""Fill an empty installation with people, conversations and messages to look at."""
+"""Fill an empty installation with demo users, conversations and messages."""
 
 import random
 import re
@@ -21,7 +21,7 @@ PASSWORD = "demo-pass-2026"
 
 @dataclass
 class Line:
-    """One message to send; ``edited`` is its later wording, empty if deleted."""
+    """One message to send; ``edited`` is its later text, empty if it is deleted."""
 
     sender: str
     body: str
@@ -87,7 +87,7 @@ def create_people(password: str) -> dict[str, User]:
 
 
 def play(dialogue: Dialogue, people: dict[str, User], bar: tqdm) -> Conversation:
-    """Start the conversation and say every line, with its edit or deletion."""
+    """Start the conversation and send every line, with its edit or deletion."""
     owner, *others = (people[name] for name in dialogue.participants)
     conversation = conversations.start_conversation(
         owner, participant_ids=[person.pk for person in others], title=dialogue.title
@@ -106,8 +106,8 @@ def play(dialogue: Dialogue, people: dict[str, User], bar: tqdm) -> Conversation
 
 
 def read_some(conversation: Conversation, people: list[User], offset: int) -> None:
-    """A third has read everything, a third the first half, a third no more than
-    what came before their own last message."""
+    """Mark messages as read: a third of the users have read everything, a third the
+    first half, a third only what was sent before their own last message."""
     middle = conversation.messages.order_by("seq")[conversation.messages.count() // 2]
     for index, person in enumerate(people, start=offset):
         if index % 3 == 0:
@@ -149,8 +149,8 @@ class Command(BaseCommand):
 
     def handle(self, *, password: str, yes: bool, **options):
         require_good_password(password)
-        # The look and the writes are one transaction: two of these starting together
-        # on SQLite queue; on a server the second fails on the usernames.
+        # The look and the writes are one transaction: two commands that start together
+        # queue on SQLite; on a server the second fails on the usernames.
         with transaction.atomic():
             if has_people():
                 self.stdout.write(nothing_to_do(password))
@@ -179,7 +179,7 @@ def has_people() -> bool:
 
 
 def nothing_to_do(password: str) -> str:
-    """Return one line, with how to sign in if the demo people are the ones there."""
+    """Return one line, with how to sign in if the users are those of the demo."""
     alice = User.objects.filter(username="alice").first()
     hint = ""
     if alice and alice.check_password(password):

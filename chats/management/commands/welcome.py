@@ -1,4 +1,4 @@
-"""Say where everything is, for whoever has started a server."""
+"""Print the addresses of a server's pages."""
 
 from django.core.management.base import BaseCommand, CommandParser
 

@@ -1,1 +1,1 @@
-"""The demo: its data, somebody who answers, and the welcome."""
+"""The demo: its data, a bot that answers, and the welcome."""

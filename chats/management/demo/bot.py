@@ -1,4 +1,4 @@
-"""A person of the demo who answers, over the public API like any other client."""
+"""A user of the demo who answers, through the public API as any client."""
 
 import json
 import time
@@ -16,10 +16,10 @@ ANSWERS = (
 
 
 class Bot:
-    """Answers each message of others in its conversations, once.
+    """Answers each message of others in its conversations once.
 
-    An answer's ``client_id`` follows from the message's id: if one is sent again
-    after an interruption, nothing is stored twice.
+    The ``client_id`` of an answer is derived from the message's id: if it is sent again
+    after an interruption, it is not stored twice.
     """
 
     def __init__(self, url: str, username: str, password: str):
@@ -30,7 +30,7 @@ class Bot:
         self.answered = 0
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """Call the API; raises HTTPError for what it refuses."""
+        """Call the API; raises HTTPError if it refuses."""
         headers = {"Content-Type": "application/json"}
         if self.token:
             headers["Authorization"] = f"Token {self.token}"
@@ -43,7 +43,7 @@ class Bot:
         return json.loads(text) if text else None
 
     def turn(self, pause: float = 1.0) -> None:
-        """Answer what has come since the last turn, typing for ``pause`` seconds."""
+        """Answer the messages since the last turn, typing for ``pause`` seconds."""
         page = self.call("GET", f"events/?after={self.cursor}")
         for event in page["events"]:
             message = event.get("message")
@@ -53,7 +53,9 @@ class Bot:
                 continue
             try:
                 self.answer(message, pause)
-            except urllib.error.HTTPError as error:  # removed meanwhile: no matter
+            except (
+                urllib.error.HTTPError
+            ) as error:  # removed meanwhile, which is harmless
                 if error.code == 429 or error.code >= 500:
                     raise
         self.cursor = page["cursor"]

@@ -1,4 +1,4 @@
-"""The demo: its people, and what they say to each other. Data only; see seed_demo."""
+"""The data of the demo: its users, and what they write; see seed_demo."""
 
 # ruff: noqa: RUF001 (several languages, several alphabets)
 
@@ -18,9 +18,9 @@ judy   Judy       陳          guest  +886 2 5550 0109
 mona   Mona       الحسن       host   -
 """
 
-# A conversation: its title and participants, the owner first, then what is said.
-# An indented line goes on from the one before; "=>" parts the first wording from
-# the edited one, and nothing after it means that the message was deleted.
+# A conversation: its title and participants, the owner first, then its messages. An
+# indented line continues the one before. "=>" separates the first text from the edited
+# one; nothing after it means that the message was deleted.
 DIALOGUES = """
 == Lake cabin, 12 to 15 June: alice bob erin
 bob: Hi Alice! Is the cabin by the lake still free for the second weekend of June?
@@ -129,7 +129,7 @@ bob: Did you just shout in HTML?
 alice: It seems nobody listens to HTML here 😇
 """
 
-# The long one, for scrolling: drawn from these, the same on every machine.
+# The long conversation, for scrolling: drawn from these, the same on every machine.
 LOG_TITLE = "Front desk log"
 LOG_PEOPLE = "grace alice carol frank mona admin"
 LOG_LINES = [

@@ -1,4 +1,4 @@
-"""What a server says at its start: where everything is, and what it stands on."""
+"""What a server prints at its start: the addresses of its pages, and its database."""
 
 from urllib.parse import urlsplit
 
@@ -7,7 +7,7 @@ from django.db import connection
 
 
 def welcome(url: str) -> str:
-    """Return the lines for a server that listens at ``url``; they tell no secret."""
+    """Return the lines for a server that listens at ``url``, without secrets."""
     client = "" if settings.WEB_CLIENT else " (off: redirects to the API's pages)"
     offer = "  try it as Alice or Bob" if settings.DEMO_PASSWORD else ""
     lines = {
@@ -22,7 +22,7 @@ def welcome(url: str) -> str:
 
 
 def database() -> str:
-    """Return which database is in use, without the password."""
+    """Return the database in use, without its password."""
     chosen = connection.settings_dict
     if settings.USES_SQLITE:
         return f"SQLite, {chosen['NAME']}"

@@ -1,1 +1,1 @@
-"""The checks of doctor: what must be true of the stored data."""
+"""The checks of the command doctor: what must be true of the stored data."""

@@ -1,9 +1,9 @@
-"""What must be true of the rows, as SQL that finds those of which it is not.
+"""What must be true of the rows, as SQL that finds the rows that break it.
 
 Each statement runs on SQLite and PostgreSQL, over a range of ids (``low`` excluded,
 ``high`` included), and reads one snapshot. It may use the facts of the log: ``pruned``,
-the last id that is not kept any more; ``newest``, the last id; ``since``, from when on
-the log is whole.
+the last id that is no longer kept; ``newest``, the last id; ``since``, the time from
+which on the log is complete.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from enum import Enum
 
 
 class Scope(Enum):
-    """The table whose range of ids it is, and its key; none if looked at as a whole."""
+    """The table and the key of the ranges; empty if there are no ranges."""
 
     CONVERSATIONS = ("chats_conversation", "conversation_id")
     PEOPLE = ("chats_user", "user_id")
@@ -20,8 +20,8 @@ class Scope(Enum):
 
 @dataclass(frozen=True)
 class Check:
-    """One invariant. ``sql``, one or one for each database, selects what ``finding``
-    names by position."""
+    """One invariant. ``sql``, one statement or one for each database, selects the
+    columns that ``finding`` names by position."""
 
     name: str
     rule: str

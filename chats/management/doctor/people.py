@@ -1,4 +1,4 @@
-"""What must be true of people and of the log as a whole; see ``invariants``."""
+"""What must be true of users and of the log as a whole; see ``invariants``."""
 
 from chats.management.doctor.invariants import Check, Scope, within
 

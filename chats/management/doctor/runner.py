@@ -20,14 +20,15 @@ from chats.models import Event, EventLog
 
 CHECKS = (*CONVERSATIONS, *EVENTS, *SPANS, *PEOPLE, *LOG)
 FIRST_ID, LAST_ID = UUID(int=0), UUID(int=2**128 - 1)
-# Nodes' clocks may differ: how much, at most, the log's begin is uncertain once pruned.
+# Clocks of nodes may differ: the time of the log's beginning, once it is pruned, is
+# uncertain by at most this.
 CLOCKS_APART = timedelta(minutes=5)
 
 Report = Callable[[Check, str], None]
 
 
 def size_of(scope: Scope) -> int:
-    """Return how many rows there are to go through."""
+    """Return the number of rows to check."""
     table, _ = scope.value
     return _one(f"SELECT COUNT(*) FROM {table}") if table else 1
 
@@ -35,9 +36,9 @@ def size_of(scope: Scope) -> int:
 def examine(scope: Scope, batch: int, report: Report) -> Iterator[int]:
     """Run the scope's checks over ranges of ``batch`` rows; yield the rows of each.
 
-    All checks of a range read one snapshot, so what is changed meanwhile is seen by
-    all of them or by none, and is no false alarm. The ranges cover all ids there can
-    be, also those of rows that are not there.
+    All checks of a range read one snapshot, so a concurrent change is seen by all of
+    them or by none, and causes no false alarm. The ranges cover all possible ids, also
+    those of missing rows.
     """
     checks = [check for check in CHECKS if check.scope is scope]
     low = FIRST_ID
@@ -61,7 +62,7 @@ def find(check: Check, facts: dict[str, Any]) -> Iterator[str]:
 
 
 def facts_of(low: UUID, high: UUID) -> dict[str, Any]:
-    """Return a range, and where the log begins and ends: see ``invariants``."""
+    """Return the facts of a range and of the log: see ``invariants``."""
     pruned = EventLog.pruned_through()
     in_order = Event.objects.order_by("event_id")
     since = in_order.values_list("created_at", flat=True).first()
@@ -98,7 +99,7 @@ def _stored(value: UUID) -> Any:
 
 
 def _shown(value: Any) -> Any:
-    """Return an id as a UUID: SQLite has it as 32 digits."""
+    """Return an id as a UUID, which SQLite stores as 32 digits."""
     is_id = isinstance(value, str) and len(value) == 32
     return UUID(value) if is_id else value
 

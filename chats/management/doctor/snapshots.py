@@ -1,4 +1,4 @@
-"""Reading for long without being in anybody's way."""
+"""Long reads that block nobody."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +10,10 @@ MAPPED = 2**31  # bytes of the file, at most
 
 @contextmanager
 def snapshot(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
-    """Have all reads within see one state of the database.
+    """Make all reads in the block see one state of the database.
 
-    No writer waits for it, nor it for a writer. Keep it short: what was changed since
-    is kept twice until it ends. Within a transaction it is that transaction.
+    It does not block writers, nor they it. Keep it short: until it ends, the database
+    keeps the old versions of changed rows. In a transaction, it is that transaction.
     """
     if connections[using].in_atomic_block:
         yield
@@ -26,10 +26,10 @@ def snapshot(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
 
 
 def _on_sqlite(using: str) -> Iterator[None]:
-    """Begin without the write lock, which ``atomic`` takes by our settings.
+    """Begin without the write lock, which ``atomic`` takes with our settings.
 
-    What is looked up at random all over the file is read through memory meanwhile,
-    without a call of the system for each page: half the time.
+    Meanwhile the file is mapped into memory: random reads need no system call for each
+    page, and take half the time.
     """
     with connections[using].cursor() as cursor:
         cursor.execute(f"PRAGMA mmap_size = {MAPPED}")
