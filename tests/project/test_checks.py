@@ -3,6 +3,8 @@
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
@@ -30,6 +32,23 @@ on_postgresql = pytest.mark.skipif(
 
 def ids(messages) -> list[str]:
     return [message.id for message in messages]
+
+
+def test_commands_run_the_checks_of_every_module():
+    """In a process that imports nothing else, as ``check`` and ``migrate`` are."""
+    code = (
+        "import django; django.setup();"
+        "from django.core.checks.registry import registry as r;"
+        "print(*{check.__module__ for check in r.get_checks(True)})"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    folder = Path(checks.__file__).parent
+    modules = {
+        f"chats.management.checks.{file.stem}" for file in folder.glob("[!_]*.py")
+    }
+    assert len(modules) == 3
+    assert modules - set(done.stdout.split()) == set()
 
 
 def test_checks_are_silent_with_one_process(monkeypatch):
