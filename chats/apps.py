@@ -9,4 +9,4 @@ class ChatsConfig(AppConfig):
 
     def ready(self) -> None:
         # Importing them registers the checks.
-        from chats.management.checks import database, settings  # noqa: F401
+        from chats.management.checks import database, mail, settings  # noqa: F401

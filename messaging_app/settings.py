@@ -441,7 +441,8 @@ EMAIL_TIMEOUT = 10
 EMAIL_FROM = env_format("EMAIL_FROM", formats.sender, "an e-mail address, name or none")
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = EMAIL_FROM or "messaging@localhost"
 
-# Where the letter links to, such as https://app.example/reset?uid={uid}&token={token}
+# Where reset e-mails link to, if not to the web client's page (chats/web/site.py); such
+# as https://app.example/#/reset/{uid}/{token}
 PASSWORD_RESET_URL = env_format(
     "PASSWORD_RESET_URL",
     formats.reset_link,
