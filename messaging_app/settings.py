@@ -482,27 +482,32 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "messaging_app",
-    "DESCRIPTION": "A messaging backend: people, conversations, messages, events.",
     "VERSION": "1.0.0",
     # 3.0 cannot say "an object of this kind, or null" for linters and generators both.
     "OAS_VERSION": "3.1.1",
     "LICENSE": {"name": "MIT", "identifier": "MIT"},
     "SERVERS": [{"url": "/", "description": "This server."}],
     "TAGS": [
-        {"name": "auth", "description": "Signing in: sessions, tokens, passwords."},
+        {
+            "name": "auth",
+            "description": (
+                "Sign in and out, change or reset a password, and manage the sessions "
+                "and access tokens of one's own."
+            ),
+        },
         {
             "name": "conversations",
-            "description": "Conversations and their participants.",
+            "description": "Start, list, rename and leave conversations; add people.",
         },
         {
             "name": "events",
-            "description": "Events, as pages or as a live stream.",
+            "description": "Read what has happened, or follow it as a live stream.",
         },
         {
             "name": "messages",
-            "description": "Sending, finding, editing and reading messages.",
+            "description": "Send, find, edit and delete messages; mark them as read.",
         },
-        {"name": "users", "description": "Users and their accounts."},
+        {"name": "users", "description": "Sign up, find people, and manage accounts."},
     ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
@@ -517,6 +522,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {"SignInKind": "chats.serializers.credentials.KINDS"},
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
+        "chats.api.schema.introduce",
         "chats.api.schema.private_fields_optional",
         "chats.api.schema.empty_security",
     ],
