@@ -57,7 +57,7 @@ screenshots: setup ## Take screenshots of the web client, into docs/img (needs c
 	$(SAY) 'Taking screenshots of the web client with demo data'
 	@$(BIN)/python -m bench.lab.screenshots
 
-generators: setup ## Install the client generators of docs/clients.md, for tests (needs node)
+generators: setup ## Install what docs/clients.md and docs/frontends.md build with, for tests (needs node)
 	$(SAY) 'Installing the client generators into $(GENERATORS)'
 	@$(BIN)/python -m venv --clear $(GENERATORS)/venv
 	@$(GENERATORS)/venv/bin/python -m pip install --quiet --disable-pip-version-check \

@@ -28,6 +28,16 @@ def generators() -> Path:
     return folder
 
 
+def vite() -> Path:
+    """Return the folder of the packages that build pages; skip the test likewise."""
+    folder = ROOT / os.environ.get("GENERATORS", ".generators")
+    tools = [folder / "node_modules/.bin" / name for name in ("create-vite", "vite")]
+    if missing := [str(tool) for tool in tools if not tool.exists()]:
+        lack(f"needs `make generators`: there is no {', '.join(missing)}")
+    node()
+    return folder
+
+
 def node() -> str:
     """Return the path of Node.js; skip the test, or fail it where it is required."""
     return shutil.which("node") or lack("needs Node.js: there is no node")
