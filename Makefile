@@ -14,7 +14,7 @@ SAY = @printf '== %s\n'
 
 # What a deployment would set, for checks that must not depend on this machine.
 PRODUCTION = DEBUG=0 HTTPS=1 ALLOWED_HOSTS=example.org DATABASE_URL=sqlite://:memory: \
-	EMAIL_URL=smtp+tls://user:password@mail.example.org:587 \
+	EMAIL_URL=smtp+tls://user:password@mail.example.org:587 EMAIL_FROM=chat@example.org \
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_hex(32))')
 
 # The sign-in page offers the demo's people: the server listens to this machine only.
@@ -57,7 +57,7 @@ screenshots: setup ## Take screenshots of the web client, into docs/img (needs c
 	$(SAY) 'Taking screenshots of the web client with demo data'
 	@$(BIN)/python -m bench.lab.screenshots
 
-generators: setup ## Install the client generators of docs/clients.md, for tests (needs node)
+generators: setup ## Install what docs/clients.md and docs/frontends.md build with, for tests (needs node)
 	$(SAY) 'Installing the client generators into $(GENERATORS)'
 	@$(BIN)/python -m venv --clear $(GENERATORS)/venv
 	@$(GENERATORS)/venv/bin/python -m pip install --quiet --disable-pip-version-check \

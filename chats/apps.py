@@ -8,4 +8,5 @@ class ChatsConfig(AppConfig):
     verbose_name = "Messaging"
 
     def ready(self) -> None:
-        from chats.management.checks import settings as checks  # noqa: F401  (registers them)
+        # Importing them registers the checks.
+        from chats.management.checks import database, mail, settings  # noqa: F401

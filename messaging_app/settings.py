@@ -442,7 +442,8 @@ EMAIL_TIMEOUT = 10
 EMAIL_FROM = env_format("EMAIL_FROM", formats.sender, "an e-mail address, name or none")
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = EMAIL_FROM or "messaging@localhost"
 
-# The link in the e-mail, such as https://app.example/reset?uid={uid}&token={token}
+# Where reset e-mails link to, if not to the web client's page (chats/web/site.py); such
+# as https://app.example/#/reset/{uid}/{token}
 PASSWORD_RESET_URL = env_format(
     "PASSWORD_RESET_URL",
     formats.reset_link,
@@ -483,27 +484,32 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "messaging_app",
-    "DESCRIPTION": "A messaging backend: people, conversations, messages, events.",
     "VERSION": "1.0.0",
     # In 3.0, no form of "this object or null" suits both linters and generators.
     "OAS_VERSION": "3.1.1",
     "LICENSE": {"name": "MIT", "identifier": "MIT"},
     "SERVERS": [{"url": "/", "description": "This server."}],
     "TAGS": [
-        {"name": "auth", "description": "Signing in: sessions, tokens, passwords."},
+        {
+            "name": "auth",
+            "description": (
+                "Sign in and out, change or reset a password, and manage the sessions "
+                "and access tokens of one's own."
+            ),
+        },
         {
             "name": "conversations",
-            "description": "Conversations and their participants.",
+            "description": "Start, list, rename and leave conversations; add people.",
         },
         {
             "name": "events",
-            "description": "Events, as pages or as a live stream.",
+            "description": "Read what has happened, or follow it as a live stream.",
         },
         {
             "name": "messages",
-            "description": "Sending, finding, editing and reading messages.",
+            "description": "Send, find, edit and delete messages; mark them as read.",
         },
-        {"name": "users", "description": "Users and their accounts."},
+        {"name": "users", "description": "Sign up, find people, and manage accounts."},
     ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
@@ -518,6 +524,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {"SignInKind": "chats.serializers.credentials.KINDS"},
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
+        "chats.api.schema.introduce",
         "chats.api.schema.private_fields_optional",
         "chats.api.schema.empty_security",
     ],

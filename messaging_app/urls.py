@@ -9,7 +9,7 @@ from chats.api.views.metrics import metrics_page
 from chats.api.views.security_txt import security_txt
 
 urlpatterns = [
-    path("", client_page),
+    path("", client_page, name="client"),
     path("api/", include("chats.api.urls")),
     path("api-auth/", include("rest_framework.urls")),
     path("admin/", admin.site.urls),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from inspect import cleandoc
+from pathlib import Path
 
 from django.conf import settings
 from drf_spectacular.extensions import (
@@ -100,6 +101,8 @@ ERRORS = {
         },
     ),
 }
+# A test runs what it shows.
+INTRODUCTION = Path(__file__).with_name("introduction.md")
 SUCCESSES = {"200": "OK.", "201": "Created.", "204": "No content."}
 UUID_SCHEMA = {"type": "string", "format": "uuid"}
 EXAMPLE_ID = "01a20a3a-8ed4-7b3c-a1f0-6c2d4e8f9a0b"
@@ -247,6 +250,12 @@ class SessionScheme(OpenApiAuthenticationExtension):
 
     def get_security_definition(self, auto_schema) -> dict:
         return {"type": "apiKey", "in": "cookie", "name": settings.SESSION_COOKIE_NAME}
+
+
+def introduce(result: dict, generator, request, public) -> dict:
+    """Begin the page with the way to a first client."""
+    result["info"]["description"] = INTRODUCTION.read_text()
+    return result
 
 
 def private_fields_optional(result: dict, generator, request, public) -> dict:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 
+import httpx
 import pytest
 import time_machine
 from django.conf import settings as project_settings
@@ -17,6 +18,8 @@ from chats.models import AccessToken, Event, User
 from chats.services import mail
 from chats.services.users import deactivate_user
 from tests.support.factories import PASSWORD
+from tests.support.mail import mail_server
+from tests.support.servers import serving_in_thread
 
 CHANGE = "/api/auth/password/change/"
 RESET = "/api/auth/password/reset/"
@@ -52,16 +55,17 @@ def with_token(person: User) -> APIClient:
     return client
 
 
-LETTER = """Hello,
+TEXT = """Hello,
 
-someone, probably you, has asked to reset the password of the account with this
-e-mail address.
+Someone asked to reset the password of the account with this e-mail address.
 
-To choose a new password, open this link:
+To choose a new password, open this link within 3 days:
 
     LINK
 
-If this was not you, ignore this e-mail: your password stays the same.
+The link works once. A new password signs you out on all devices.
+
+If this was not you, ignore this e-mail. Your password stays the same.
 """
 
 
@@ -175,8 +179,10 @@ def test_password_change_without_anything_names_what_is_required(as_alice):
 
 
 def test_password_reset_sends_a_letter_that_sets_the_password(
-    anonymous, alice, letters
+    anonymous, alice, letters, settings
 ):
+    """Without a page to link to, the e-mail has the values themselves."""
+    settings.WEB_CLIENT = False
     response = anonymous.post(RESET, {"email": "ALICE@example.org"})
     [letter] = letters()
     found = re.search(r"uid: +(\S+)\s+token: +(\S+)", letter.body)
@@ -203,7 +209,7 @@ def test_password_reset_letter_has_nothing_that_the_person_wrote(
     [letter] = letters()
     [link] = re.findall(r"https?://\S+", letter.body)
     assert link.startswith("https://app.example/reset?uid=")
-    assert letter.body.strip() == LETTER.strip().replace("LINK", link)
+    assert letter.body.strip() == TEXT.strip().replace("LINK", link)
     assert "evil" not in letter.message().as_string()
 
 
@@ -216,6 +222,105 @@ def test_password_reset_letter_links_to_the_frontend(
     uid = urlsafe_base64_encode(force_bytes(alice.pk))
     assert f"https://app.example/reset?uid={uid}&token=" in letter.body
     assert "&amp;" not in letter.body
+
+
+# What follows the web client's address: the values, in the fragment.
+FRAGMENT = r"#/reset/([A-Za-z0-9_-]+)/([a-z0-9]+-[a-f0-9]+)"
+
+
+@pytest.fixture
+def link_by(anonymous, alice, letters, settings) -> Callable[..., str]:
+    """Return a function that asks with this Host and gives the link, if any."""
+    settings.ALLOWED_HOSTS = ["chat.example", "[::1]", "*", ".shared.example"]
+
+    def ask(host: str = "chat.example", **environ: str) -> str:
+        environ = {"SERVER_PORT": "8000", "HTTP_HOST": host} | environ
+        anonymous.post(RESET, {"email": alice.email}, **environ)
+        return "".join(
+            re.findall(r"^    (http.*)$", letters().pop().body, re.MULTILINE)
+        )
+
+    return ask
+
+
+def test_password_reset_by_the_link_to_the_web_client(link_by, anonymous):
+    """Nothing is set but the mail server: the page is the product's own."""
+    address, _, fragment = link_by().partition("#")
+    uid, token = re.fullmatch(FRAGMENT, f"#{fragment}").groups()
+    assert anonymous.get(address).templates[0].name == "chats/client.html"
+    fields = {"uid": uid, "token": token, "new_password": NEW}
+    assert anonymous.post(CONFIRM, fields).status_code == 204
+    assert log_in(NEW) == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "environ", "address"),
+    [
+        ("chat.example", {}, "http://chat.example/"),
+        ("Chat.Example.", {}, "http://chat.example/"),
+        ("chat.example:80", {}, "http://chat.example:80/"),
+        ("chat.example:8000", {}, "http://chat.example:8000/"),
+        ("[::1]:8000", {}, "http://[::1]:8000/"),
+        ("chat.example", {"wsgi.url_scheme": "https"}, "https://chat.example/"),
+    ],
+)
+def test_password_reset_link_is_at_the_address_that_was_asked(
+    link_by, host, environ, address
+):
+    assert re.fullmatch(re.escape(address) + FRAGMENT, link_by(host, **environ))
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",  # let through by "*"
+        "evil.shared.example",
+        "shared.example",
+        ".shared.example",
+        "chat.example.evil.example",
+        "chat.example:4444",  # another server on the same machine
+        "chat.example:443",  # not of plain HTTP
+    ],
+)
+def test_password_reset_has_no_link_to_a_host_that_is_not_named(link_by, host):
+    """Whoever asks writes the Host: a link to it would hand the values over."""
+    assert link_by(host) == ""
+
+
+def test_password_reset_with_a_host_that_is_not_served_sends_nothing(
+    anonymous, alice, letters, settings
+):
+    settings.ALLOWED_HOSTS = ["chat.example"]
+    forged = {"HTTP_X_FORWARDED_HOST": "evil.example", "HTTP_HOST": "evil.example"}
+    answer = anonymous.post(RESET, {"email": alice.email}, **forged)
+    assert (answer.status_code, letters()) == (400, [])
+
+
+def test_password_reset_link_ignores_what_proxies_may_not_say(link_by):
+    forged = {
+        "HTTP_X_FORWARDED_HOST": "evil.example",
+        "HTTP_ORIGIN": "http://evil.example",
+    }
+    assert link_by(**forged).startswith("http://chat.example/#")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("root", ["", "/chat"])
+def test_password_reset_arrives_over_smtp(alice, letters, settings, root):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.DEFAULT_FROM_EMAIL = "Chat <chat@chat.example>"
+    with mail_server() as mailbox, serving_in_thread(root_path=root) as server:
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", mailbox.port
+        answer = httpx.post(f"{server.url}{root}{RESET}", json={"email": alice.email})
+        letters()
+    [(sender, recipients, message)] = mailbox.deliveries
+    [link] = re.findall(r"http\S+", message.get_content())
+    assert answer.status_code == 204
+    assert (sender, recipients) == ("chat@chat.example", [alice.email])
+    assert message["From"] == "Chat <chat@chat.example>"
+    assert (message["To"], message["Subject"]) == (alice.email, "Reset your password")
+    assert re.fullmatch(f"{re.escape(server.url)}{root}/{FRAGMENT}", link)
+    assert link in message.get_payload(decode=False)  # in one line, as it is
 
 
 def test_password_reset_is_204_whoever_asks(anonymous, alice, bob, letters):

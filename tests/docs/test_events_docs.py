@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from django.conf import settings
 
 from chats.models import Event
-from tests.support import servers
+from tests.support import generators, servers
+from tests.support.answers import answering
 from tests.support.browser import (
     PASSWORD,
     PATIENCE,
@@ -28,6 +29,7 @@ from tests.support.servers import Follower, blocks_of
 
 PAGE = (Path(settings.BASE_DIR) / "docs" / "events.md").read_text()
 LIVE = {"typing", "presence", "ready", "reset", "ping", "end"}
+HERE = "http://localhost:8000"
 ABOVE = "…"  # stands for an object that the page has shown already
 
 
@@ -36,10 +38,17 @@ def fenced(language: str) -> list[str]:
     return re.findall(fence, PAGE, re.DOTALL | re.MULTILINE)
 
 
-def clients() -> tuple[str, str]:
-    """Return the browser's client and the one in Python."""
-    (browser,), (python,) = fenced("js"), fenced("python")
-    return browser, python
+class Clients(NamedTuple):
+    """Those of the page: with a token and how to use it, with a session, in Python."""
+
+    token: str
+    usage: str
+    session: str
+    python: str
+
+
+def clients() -> Clients:
+    return Clients(*fenced("js"), *fenced("python"))
 
 
 def documented() -> dict[str, dict]:
@@ -65,8 +74,13 @@ def test_page_names_exactly_the_types():
 
 
 def test_page_and_its_clients_are_short():
-    assert len(PAGE.split()) <= 2200
-    assert max(len(client.splitlines()) for client in clients()) <= 30
+    assert len(PAGE.split()) <= 2550
+    assert max(len(client.splitlines()) for client in clients()) <= 33
+
+
+def test_following_with_a_token_comes_first():
+    headings = re.findall(r"^## (.*)$", PAGE, re.MULTILINE)
+    assert headings[0] == "Following with a token"
 
 
 def test_payloads_have_the_documented_keys(tmp_path):
@@ -171,31 +185,36 @@ def talking(directory: Path) -> Iterator[Talk]:
 
 
 def test_python_client_survives_a_restart(tmp_path):
-    _, client = clients()
+    client = clients().python
     with talking(tmp_path) as talk:
-        server = talk.server
-        assert client.count("http://localhost:8000") == 1
+        assert client.count(HERE) == 1
         program = tmp_path / "client.py"
-        program.write_text(client.replace("http://localhost:8000", server.url))
-        with running(program, TOKEN=server.token_of("nina")) as line:
-            assert line() == "ready"
-            talk.send("one", "two")
-            assert [line(), line()] == ["one", "two"]
-            server.stop(signal.SIGKILL)
-            server.start()
-            talk.send("three", "four")
-            assert [line(), line()] == ["three", "four"]
-            server.stop(signal.SIGTERM)
-            server.start()
-            talk.send("five")
-            assert line() == "five"
+        program.write_text(client.replace(HERE, talk.server.url))
+        see_restarts(talk, sys.executable, "-W", "error", program)
+
+
+def see_restarts(talk: "Talk", *command: str | Path) -> None:
+    """Have the client follow messages over a crash and a restart, each once."""
+    server = talk.server
+    with running(*command, TOKEN=server.token_of("nina")) as line:
+        assert line() == "ready"
+        talk.send("one", "two")
+        assert [line(), line()] == ["one", "two"]
+        server.stop(signal.SIGKILL)
+        server.start()
+        talk.send("three", "four")
+        assert [line(), line()] == ["three", "four"]
+        server.stop(signal.SIGTERM)
+        server.start()
+        talk.send("five")
+        assert line() == "five"
 
 
 @contextmanager
-def running(program: Path, **environment: str) -> Iterator[Callable[[], str]]:
+def running(*command: str | Path, **environment: str) -> Iterator[Callable[[], str]]:
     """Run a program; yield what waits for its next line."""
     process = subprocess.Popen(
-        [sys.executable, "-W", "error", program],
+        command,
         env=os.environ | environment,
         stdout=subprocess.PIPE,
         text=True,
@@ -211,16 +230,91 @@ def running(program: Path, **environment: str) -> Iterator[Callable[[], str]]:
     too_late.join()
 
 
+# --- The client with a token, in Node -------------------------------------------
+
+# What the page leaves to its reader.
+AROUND = """
+const token = process.env.TOKEN;
+const load = async () => console.log("ready");
+const show = (message) => console.log(message.message_body);
+"""
+
+
+def token_client(url: str, directory: Path, **replaced: str) -> Path:
+    """Write a program of the page's client and its usage, for this server."""
+    program = f"{AROUND}{clients().token}{clients().usage}".replace(HERE, url)
+    for old, new in replaced.items():
+        assert program.count(old) == 1
+        program = program.replace(old, new)
+    file = directory / "client.mjs"
+    file.write_text(program)
+    return file
+
+
+def test_client_with_a_token_survives_a_restart(tmp_path):
+    node = generators.node()
+    with talking(tmp_path) as talk:
+        program = token_client(talk.server.url, tmp_path)
+        see_restarts(talk, node, program)
+
+
+def message(number: int, body: str) -> bytes:
+    data = json.dumps({"message": {"message_body": body}}, ensure_ascii=False)
+    return f"id: 1-{number}\nevent: message.created\ndata: {data}\n\n".encode()
+
+
+def run(node: str, program: Path) -> subprocess.CompletedProcess:
+    command = [node, program]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+
+
+READY = b'retry: 1\nid: 1-0\nevent: ready\ndata: {"cursor":"1-0"}\n\n'
+
+
+def test_client_with_a_token_resumes_after_all_that_breaks(tmp_path):
+    """Silence, a refusal that passes, a cut connection; a wrong token ends it."""
+    node = generators.node()
+    cut = message(3, "drei")[:-20]
+    pieces = re.findall(rb".{1,3}", message(2, "zwölf: 🙂"), re.DOTALL)
+    with answering(
+        (200, [READY, message(1, "eins"), None]),  # until the watchdog ends it
+        (503, []),
+        (200, [b"event: ping\ndata: {}\n\n", *pieces, cut]),
+        (200, [message(3, "drei")]),
+        (401, []),
+    ) as server:
+        done = run(node, token_client(server.url, tmp_path, **{"40_000": "300"}))
+    assert done.stdout.splitlines() == ["ready", "eins", "zwölf: 🙂", "drei"]
+    assert server.asked == [None, "1-1", "1-1", "1-2", "1-3"]
+    assert done.returncode == 1
+    assert "The stream was refused: 401." in done.stderr
+
+
+def test_client_with_a_token_ends_when_it_is_aborted(tmp_path):
+    node = generators.node()
+    with answering((200, [READY, None])) as server:
+        program = tmp_path / "client.mjs"
+        program.write_text(
+            f"{clients().token}\n"
+            "const stop = new AbortController();\n"
+            f"const events = follow('{server.url}', 'x', {{ signal: stop.signal }});\n"
+            "for await (const { type } of events) { console.log(type); stop.abort(); }"
+        )
+        done = run(node, program)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ready\n", "")
+
+
+# --- The client with a session, in a browser ------------------------------------
+
 BODIES = "[...messages.values()].map((message) => message.message_body)"
 
 
 @contextmanager
 def client_in_browser(server: Restartable) -> Iterator[Any]:
     """Open a page that has the browser's client, with nina signed in."""
-    client, _ = clients()
     who = {"username": "nina", "password": PASSWORD}
     with browsing(server.url) as page:
-        page.add_script_tag(content=client)
+        page.add_script_tag(content=clients().session)
         page.evaluate("(who) => call('POST', 'auth/login/', who)", who)
         yield page
 

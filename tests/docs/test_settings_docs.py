@@ -11,8 +11,8 @@ ROOT = Path(settings.BASE_DIR)
 PAGE = (ROOT / "docs/settings.md").read_text()
 README = (ROOT / "README.md").read_text()
 SETTINGS = SETTINGS_FILE.read_text()
-# Made at the start, and described in words.
-DERIVED = {"DATABASE_URL", "SECRET_KEY"}
+# Made at the start or for each call, and described in words.
+DERIVED = {"DATABASE_URL", "SECRET_KEY", "PASSWORD_RESET_URL"}
 # Where the code has each other default, after the setting's name.
 DEFAULTS = (
     r'env_int\("(\w+)", ([\d_]+),',

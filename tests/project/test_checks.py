@@ -3,6 +3,8 @@
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
@@ -17,6 +19,7 @@ from django.db import connection
 
 from chats.db.sqlite3.base import DatabaseWrapper
 from chats.management.checks import database as database_checks
+from chats.management.checks import mail as mail_checks
 from chats.management.checks import settings as checks
 from chats.management.commands.seed_demo import PASSWORD as DEMO
 from chats.models import User
@@ -30,6 +33,23 @@ on_postgresql = pytest.mark.skipif(
 
 def ids(messages) -> list[str]:
     return [message.id for message in messages]
+
+
+def test_commands_run_the_checks_of_every_module():
+    """In a process that imports nothing else, as ``check`` and ``migrate`` are."""
+    code = (
+        "import django; django.setup();"
+        "from django.core.checks.registry import registry as r;"
+        "print(*{check.__module__ for check in r.get_checks(True)})"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    folder = Path(checks.__file__).parent
+    modules = {
+        f"chats.management.checks.{file.stem}" for file in folder.glob("[!_]*.py")
+    }
+    assert len(modules) == 3
+    assert modules - set(done.stdout.split()) == set()
 
 
 def test_checks_are_silent_with_one_process(monkeypatch):
@@ -131,23 +151,54 @@ def test_durability_is_asked_only_where_databases_are_checked():
 # --- E-mail -------------------------------------------------------------------
 
 
+@pytest.fixture
+def mail_settings(settings):
+    """Settings with which e-mails arrive, and their links lead somewhere."""
+    settings.DEBUG = False
+    settings.EMAIL_BACKEND = mail_checks.SMTP
+    settings.EMAIL_HOST, settings.EMAIL_HOST_PASSWORD = "mail.example", "secret"
+    settings.EMAIL_USE_TLS, settings.EMAIL_USE_SSL = True, False
+    settings.DEFAULT_FROM_EMAIL = "Chat <chat@chat.example>"
+    settings.ALLOWED_HOSTS = ["chat.example"]
+    settings.WEB_CLIENT, settings.PASSWORD_RESET_URL = True, ""
+    return settings
+
+
+def backend(name: str) -> str:
+    return f"django.core.mail.backends.{name}.EmailBackend"
+
+
+ELSEWHERE = "https://app.example/{uid}/{token}"
+
+
 @pytest.mark.parametrize(
-    ("backend", "debug", "expected"),
+    ("changed", "expected"),
     [
-        ("console", False, ["chats.W004"]),
-        ("console", True, []),
-        ("smtp", False, []),
+        ({}, []),
+        ({"EMAIL_BACKEND": backend("console")}, ["chats.W004"]),
+        ({"EMAIL_BACKEND": backend("console"), "DEBUG": True}, []),
+        ({"EMAIL_BACKEND": backend("dummy")}, ["chats.W012"]),
+        ({"EMAIL_BACKEND": backend("filebased")}, ["chats.W012"]),
+        ({"DEFAULT_FROM_EMAIL": "messaging@localhost"}, ["chats.W013"]),
+        ({"DEFAULT_FROM_EMAIL": "Chat <chat@localhost>"}, ["chats.W013"]),
+        ({"EMAIL_USE_TLS": False}, ["chats.W014"]),
+        ({"EMAIL_USE_TLS": False, "EMAIL_USE_SSL": True}, []),
+        ({"EMAIL_USE_TLS": False, "EMAIL_HOST": "127.0.0.1"}, []),
+        ({"EMAIL_USE_TLS": False, "EMAIL_HOST_PASSWORD": ""}, []),
+        ({"WEB_CLIENT": False}, ["chats.W015"]),
+        ({"ALLOWED_HOSTS": ["*", ".chat.example"]}, ["chats.W015"]),
+        ({"WEB_CLIENT": False, "PASSWORD_RESET_URL": ELSEWHERE}, []),
     ],
 )
-def test_letters_in_the_log_of_a_server_in_use_warn(settings, backend, debug, expected):
-    settings.EMAIL_BACKEND = f"django.core.mail.backends.{backend}.EmailBackend"
-    settings.DEBUG = debug
-    warnings = run_checks(include_deployment_checks=True)
-    assert [found for found in ids(warnings) if found == "chats.W004"] == expected
+def test_mail_that_cannot_work_warns(mail_settings, changed, expected):
+    for name, value in changed.items():
+        setattr(mail_settings, name, value)
+    assert ids(mail_checks.check_email(None)) == expected
 
 
-def test_letters_in_the_log_are_the_deployment_checks_matter(settings):
-    settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+def test_mail_is_the_deployment_checks_matter(mail_settings):
+    mail_settings.EMAIL_BACKEND = backend("console")
+    assert "chats.W004" in ids(run_checks(include_deployment_checks=True))
     assert "chats.W004" not in ids(run_checks())
 
 

@@ -30,6 +30,7 @@ PRODUCTION = {
     "ALLOWED_HOSTS": "chat.example",
     "HTTPS": "1",
     "EMAIL_URL": "smtp://mail.example:25",
+    "EMAIL_FROM": "chat@chat.example",
 }
 
 

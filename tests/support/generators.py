@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from django.conf import settings
@@ -21,11 +22,29 @@ def generators() -> Path:
         folder / "venv/bin/openapi-python-client",
     ]
     missing = [str(tool) for tool in tools if not tool.exists()]
-    if not shutil.which("node"):
-        missing.append("node")
-    if not missing:
-        return folder
-    reason = f"needs `make generators`: there is no {', '.join(missing)}"
+    if missing:
+        lack(f"needs `make generators`: there is no {', '.join(missing)}")
+    node()
+    return folder
+
+
+def vite() -> Path:
+    """Return the folder of the packages that build pages; skip the test likewise."""
+    folder = ROOT / os.environ.get("GENERATORS", ".generators")
+    tools = [folder / "node_modules/.bin" / name for name in ("create-vite", "vite")]
+    if missing := [str(tool) for tool in tools if not tool.exists()]:
+        lack(f"needs `make generators`: there is no {', '.join(missing)}")
+    node()
+    return folder
+
+
+def node() -> str:
+    """Return the path of Node.js; skip the test, or fail it where it is required."""
+    return shutil.which("node") or lack("needs Node.js: there is no node")
+
+
+def lack(reason: str) -> NoReturn:
+    """Skip the test, or fail it where the clients are required."""
     if os.environ.get("REQUIRE_CLIENTS") == "1":
         pytest.fail(reason)
     pytest.skip(reason)

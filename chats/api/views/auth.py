@@ -32,6 +32,7 @@ from chats.serializers.users import UserSerializer
 from chats.services import mail, sign_in, users
 from chats.web.addresses import client_network
 from chats.web.exceptions import CHALLENGE
+from chats.web.site import site_address
 from chats.web.throttles import count
 
 RESETS_PER_HOUR = 5  # e-mails to one address
@@ -125,7 +126,10 @@ class PasswordResetView(GenericAPIView):
 
     @extend_schema(responses={204: None})
     def post(self, request: Request) -> Response:
-        """Send a reset e-mail if the account exists; the answer is always 204."""
+        """Send a reset e-mail if the account exists; the answer is always 204.
+
+        Its link opens a page, such as the web client's, that sets the new password.
+        """
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         email = serializer.validated_data["email"]
@@ -133,7 +137,9 @@ class PasswordResetView(GenericAPIView):
         # As a digest: an address may be longer than a key of the cache.
         key = hashlib.sha256(comparable(email).encode()).hexdigest()
         sent = count(f"reset:{key}", 3600)
-        mail.send_password_reset(user if sent <= RESETS_PER_HOUR else None)
+        mail.send_password_reset(
+            user if sent <= RESETS_PER_HOUR else None, site=site_address(request)
+        )
         return Response(status=204)
 
 

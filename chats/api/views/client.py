@@ -34,7 +34,7 @@ DEMO_PEOPLE = ("alice@demo.example", "bob@demo.example")
 
 @require_safe
 def client_page(request: HttpRequest) -> HttpResponse:
-    """Answer the page in the reader's language; redirect to the docs if WEB_CLIENT=0."""
+    """Answer the page in the reader's language; with WEB_CLIENT=0 go to the docs."""
     if not settings.WEB_CLIENT:
         return redirect("docs")
     language = language_of(request)

@@ -119,22 +119,6 @@ def _is_applied(name: str) -> bool:
     return ("chats", name) in MigrationRecorder(connection).applied_migrations()
 
 
-@register(Tags.security, deploy=True)
-def check_email(app_configs, **kwargs) -> list[CheckMessage]:
-    """W004: password-reset e-mails go to the log of a production server."""
-    console = settings.EMAIL_BACKEND == "django.core.mail.backends.console.EmailBackend"
-    if settings.DEBUG or not console:
-        return []
-    return [
-        checks.Warning(
-            "E-mails are printed to the log, with links that reset passwords: anyone "
-            "who reads the log can take over an account.",
-            hint="Set EMAIL_URL, such as smtp+tls://user:password@host:587.",
-            id="chats.W004",
-        )
-    ]
-
-
 def processes() -> int:
     """Return the number of processes, as far as the environment has it."""
     value = os.environ.get("WEB_CONCURRENCY", "1")

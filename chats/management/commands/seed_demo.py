@@ -1,9 +1,5 @@
 """Fill an empty installation with demo users, conversations and messages."""
 
-import random
-import re
-from dataclasses import dataclass, field
-
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -13,58 +9,11 @@ from tqdm import tqdm
 
 from chats.management.arguments import text
 from chats.management.demo import data as demo
-from chats.models import Conversation, User
-from chats.services import conversations, messages, users
+from chats.management.demo.story import Story
+from chats.models import User
+from chats.services import users
 
 PASSWORD = "demo-pass-2026"
-
-
-@dataclass
-class Line:
-    """One message to send; ``edited`` is its later text, empty if it is deleted."""
-
-    sender: str
-    body: str
-    edited: str | None = None
-
-
-@dataclass
-class Dialogue:
-    title: str
-    participants: list[str]
-    lines: list[Line] = field(default_factory=list)
-
-
-def read_dialogues(text: str) -> list[Dialogue]:
-    """Parse the notation described above ``demo.DIALOGUES``."""
-    dialogues: list[Dialogue] = []
-    for entry in re.split(r"\n(?!    )", text.strip()):
-        if entry.startswith("== "):
-            title, _, names = entry.removeprefix("== ").rpartition(": ")
-            dialogues.append(Dialogue(title, names.split()))
-            continue
-        sender, _, body = entry.partition(": ")
-        body, arrow, edited = body.replace("\n    ", "\n").partition(" =>")
-        line = Line(sender, body, edited.strip() if arrow else None)
-        dialogues[-1].lines.append(line)
-    return dialogues
-
-
-def front_desk_log() -> Dialogue:
-    draw = random.Random(2026)
-    dialogue = Dialogue(demo.LOG_TITLE, demo.LOG_PEOPLE.split())
-    for _ in range(demo.LOG_LENGTH):
-        values = {
-            "room": draw.randrange(1, 25),
-            "n": draw.randrange(1, 7),
-            "hour": draw.randrange(9, 22),
-            "thing": draw.choice(demo.THINGS),
-            "day": draw.choice(demo.DAYS),
-        }
-        sender = draw.choice(dialogue.participants)
-        body = draw.choice(demo.LOG_LINES).format(**values)
-        dialogue.lines.append(Line(sender, body))
-    return dialogue
 
 
 def create_people(password: str) -> dict[str, User]:
@@ -86,51 +35,11 @@ def create_people(password: str) -> dict[str, User]:
     return people
 
 
-def play(dialogue: Dialogue, people: dict[str, User], bar: tqdm) -> Conversation:
-    """Start the conversation and send every line, with its edit or deletion."""
-    owner, *others = (people[name] for name in dialogue.participants)
-    conversation = conversations.start_conversation(
-        owner, participant_ids=[person.pk for person in others], title=dialogue.title
-    )
-    for line in dialogue.lines:
-        sender = people[line.sender]
-        message, _ = messages.send_message(
-            sender, conversation.pk, message_body=line.body
-        )
-        if line.edited:
-            messages.edit_message(sender, message.pk, message_body=line.edited)
-        elif line.edited is not None:
-            messages.delete_message(sender, message.pk)
-        bar.update()
-    return conversation
-
-
-def read_some(conversation: Conversation, people: list[User], offset: int) -> None:
-    """Mark messages as read: a third of the users have read everything, a third the
-    first half, a third only what was sent before their own last message."""
-    middle = conversation.messages.order_by("seq")[conversation.messages.count() // 2]
-    for index, person in enumerate(people, start=offset):
-        if index % 3 == 0:
-            messages.mark_conversation_as_read(person, conversation.pk)
-        elif index % 3 == 1:
-            messages.mark_as_read(person, middle.pk)
-
-
-def create_conversations(people: dict[str, User]) -> None:
-    dialogues = [front_desk_log(), *read_dialogues(demo.DIALOGUES)]
-    total = sum(len(dialogue.lines) for dialogue in dialogues)
-    with tqdm(total=total, desc="Messages", unit="", disable=None) as bar:
-        for offset, dialogue in enumerate(dialogues):
-            conversation = play(dialogue, people, bar)
-            participants = [people[name] for name in dialogue.participants]
-            read_some(conversation, participants, offset)
-
-
 class Command(BaseCommand):
     help = (
         "Fill an empty installation with demo data: twelve users who can sign in, "
-        "eight conversations and some 300 messages. Does nothing if there are already "
-        "users. If it is interrupted, nothing is stored."
+        "eight conversations and some 300 messages of the last three weeks. Does "
+        "nothing if there are already users. If it is interrupted, nothing is stored."
     )
 
     def add_arguments(self, parser):
@@ -157,7 +66,7 @@ class Command(BaseCommand):
                 return
             require_harmless_place(yes=yes)
             people = create_people(password)
-            create_conversations(people)
+            Story(people).play()
         self.stdout.write(self.sign_in_table(people.values(), password))
 
     def sign_in_table(self, people, password: str) -> str:
