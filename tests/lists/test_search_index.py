@@ -23,6 +23,7 @@ from chats.models.search_index import (
     places_of,
 )
 from tests.support.bulk import fill
+from tests.support.databases import on_postgresql
 from tests.support.factories import UserFactory, send, start
 from tests.support.routes import MESSAGES, USERS
 from tests.support.searches import TIME_LIMIT, bodies, look, pages
@@ -41,9 +42,6 @@ WORDS = (
 )
 TEXTS = ("zebra", "ÆRØSKØBING", "%_O", "f\\i", "the zebra", "a", "e z", "...", "okapi")
 
-on_postgresql = pytest.mark.skipif(
-    connection.vendor != "postgresql", reason="PostgreSQL's index"
-)
 migration = import_module("chats.migrations.0012_search_index")
 
 
