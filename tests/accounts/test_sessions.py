@@ -277,13 +277,6 @@ def test_token_use_is_noted_with_its_address(alice):
     assert shown["last_used_at"] == rfc3339(alice.access_tokens.get().last_used_at)
 
 
-def test_session_calls_take_no_query_more(alice, django_assert_num_queries):
-    browser = browser_of(alice)
-    browser.get(ME)
-    with django_assert_num_queries(3):  # the session, its person, the answer
-        browser.get(ME)
-
-
 def test_session_ended_meanwhile_is_not_brought_back(alice):
     browser_of(alice)
     store = SessionStore(browser_of(alice).session.session_key)

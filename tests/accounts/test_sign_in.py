@@ -478,15 +478,6 @@ def test_guessing_refused_in_the_admin_is_told_in_the_form(alice, client):
     assert client.get(ME).status_code == 401
 
 
-def test_guessing_refused_for_a_token_is_429(alice):
-    statuses(5, password="wrong")
-    body = {"username": "alice", "password": PASSWORD, "name": "script"}
-    response = APIClient().post("/api/auth/tokens/", body)
-    assert response.status_code == 429
-    assert response.json() == TOO_MANY
-    assert not AccessToken.objects.exists()
-
-
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("patient_database")
 def test_guesses_at_once_are_evaluated_five_times_at_most(hashed, alice):
