@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
 
@@ -23,6 +23,7 @@ from tests.support.browser import (
     browsing,
     playwright_and_chromium,
     serving,
+    talking,
 )
 from tests.support.servers import Follower, blocks_of
 
@@ -147,27 +148,6 @@ def until(stream: Follower, kind: str) -> dict:
 
 
 # --- Clients --------------------------------------------------------------------
-
-
-class Talk(NamedTuple):
-    """Omar, who writes to nina."""
-
-    server: Restartable
-    token: str
-    conversation_id: str
-
-    def send(self, *texts: str) -> None:
-        self.server.send(self.token, self.conversation_id, *texts)
-
-
-@contextmanager
-def talking(directory: Path) -> Iterator[Talk]:
-    with serving(directory) as server:
-        nina, _ = server.sign_up("nina", "omar")
-        token = server.token_of("omar")
-        people = {"participant_ids": [nina]}
-        talk = server.call("POST", "conversations/", people, token)
-        yield Talk(server, token, talk["conversation_id"])
 
 
 def test_python_client_survives_a_restart(tmp_path):
