@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from django.core.cache import cache
 from django.db import connections
+from django.test import Client
 from rest_framework.test import APIClient
 
 from chats.lists import searching
@@ -77,6 +78,12 @@ def admin(db) -> User:
 
 
 @pytest.fixture
+def boss(db) -> User:
+    """A superuser."""
+    return UserFactory(username="boss", role="admin", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
 def conversation(alice: User, bob: User) -> Conversation:
     """Of alice, with bob."""
     return start(alice, bob, title="Plans")
@@ -112,6 +119,14 @@ def as_mallory(mallory, client_of) -> APIClient:
 @pytest.fixture
 def as_admin(admin, client_of) -> APIClient:
     return client_of(admin)
+
+
+@pytest.fixture
+def as_boss(boss) -> Client:
+    """A superuser's browser, in which the admin may be opened."""
+    client = Client()
+    client.force_login(boss)
+    return client
 
 
 @pytest.fixture

@@ -53,11 +53,6 @@ DISGUISED = [
 ]
 
 
-@pytest.fixture
-def boss(db) -> User:
-    return UserFactory(username="boss", role="admin", is_staff=True, is_superuser=True)
-
-
 # --- Names of the system's ------------------------------------------------------
 
 

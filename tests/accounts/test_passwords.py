@@ -17,6 +17,8 @@ from rest_framework.test import APIClient
 from chats.models import AccessToken, Event, User
 from chats.services import mail
 from chats.services.users import deactivate_user
+from tests.support.bodies import REQUIRED
+from tests.support.callers import ME, with_session, with_token
 from tests.support.factories import PASSWORD
 from tests.support.mail import mail_server
 from tests.support.servers import serving_in_thread
@@ -24,10 +26,8 @@ from tests.support.servers import serving_in_thread
 CHANGE = "/api/auth/password/change/"
 RESET = "/api/auth/password/reset/"
 CONFIRM = "/api/auth/password/reset/confirm/"
-ME = "/api/users/me/"
 NEW = "an0ther-horse-battery"
 INVALID = {"token": ["Invalid or expired."]}
-REQUIRED = "This field is required."
 
 WEAK = [
     ("x1!aB", ["This password is too short. It must contain at least 8 characters."]),
@@ -39,20 +39,6 @@ WEAK = [
     ("", ["This field may not be blank."]),
     (None, ["This field may not be null."]),
 ]
-
-
-def signed_in(person: User) -> APIClient:
-    """Return a client with a real session."""
-    client = APIClient()
-    client.force_login(person)
-    return client
-
-
-def with_token(person: User) -> APIClient:
-    _, secret = AccessToken.objects.issue(person, "script", None)
-    client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Token {secret}")
-    return client
 
 
 TEXT = """Hello,
@@ -98,7 +84,7 @@ def credentials_of(person: User) -> dict[str, str]:
 
 
 def test_password_change_keeps_this_session_and_ends_all_else(alice):
-    session, other, token = signed_in(alice), signed_in(alice), with_token(alice)
+    session, other, token = with_session(alice), with_session(alice), with_token(alice)
     key = session.session.session_key
     response = session.post(CHANGE, {"old_password": PASSWORD, "new_password": NEW})
     assert (response.status_code, response.content) == (204, b"")
@@ -112,7 +98,7 @@ def test_password_change_keeps_this_session_and_ends_all_else(alice):
 
 
 def test_password_change_by_a_token_ends_the_token_too(alice):
-    session, token = signed_in(alice), with_token(alice)
+    session, token = with_session(alice), with_token(alice)
     response = token.post(CHANGE, {"old_password": PASSWORD, "new_password": NEW})
     assert response.status_code == 204
     assert token.get(ME).status_code == 401
@@ -122,27 +108,13 @@ def test_password_change_by_a_token_ends_the_token_too(alice):
 
 def test_password_change_leaves_others_alone(alice, bob):
     token = with_token(bob)
-    signed_in(alice).post(CHANGE, {"old_password": PASSWORD, "new_password": NEW})
+    with_session(alice).post(CHANGE, {"old_password": PASSWORD, "new_password": NEW})
     assert token.get(ME).status_code == 200
     assert User.objects.get(pk=bob.pk).check_password(PASSWORD)
 
 
-def test_password_change_anonymous_is_401(anonymous, alice):
-    response = anonymous.post(CHANGE, {"old_password": PASSWORD, "new_password": NEW})
-    assert response.status_code == 401
-    assert response.headers["WWW-Authenticate"] == 'Bearer realm="api"'
-
-
-def test_password_change_needs_the_csrf_token_in_a_session(alice):
-    client = APIClient(enforce_csrf_checks=True)
-    client.force_login(alice)
-    response = client.post(CHANGE, {"old_password": PASSWORD, "new_password": NEW})
-    assert response.status_code == 403
-    assert log_in(PASSWORD) == 200
-
-
 def test_password_change_with_the_wrong_old_one_changes_nothing(alice):
-    session, token = signed_in(alice), with_token(alice)
+    session, token = with_session(alice), with_token(alice)
     response = session.post(CHANGE, {"old_password": "wrong", "new_password": NEW})
     assert response.status_code == 400
     assert response.json() == {"old_password": ["Wrong password."]}
@@ -150,21 +122,10 @@ def test_password_change_with_the_wrong_old_one_changes_nothing(alice):
     assert token.get(ME).status_code == 200
 
 
-def test_password_change_guesses_are_limited(alice):
-    session = signed_in(alice)
-    wrong = {"old_password": "wrong", "new_password": NEW}
-    answers = [session.post(CHANGE, wrong).status_code for _ in range(5)]
-    refused = session.post(CHANGE, wrong | {"old_password": PASSWORD})
-    assert answers == [400] * 5
-    assert refused.status_code == 429
-    assert 0 < int(refused.headers["Retry-After"]) <= 901
-    assert User.objects.get().check_password(PASSWORD)
-
-
 @pytest.mark.parametrize(("password", "errors"), WEAK)
 def test_password_change_to_a_weak_one_names_the_field(alice, password, errors):
     change = {"old_password": PASSWORD, "new_password": password}
-    response = signed_in(alice).post(CHANGE, change)
+    response = with_session(alice).post(CHANGE, change)
     assert response.status_code == 400
     assert response.json() == {"new_password": errors}
     assert User.objects.get().check_password(PASSWORD)
@@ -172,7 +133,7 @@ def test_password_change_to_a_weak_one_names_the_field(alice, password, errors):
 
 def test_password_change_without_anything_names_what_is_required(as_alice):
     response = as_alice.post(CHANGE, {})
-    assert response.json() == {"old_password": [REQUIRED], "new_password": [REQUIRED]}
+    assert response.json() == {"old_password": REQUIRED, "new_password": REQUIRED}
 
 
 # --- Asking for a letter ------------------------------------------------------
@@ -382,7 +343,7 @@ def test_password_reset_with_bad_input_names_the_field(anonymous, db, email, err
 
 
 def test_password_reset_confirm_ends_sessions_and_tokens(anonymous, alice):
-    session, token = signed_in(alice), with_token(alice)
+    session, token = with_session(alice), with_token(alice)
     fields = credentials_of(alice) | {"new_password": NEW}
     response = anonymous.post(CONFIRM, fields)
     assert (response.status_code, response.content) == (204, b"")
@@ -471,7 +432,7 @@ def test_password_reset_confirm_without_anything_names_what_is_required(anonymou
     response = anonymous.post(CONFIRM, {})
     assert response.status_code == 400
     assert response.json() == {
-        "uid": [REQUIRED],
-        "token": [REQUIRED],
-        "new_password": [REQUIRED],
+        "uid": REQUIRED,
+        "token": REQUIRED,
+        "new_password": REQUIRED,
     }

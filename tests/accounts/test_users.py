@@ -1,7 +1,6 @@
 """People: the list, signing up, one's own account, its end."""
 
-from datetime import datetime, timedelta
-from uuid import UUID
+from datetime import timedelta
 
 import pytest
 import time_machine
@@ -17,12 +16,10 @@ from chats.models import (
     Event,
     Message,
     Participant,
-    PastParticipant,
     SignInAttempts,
     User,
 )
 from chats.models.users import ONLINE_FOR
-from chats.services.conversations import add_participant
 from chats.services.messages import send_message
 from chats.services.session_store import SIGNED_IN_AT
 from chats.services.users import (
@@ -34,7 +31,8 @@ from chats.services.users import (
     update_user,
 )
 from chats.web.exceptions import ChatError, SignedOut
-from tests.support.bodies import SIGN_UP
+from tests.support.bodies import REQUIRED, SIGN_UP, rfc3339, user_body
+from tests.support.callers import with_session, with_token
 from tests.support.factories import PASSWORD, UserFactory, start
 from tests.support.threads import at_once
 
@@ -43,10 +41,6 @@ NOT_FOUND = {"detail": "Not found.", "code": "not_found"}
 NOT_YOURS = {
     "detail": "Only the account's owner or an admin can do this.",
     "code": "permission_denied",
-}
-ANONYMOUS = {
-    "detail": "Authentication credentials were not provided.",
-    "code": "not_authenticated",
 }
 CHANGES = {"first_name": "A", "last_name": "B", "email": "ab@example.org"}
 PROOF = {"current_password": PASSWORD}  # that the account is the caller's
@@ -57,30 +51,13 @@ UNPROVED = [
 ]
 
 
-def stamp(time: datetime | None) -> str | None:
-    return time and time.isoformat().replace("+00:00", "Z")
-
-
-def public(person: User) -> dict:
-    """What everybody sees of somebody who was here just now."""
-    return {
-        "user_id": str(person.pk),
-        "username": person.username,
-        "first_name": person.first_name,
-        "last_name": person.last_name,
-        "role": person.role,
-        "is_online": True,
-        "last_seen_at": stamp(person.last_seen_at),
-    }
-
-
 def private(person: User) -> dict:
     """What the person and role-admins see."""
-    return public(person) | {
+    return user_body(person) | {
         "email": person.email,
         "phone_number": person.phone_number,
-        "created_at": stamp(person.created_at),
-        "updated_at": stamp(person.updated_at),
+        "created_at": rfc3339(person.created_at),
+        "updated_at": rfc3339(person.updated_at),
     }
 
 
@@ -99,8 +76,7 @@ def url_of(person: User) -> str:
 def signed_in(person: User, at: str = "now") -> APIClient:
     """Return a client with a real session; of 15 minutes ago, or from before sessions
     noted when they began, if ``at`` says so."""
-    client = APIClient()
-    client.force_login(person)
+    client = with_session(person)
     if at != "now":
         session = client.session
         began = session.pop(SIGNED_IN_AT)
@@ -110,32 +86,18 @@ def signed_in(person: User, at: str = "now") -> APIClient:
     return client
 
 
-def with_token(person: User) -> APIClient:
-    _, secret = AccessToken.objects.issue(person, "script", None)
-    client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Token {secret}")
-    return client
-
-
 # --- The list -----------------------------------------------------------------
 
 
 def test_user_list_shows_public_fields_and_all_of_ones_own(as_alice, alice, bob):
     response = as_alice.get("/api/users/")
     assert response.status_code == 200
-    assert response.json() == page(private(alice), public(bob))
+    assert response.json() == page(private(alice), user_body(bob))
 
 
 def test_user_list_shows_private_fields_to_role_admins(as_admin, admin, alice):
     response = as_admin.get("/api/users/")
     assert response.json() == page(private(alice), private(admin))
-
-
-def test_user_list_anonymous_is_401(anonymous, alice):
-    response = anonymous.get("/api/users/")
-    assert response.status_code == 401
-    assert response.headers["WWW-Authenticate"] == 'Bearer realm="api"'
-    assert response.json() == ANONYMOUS
 
 
 def test_user_list_leaves_out_suspended_and_deleted(as_admin, alice, bob, mallory):
@@ -279,7 +241,6 @@ def test_sign_up_takes_as_many_queries_with_many_people(
             anonymous.post("/api/users/", SIGN_UP | own)
 
 
-REQUIRED = "This field is required."
 BLANK = "This field may not be blank."
 
 
@@ -355,7 +316,7 @@ def test_sign_up_with_bad_input_names_the_field(anonymous, alice, change, errors
 def test_sign_up_without_anything_names_what_is_required(anonymous, db):
     response = anonymous.post("/api/users/", {})
     assert response.status_code == 400
-    assert response.json() == {name: [REQUIRED] for name in SIGN_UP}
+    assert response.json() == dict.fromkeys(SIGN_UP, REQUIRED)
 
 
 def test_sign_up_stores_username_and_email_normalised(anonymous, db):
@@ -440,7 +401,7 @@ def test_registering_what_was_just_taken_names_the_field(alice, taken, field):
 def test_user_retrieve_shows_the_public_part(as_alice, bob):
     response = as_alice.get(url_of(bob))
     assert response.status_code == 200
-    assert response.json() == public(bob)
+    assert response.json() == user_body(bob)
 
 
 def test_user_retrieve_shows_all_to_the_person_and_role_admins(
@@ -449,22 +410,6 @@ def test_user_retrieve_shows_all_to_the_person_and_role_admins(
     assert as_alice.get(url_of(alice)).json() == private(alice)
     assert as_admin.get(url_of(alice)).json() == private(alice)
     assert as_alice.get("/api/users/me/").json() == private(alice)
-
-
-def test_user_retrieve_anonymous_is_401_for_known_and_unknown(anonymous, alice):
-    for url in (url_of(alice), f"/api/users/{NOBODY}/", "/api/users/me/"):
-        response = anonymous.get(url)
-        assert response.status_code == 401
-        assert response.json() == ANONYMOUS
-
-
-def test_user_retrieve_of_the_suspended_is_as_of_the_unknown(as_alice, as_admin, bob):
-    deactivate_user(bob, actor=bob)
-    for url in (url_of(bob), f"/api/users/{NOBODY}/"):
-        response = as_alice.get(url)
-        assert response.status_code == 404
-        assert response.json() == NOT_FOUND
-    assert as_admin.get(url_of(bob)).json()["username"] == "bob"
 
 
 def test_user_retrieve_takes_one_query(as_alice, alice, bob, django_assert_num_queries):
@@ -477,7 +422,7 @@ def test_user_retrieve_takes_one_query(as_alice, alice, bob, django_assert_num_q
 
 def test_user_id_in_the_path_may_be_upper_case(as_alice, bob):
     response = as_alice.get(f"/api/users/{str(bob.pk).upper()}/")
-    assert response.json() == public(bob)
+    assert response.json() == user_body(bob)
 
 
 # --- Changing an account ------------------------------------------------------
@@ -490,7 +435,7 @@ def test_user_put_changes_names_email_and_phone(as_alice, alice, url):
     before, alice = alice, User.objects.get(pk=alice.pk)
     assert response.status_code == 200
     assert response.json() == private(before) | changes | {
-        "updated_at": stamp(alice.updated_at)
+        "updated_at": rfc3339(alice.updated_at)
     }
     assert {name: getattr(alice, name) for name in changes} == changes
     assert alice.updated_at > before.updated_at
@@ -500,7 +445,7 @@ def test_user_put_changes_names_email_and_phone(as_alice, alice, url):
 def test_user_put_requires_the_whole_account(as_alice, alice):
     response = as_alice.put(url_of(alice), {"first_name": "A"})
     assert response.status_code == 400
-    assert response.json() == {"last_name": [REQUIRED], "email": [REQUIRED]}
+    assert response.json() == {"last_name": REQUIRED, "email": REQUIRED}
 
 
 def test_user_patch_changes_one_field_and_no_other(as_alice, alice):
@@ -508,7 +453,7 @@ def test_user_patch_changes_one_field_and_no_other(as_alice, alice):
     stored = User.objects.get(pk=alice.pk)
     assert response.json() == private(alice) | {
         "first_name": "Alicia",
-        "updated_at": stamp(stored.updated_at),
+        "updated_at": rfc3339(stored.updated_at),
     }
     assert stored.check_password(PASSWORD)
 
@@ -523,34 +468,6 @@ def test_user_patch_by_a_role_admin_changes_others(as_admin, alice):
     response = as_admin.patch(url_of(alice), {"email": "new@example.org"})
     assert response.status_code == 200
     assert response.json()["email"] == "new@example.org"
-
-
-def test_user_change_anonymous_is_401(anonymous, alice):
-    for method in (anonymous.put, anonymous.patch, anonymous.delete):
-        for url in (url_of(alice), "/api/users/me/"):
-            response = method(url, CHANGES)
-            assert response.status_code == 401
-            assert response.json() == ANONYMOUS
-    assert User.objects.get() == alice
-    assert User.objects.get().first_name == "Alice"
-
-
-def test_user_change_by_another_person_is_403(as_mallory, alice):
-    for method in (as_mallory.put, as_mallory.patch, as_mallory.delete):
-        response = method(url_of(alice), CHANGES)
-        assert response.status_code == 403
-        assert response.json() == NOT_YOURS
-    alice.refresh_from_db()
-    assert (alice.first_name, alice.is_active) == ("Alice", True)
-
-
-def test_user_change_of_the_invisible_is_404(as_mallory, alice):
-    deactivate_user(alice, actor=alice)
-    for url in (url_of(alice), f"/api/users/{NOBODY}/"):
-        for method in (as_mallory.put, as_mallory.patch, as_mallory.delete):
-            response = method(url, CHANGES)
-            assert response.status_code == 404
-            assert response.json() == NOT_FOUND
 
 
 @pytest.mark.parametrize(
@@ -604,9 +521,7 @@ def test_user_patch_accepts_ones_own_username_and_email_again(as_alice, alice):
 )
 def test_user_patch_of_ones_own_email_needs_the_password(alice, by, proof, errors):
     """Or a borrowed session could have the password reset to it."""
-    client = with_token(alice) if by == "token" else APIClient()
-    if by == "session":
-        client.force_login(alice)
+    client = with_token(alice) if by == "token" else with_session(alice)
     for url in ("/api/users/me/", url_of(alice)):
         response = client.patch(url, {"email": "new@example.org"} | proof)
         assert response.status_code == 400
@@ -838,67 +753,6 @@ def test_user_delete_takes_the_name_out_of_the_staffs_log(as_alice, alice, bob, 
     as_alice.delete("/api/users/me/", PROOF)
     names = LogEntry.objects.values_list("object_id", "object_repr")
     assert dict(names) == {str(alice.pk): "Deleted user", str(bob.pk): "bob"}
-
-
-def test_user_delete_keeps_the_messages_from_deleted_user(
-    as_alice, as_bob, alice, conversation
-):
-    message, _ = send_message(alice, conversation.pk, message_body="Hello")
-    as_alice.delete("/api/users/me/", PROOF)
-    body = as_bob.get(f"/api/messages/{message.pk}/").json()
-    assert body["message_body"] == "Hello"
-    assert body["sender"] == {
-        "user_id": str(alice.pk),
-        "username": f"deleted-{alice.pk.hex}",
-        "first_name": "Deleted",
-        "last_name": "user",
-        "role": "guest",
-        "is_online": False,
-        "last_seen_at": None,
-    }
-
-
-def test_user_delete_leaves_every_conversation_and_passes_ownership_on(
-    as_alice, as_bob, alice, bob, mallory
-):
-    own = start(alice, bob)
-    add_participant(alice, own.pk, user_id=mallory.pk)
-    others = start(bob, alice)
-    alone = start(alice)
-    as_alice.delete("/api/users/me/", PROOF)
-    assert set(
-        Conversation.objects.values_list("pk", "owner_id", "participant_count")
-    ) == {(own.pk, bob.pk, 2), (others.pk, bob.pk, 1), (alone.pk, None, 0)}
-    assert not Participant.objects.filter(user=alice).exists()
-    body = as_bob.get(f"/api/conversations/{own.pk}/").json()
-    assert [person["username"] for person in body["participants"]] == ["bob", "mallory"]
-
-
-def test_user_delete_is_announced_in_commit_order_and_remembered(
-    as_alice, alice, bob, conversation
-):
-    first, second = sorted([conversation.pk, start(bob, alice).pk])
-    began = dict(Event.objects.values_list("conversation_id", "event_id"))
-    last_id = max(began.values())
-    as_alice.delete("/api/users/me/", PROOF)
-    events = Event.objects.filter(event_id__gt=last_id)
-    assert list(
-        events.values_list("type", "conversation_id", "user_id", "actor_id")
-    ) == [
-        ("participant.removed", first, alice.pk, alice.pk),
-        ("participant.removed", second, alice.pk, alice.pk),
-        ("conversation.updated", conversation.pk, None, alice.pk),
-    ]
-    removed: dict[UUID, int] = dict(
-        events.filter(type="participant.removed").values_list(
-            "conversation_id", "event_id"
-        )
-    )
-    assert list(
-        PastParticipant.objects.order_by("conversation_id").values_list(
-            "user_id", "conversation_id", "first_event_id", "last_event_id"
-        )
-    ) == [(alice.pk, pk, began[pk], removed[pk]) for pk in (first, second)]
 
 
 def test_user_delete_by_an_admin_names_the_admin_as_actor(

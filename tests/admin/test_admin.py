@@ -32,6 +32,7 @@ from tests.support.admin import (
     act,
     add_page,
     conversation_form,
+    delete,
     list_of,
     listed,
     make_row,
@@ -95,23 +96,6 @@ def test_admin_pages_of_every_model_answer(model, as_boss):
     assert row in listed(as_boss.get(list_of(model)))
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_admin_delete_page_is_there_where_deleting_is(model, as_boss):
-    row = make_row(model)
-
-    allowed = 403 if model == "event" else 200
-    assert as_boss.get(page_of(row, "delete")).status_code == allowed
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_admin_add_page_is_there_where_adding_is(model, as_boss):
-    allowed = 200 if model in {"user", "conversation"} else 403
-
-    answer = as_boss.get(add_page(model))
-
-    assert answer.status_code == allowed
-
-
 def test_admin_front_page_and_app_page_answer(as_boss):
     front = as_boss.get(reverse("admin:index"))
 
@@ -127,21 +111,6 @@ def test_admin_list_offers_dates_and_search(model, as_boss):
 
     assert html.count('<input type="date"') == 2
     assert 'id="searchbar"' in html
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_admin_refuses_people_who_are_no_staff(model, alice):
-    answer = signed_in(alice).get(list_of(model))
-
-    assert answer.status_code == 302
-    assert answer.url.startswith(reverse("admin:login"))
-
-
-@pytest.mark.parametrize("model", ["message", "participant", "accesstoken", "event"])
-def test_admin_rows_to_look_at_cannot_be_posted(model, as_boss):
-    row = make_row(model)
-
-    assert as_boss.post(page_of(row), {"message_body": "x"}).status_code == 403
 
 
 LIST_QUERIES = {
@@ -290,25 +259,19 @@ def test_user_page_links_to_what_is_theirs(as_boss, conversation, alice, bob):
     assert listed(as_boss.get(unescape(owned))) == [conversation]
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize(
-    "asked",
-    [
-        "q=%00",
-        "q=0199f3a0-0000-7000-8000-000000000000",
-        "o=1.-2.99.x",
-        "p=99",
-        "e=1",
-        "_facets=1",
-        "all=",
-    ],
+ASKED_OF_ALL = (
+    *("q=%00", "q=0199f3a0-0000-7000-8000-000000000000", "o=1.-2.99.x"),
+    *("p=99", "e=1", "_facets=1", "all="),
 )
-def test_admin_list_answers_whatever_is_asked_of_all(model, asked, as_boss):
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_admin_list_answers_whatever_is_asked_of_all(model, as_boss):
     make_row(model)
 
-    answer = as_boss.get(f"{list_of(model)}?{asked}", follow=True)
-
-    assert answer.status_code == 200
+    for asked in ASKED_OF_ALL:
+        answer = as_boss.get(f"{list_of(model)}?{asked}", follow=True)
+        assert answer.status_code == 200, asked
 
 
 @pytest.mark.parametrize(
@@ -620,19 +583,6 @@ def test_own_password_changed_in_the_admin_ends_tokens_and_keeps_the_session(
     assert not boss.access_tokens.exists()
 
 
-def test_admin_sign_in_tells_too_many_attempts_in_the_form(boss):
-    client, url = Client(), reverse("admin:login")
-    for _ in range(5):
-        client.post(url, {"username": "boss", "password": "guess"})
-
-    answer = client.post(url, {"username": "boss", "password": PASSWORD})
-
-    assert answer.status_code == 200
-    assert answer.context["form"].errors == {
-        "__all__": ["Too many failed attempts. Try again later."]
-    }
-
-
 def test_deactivate_ends_sign_in_and_keeps_memberships(as_boss, conversation, bob):
     theirs = signed_in(bob)
     AccessToken.objects.issue(bob, "laptop", None)
@@ -677,10 +627,7 @@ def test_user_deleted_is_anonymised_and_leaves(
     message = say(alice, conversation)
     before = Event.objects.last_id()
 
-    if bulk:
-        act(as_boss, "delete_selected", alice, post="yes")
-    else:
-        as_boss.post(page_of(alice, "delete"), {"post": "yes"})
+    delete(as_boss, alice, bulk=bulk)
 
     alice.refresh_from_db()
     message.refresh_from_db()
@@ -792,13 +739,6 @@ def test_clerk_cannot_change_groups(as_clerk):
     assert as_clerk.get(reverse("admin:auth_group_add")).status_code == 403
     assert as_clerk.post(url, {"name": "Mine"}).status_code == 403
     assert as_clerk.get(url).status_code == 200
-
-
-def test_staff_without_permissions_see_nothing(alice, conversation):
-    client = signed_in(UserFactory(is_staff=True))
-
-    assert [client.get(list_of(model)).status_code for model in MODELS] == [403] * 8
-    assert client.post(page_of(alice), user_form(alice)).status_code == 403
 
 
 @pytest.mark.parametrize("term", ["", "alice", "ali"])
@@ -1073,10 +1013,7 @@ def test_participant_deleted_from_the_list_is_announced(
 ):
     row = conversation.participations.get(user=bob)
 
-    if bulk:
-        act(as_boss, "delete_selected", row, post="yes")
-    else:
-        as_boss.post(page_of(row, "delete"), {"post": "yes"})
+    delete(as_boss, row, bulk=bulk)
 
     conversation.refresh_from_db()
     assert conversation.participant_count == 1
@@ -1105,10 +1042,7 @@ def test_conversation_deleted_is_announced_and_takes_its_messages(
     say(alice, conversation)
     kept = start(alice, bob)
 
-    if bulk:
-        act(as_boss, "delete_selected", conversation, post="yes")
-    else:
-        as_boss.post(page_of(conversation, "delete"), {"post": "yes"})
+    delete(as_boss, conversation, bulk=bulk)
 
     assert list(Conversation.objects.all()) == [kept]
     assert not Message.objects.exists()
@@ -1154,10 +1088,7 @@ def test_staff_remove_somebody_who_has_left_already_without_effect(
 def test_message_deleted_leaves_a_tombstone(bulk, as_boss, boss, conversation, alice):
     message = say(alice, conversation, "Something bad")
 
-    if bulk:
-        act(as_boss, "delete_selected", message, post="yes")
-    else:
-        as_boss.post(page_of(message, "delete"), {"post": "yes"})
+    delete(as_boss, message, bulk=bulk)
 
     message.refresh_from_db()
     assert (message.message_body, message.seq) == ("", 1)
@@ -1221,10 +1152,7 @@ def test_token_pages_never_show_secret_or_digest(as_boss, alice):
 def test_token_deleted_is_revoked(bulk, as_boss, alice):
     token, secret = AccessToken.objects.issue(alice, "laptop", None)
 
-    if bulk:
-        act(as_boss, "delete_selected", token, post="yes")
-    else:
-        as_boss.post(page_of(token, "delete"), {"post": "yes"})
+    delete(as_boss, token, bulk=bulk)
 
     headers = {"Authorization": f"Token {secret}"}
     assert Client().get("/api/users/me/", headers=headers).status_code == 401
@@ -1252,10 +1180,7 @@ def test_session_deleted_is_signed_out(bulk, as_boss, alice):
     browser = signed_in(alice)
     row = alice.sessions.get()
 
-    if bulk:
-        act(as_boss, "delete_selected", row, post="yes")
-    else:
-        as_boss.post(page_of(row, "delete"), {"post": "yes"})
+    delete(as_boss, row, bulk=bulk)
 
     assert browser.get("/api/users/me/").status_code == 401
 

@@ -48,12 +48,6 @@ def test_deactivation_asks_first_and_names_the_people(as_boss, alice, bob):
     assert AccessToken.objects.count() == 1
 
 
-def test_deactivation_is_done_when_the_page_is_confirmed(as_boss, alice, bob):
-    act(as_boss, "deactivate_selected", alice, post="yes")
-
-    assert list(User.objects.filter(is_active=False)) == [alice]
-
-
 def test_page_that_asks_names_a_bounded_number_of_rows(as_boss, monkeypatch):
     monkeypatch.setattr(confirmations, "MOST_NAMED", 2)
     people = UserFactory.create_batch(5)
@@ -62,14 +56,6 @@ def test_page_that_asks_names_a_bounded_number_of_rows(as_boss, monkeypatch):
 
     assert "and 3 more" in page
     assert page.count('name="_selected_action"') == 5
-
-
-def test_reactivation_ends_nothing_and_does_not_ask(as_boss, alice):
-    User.objects.filter(pk=alice.pk).update(is_active=False)
-
-    act(as_boss, "reactivate_selected", alice)
-
-    assert User.objects.get(pk=alice.pk).is_active
 
 
 @pytest.mark.parametrize("model", ["accesstoken", "usersession", "signinattempts"])

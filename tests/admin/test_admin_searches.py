@@ -10,15 +10,14 @@ from chats.admin import lists
 from chats.admin.users import UserAdmin
 from chats.db.impatient import OutOfTime
 from chats.models import User
-from tests.support.admin import list_of, listed, signed_in
+from tests.support.admin import list_of, listed
 from tests.support.factories import UserFactory, start
 
 
-@pytest.fixture
-def as_boss(db, monkeypatch):
+@pytest.fixture(autouse=True)
+def _few(monkeypatch):
+    """The newest are two."""
     monkeypatch.setattr(lists, "MOST_LISTED", 2)
-    boss = UserFactory(username="boss", role="admin", is_staff=True, is_superuser=True)
-    return signed_in(boss)
 
 
 def find(client, model: str, **asked) -> tuple[list, str]:

@@ -18,7 +18,6 @@ from chats.services import conversations, messages
 from tests.support.bodies import (
     GUEST_CAN,
     OWNER_CAN,
-    UNAUTHENTICATED,
     conversation_body,
     detail_body,
     message_body,
@@ -43,13 +42,6 @@ def test_start_answers_the_conversation_owned_by_the_caller(as_alice, alice, bob
     assert response.json()["messages"] == []
     assert (made.title, made.owner, made.participant_count) == ("Plans", alice, 2)
     assert list(made.participants.order_by("participations__id")) == [alice, bob]
-
-
-def test_start_leaves_one_event(as_alice, alice, bob, mallory):
-    as_alice.post(URL, {"participant_ids": [str(bob.pk), str(mallory.pk)]})
-
-    made = Conversation.objects.get()
-    assert events_after(0) == [event("conversation.created", made, actor=alice)]
 
 
 def test_start_begins_with_nothing_unread_and_one_time(as_alice, bob):
@@ -231,11 +223,6 @@ def test_list_of_one_who_takes_part_in_nothing_is_empty(as_mallory, conversation
     assert response.json() == {"next": None, "previous": None, "results": []}
 
 
-def test_role_admin_sees_no_conversations_of_others(as_admin, conversation):
-    assert as_admin.get(URL).json()["results"] == []
-    assert as_admin.get(url_of(conversation)).status_code == 404
-
-
 def test_list_previews_the_10_longest_standing_participants(as_alice, alice):
     people = crowd(12)
     made = start(alice, *people)
@@ -331,10 +318,6 @@ def test_get_answers_the_detail(as_alice, alice, bob, conversation):
     ]
 
 
-def test_get_is_never_cached(as_alice, conversation):
-    assert as_alice.get(url_of(conversation)).headers["Cache-Control"] == "no-store"
-
-
 @pytest.mark.parametrize(("who", "can"), [("alice", OWNER_CAN), ("bob", GUEST_CAN)])
 def test_can_says_what_the_reader_may_do(who, can, conversation, client_of):
     client = client_of(User.objects.get(username=who))
@@ -369,19 +352,6 @@ def test_get_is_not_filtered_by_parameters_of_the_list(as_alice, alice, conversa
         200,
         detail_body(conversation, alice),
     )
-
-
-def test_history_is_visible_to_a_newcomer_and_read(
-    as_mallory, alice, bob, mallory, conversation
-):
-    send(bob, conversation)
-    conversations.add_participant(alice, conversation.pk, user_id=mallory.pk)
-
-    body = as_mallory.get(url_of(conversation)).json()
-
-    assert body == detail_body(conversation, mallory)
-    assert (body["last_read_seq"], body["unread_count"]) == (1, 0)
-    assert [row["is_read"] for row in body["messages"]] == [True]
 
 
 # --- Renaming ------------------------------------------------------------------
@@ -493,28 +463,17 @@ NOT_MOVING = {
 }
 
 
-@pytest.mark.parametrize("change", MOVING.values(), ids=MOVING.keys())
-def test_updated_at_moves_with_activity(change, bob, conversation):
+@pytest.mark.parametrize("name", [*MOVING, *NOT_MOVING])
+def test_updated_at_moves_with_activity_only(name, bob, conversation):
     message = send(bob, conversation)
     conversation.refresh_from_db()
     before = conversation.updated_at
 
-    change(conversation, message)
+    (MOVING | NOT_MOVING)[name](conversation, message)
 
     conversation.refresh_from_db()
-    assert conversation.updated_at > before
-
-
-@pytest.mark.parametrize("change", NOT_MOVING.values(), ids=NOT_MOVING.keys())
-def test_updated_at_stays_otherwise(change, bob, conversation):
-    message = send(bob, conversation)
-    conversation.refresh_from_db()
-    before = conversation.updated_at
-
-    change(conversation, message)
-
-    conversation.refresh_from_db()
-    assert conversation.updated_at == before
+    assert conversation.updated_at >= before
+    assert (conversation.updated_at > before) is (name in MOVING)
 
 
 def test_times_rise_with_seq_while_the_clock_goes_back(alice, bob, conversation):
@@ -588,81 +547,3 @@ def test_delete_by_another_participant_is_forbidden(as_bob, bob, conversation):
         "code": "permission_denied",
     }
     assert everything() == before
-
-
-# --- Who may not even know -----------------------------------------------------
-
-CALLS = {
-    "get": ("get", "", {}),
-    "put": ("put", "", {"title": "Mine"}),
-    "patch": ("patch", "", {"title": "Mine"}),
-    "patch of nothing": ("patch", "", {}),
-    "delete": ("delete", "", {}),
-    "participants": ("get", "participants/", {}),
-    "add_participant": ("post", "add_participant/", {"user_id": "caller"}),
-    "add_participant unknown": ("post", "add_participant/", {"user_id": "unknown"}),
-    "remove_participant": ("post", "remove_participant/", {"user_id": "caller"}),
-    "remove_participant other": ("post", "remove_participant/", {"user_id": "owner"}),
-}
-
-
-@pytest.fixture(params=CALLS.values(), ids=CALLS.keys())
-def call(request, alice, mallory):
-    """A call on one conversation, to be made with a client and an id."""
-    method, path, data = request.param
-    people = {"caller": mallory.pk, "owner": alice.pk, "unknown": uuid.UUID(int=1)}
-    data = {name: str(people.get(value, value)) for name, value in data.items()}
-
-    def make(client, conversation_id):
-        return getattr(client, method)(f"{URL}{conversation_id}/{path}", data)
-
-    return make
-
-
-def test_call_by_an_outsider_answers_as_for_an_unknown_conversation(
-    call, as_mallory, mallory, bob, conversation
-):
-    send(bob, conversation)
-    start(mallory, bob)  # so that there is something of her own
-    before = everything()
-
-    response = call(as_mallory, conversation.pk)
-
-    unknown = call(as_mallory, uuid.uuid4())
-    assert response.status_code == unknown.status_code == 404
-    assert response.json() == {"detail": "Not found.", "code": "not_found"}
-    assert response.content == unknown.content
-    assert everything() == before
-
-
-def test_call_by_a_role_admin_who_takes_no_part_is_404(call, as_admin, conversation):
-    assert call(as_admin, conversation.pk).status_code == 404
-
-
-def test_call_by_one_who_was_removed_is_404(
-    call, as_mallory, alice, mallory, conversation
-):
-    conversations.add_participant(alice, conversation.pk, user_id=mallory.pk)
-    conversations.remove_participant(alice, conversation.pk, user_id=mallory.pk)
-    before = everything()
-
-    assert call(as_mallory, conversation.pk).status_code == 404
-    assert everything() == before
-
-
-def test_call_by_nobody_is_401(call, anonymous, conversation):
-    before = everything()
-
-    response = call(anonymous, conversation.pk)
-
-    assert (response.status_code, response.json()) == (401, UNAUTHENTICATED)
-    assert response.headers["WWW-Authenticate"] == 'Bearer realm="api"'
-    assert everything() == before
-
-
-@pytest.mark.parametrize("method", ["get", "post"])
-def test_call_on_the_collection_by_nobody_is_401(method, anonymous, bob):
-    response = getattr(anonymous, method)(URL, {"participant_ids": [str(bob.pk)]})
-
-    assert (response.status_code, response.json()) == (401, UNAUTHENTICATED)
-    assert Conversation.objects.count() == 0

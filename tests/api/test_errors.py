@@ -31,6 +31,7 @@ from chats.web.exceptions import (
     NotFound,
     TooManyAttempts,
 )
+from tests.support.databases import committed, on_postgresql
 from tests.support.factories import PASSWORD
 from tests.support.routes import api_calls
 
@@ -44,10 +45,6 @@ NOT_FOUND = {"detail": "Not found.", "code": "not_found"}
 on_sqlite = pytest.mark.skipif(
     "connection.vendor != 'sqlite'", reason="fills a SQLite file"
 )
-on_postgresql = pytest.mark.skipif(
-    "connection.vendor != 'postgresql'", reason="ends a connection of PostgreSQL"
-)
-committed = pytest.mark.django_db(transaction=True)
 
 
 def execute(sql: str, *params: object) -> list[tuple]:

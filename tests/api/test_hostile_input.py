@@ -292,12 +292,16 @@ BODIES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("method", "path", "body", "status", "field"), BODIES)
-def test_hostile_body_is_refused(hostile, world, method, path, body, status, field):
+@pytest.mark.parametrize("path", dict.fromkeys(path for _, path, *_ in BODIES))
+def test_hostile_bodies_are_refused(hostile, world, path):
     before = everything()
-    raw = fill(json.dumps(body), world)
-    response = hostile.generic(method, fill(path, world), raw, content_type=JSON)
-    assert (response.status_code, set(response.json())) == (status, keys(field))
+    for method, of, body, status, field in BODIES:
+        if of == path:
+            raw = fill(json.dumps(body), world)
+            url = fill(path, world)
+            response = hostile.generic(method, url, raw, content_type=JSON)
+            answer = (response.status_code, set(response.json()))
+            assert answer == (status, keys(field)), (method, raw[:200])
     assert everything() == before
 
 
@@ -440,7 +444,6 @@ TIMES = [
     "%00",
     "1e400",
 ]
-SIZES = ["0", "201", "-1", "1.5", "abc", "%00", "1e2", "%D9%A3", "0x10", "9" * 5000]
 QUERIES = [
     *((MESSAGES, f"{name}={time}", name) for time in TIMES
       for name in ("sent_after", "sent_before")),
@@ -497,22 +500,13 @@ QUERIES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("path", "query", "field"), QUERIES, ids=lambda value: value[:60]
-)
-def test_hostile_query_is_refused(hostile, world, path, query, field):
-    response = hostile.get(fill(f"{path}?{query}", world))
-    assert (response.status_code, set(response.json())) == (400, {field})
-
-
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: size[:60])
-def test_page_of_an_impossible_size_is_refused(hostile, world, size):
-    for path in LISTS:
-        response = hostile.get(f"{fill(path, world)}?page_size={size}")
-        assert response.status_code == 400
-        assert response.json() == {
-            "page_size": ["Must be a whole number from 1 to 200."]
-        }
+@pytest.mark.parametrize("path", dict.fromkeys(path for path, *_ in QUERIES))
+def test_hostile_queries_are_refused(hostile, world, path):
+    for of, query, field in QUERIES:
+        if of == path:
+            response = hostile.get(fill(f"{path}?{query}", world))
+            answer = (response.status_code, set(response.json()))
+            assert answer == (400, {field}), query[:60]
 
 
 @pytest.mark.parametrize("path", [*LISTS, OF_ONE, EVENTS])
@@ -544,9 +538,10 @@ ODD = [
 ]
 
 
-@pytest.mark.parametrize(("path", "query"), ODD)
-def test_odd_query_is_answered(hostile, world, path, query):
-    assert hostile.get(fill(f"{path}?{query}", world)).status_code == 200
+def test_odd_queries_are_answered(hostile, world):
+    for path, query in ODD:
+        response = hostile.get(fill(f"{path}?{query}", world))
+        assert response.status_code == 200, (path, query)
 
 
 # --- Cursors ------------------------------------------------------------------

@@ -106,22 +106,6 @@ def test_newcomer_has_read_nothing_from_before(as_alice, bob, mallory, conversat
     assert readers_of(as_alice, conversation, 4) == {"bob", "mallory"}
 
 
-def test_history_is_there_for_the_newcomer_and_not_unread(
-    as_alice, as_mallory, bob, mallory, conversation
-):
-    for _ in range(2):
-        send(bob, conversation)
-
-    add(as_alice, conversation, mallory.pk)
-
-    body = as_mallory.get(url_of(conversation)).json()
-    assert [(item["seq"], item["is_read"]) for item in body["messages"]] == [
-        (2, True),
-        (1, True),
-    ]
-    assert body["unread_count"] == 0
-
-
 def test_those_there_from_the_start_joined_before_the_first_message(conversation):
     rows = conversation.participations.values_list("joined_seq", flat=True)
     assert list(rows) == [0, 0]

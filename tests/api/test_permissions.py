@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
+from django.http import HttpResponse
 from django.test import override_settings
-from django.urls import URLPattern, URLResolver, get_resolver, resolve
+from django.urls import get_resolver, resolve
 from rest_framework.test import APIClient
 
 from tests.support.permissions import (
@@ -27,11 +28,11 @@ from tests.support.permissions import (
     undone,
     unknown,
 )
+from tests.support.routes import METHODS, methods_of, walk
 
 ROWS = rows()
 COLUMNS = columns()
 pytestmark = pytest.mark.django_db
-METHODS = ("get", "post", "put", "patch", "delete")
 OPEN = ("login/", "password/reset/", "confirm/")  # these know of no session
 
 
@@ -76,10 +77,12 @@ def problems(row: Row, world: World, caller: Caller, way: str) -> Iterator[str]:
     if is_outside(row, column) and (TITLE in shown or TEXT in shown):
         yield "tells what it must not"
     if cell.startswith("="):
+        yield from betrayals(row, column, things, client, response)
         # Pages for people cost most: one caller by session stands for the column.
-        in_html = way == "session" and caller.name == COLUMNS[column][0]
-        for accept in ("", "text/html") if in_html else ("",):
-            yield from betrayals(row, column, things, client, accept)
+        if way == "session" and caller.name == COLUMNS[column][0]:
+            with undone():
+                page = call(client, row, things, "text/html")
+            yield from betrayals(row, column, things, client, page, "text/html")
 
 
 def differences(
@@ -106,14 +109,18 @@ def is_outside(row: Row, column: str) -> bool:
 
 
 def betrayals(
-    row: Row, column: str, things: dict, client: APIClient, accept: str
+    row: Row,
+    column: str,
+    things: dict,
+    client: APIClient,
+    response: HttpResponse,
+    accept: str = "",
 ) -> Iterator[str]:
-    """Yield how the answer differs from that for ids that were never given."""
+    """Yield how the response differs from that for ids that were never given."""
     names = row.names - (OF_CONVERSATION if column in INSIDE else set())
     others = things | {name: unknown(things[name]) for name in names}
     renamed = {others[name]: things[name] for name in names}
-    with undone():
-        real = told(call(client, row, things, accept), {})
+    real = told(response, {})
     with undone():
         unreal = told(call(client, row, others, accept), renamed)
     if real != unreal:
@@ -132,22 +139,6 @@ def test_call_answers_everybody_as_the_page_says(row, world):
 # --- The page itself ----------------------------------------------------------
 
 
-def routes(resolver: URLResolver, before: str = "") -> Iterator[tuple[str, URLPattern]]:
-    for item in resolver.url_patterns:
-        route = before + str(item.pattern).removeprefix("^")  # as resolve() has it
-        if isinstance(item, URLResolver):
-            yield from routes(item, route)
-        else:
-            yield route, item
-
-
-def methods(pattern: URLPattern) -> set[str]:
-    """Return the methods that a route of the API has."""
-    actions = getattr(pattern.callback, "actions", None)
-    view = pattern.callback.cls
-    return {name for name in METHODS if name in (actions or dir(view))}
-
-
 def called(row: Row) -> tuple[str, str]:
     """Return the route and the method of a row's call."""
     path = re.sub("<.+?>", str(uuid4()), row.path).partition("?")[0]
@@ -157,8 +148,10 @@ def called(row: Row) -> tuple[str, str]:
 def test_page_has_every_route_and_method():
     offered = {
         (route, method)
-        for route, pattern in routes(get_resolver())
-        for method in (methods(pattern) if route.startswith("api/") else {"get"})
+        for route, pattern in walk(get_resolver(), "")
+        for method in (
+            methods_of(pattern.callback) if route.startswith("api/") else {"get"}
+        )
     }
     assert offered - {called(row) for row in ROWS} == set()
 

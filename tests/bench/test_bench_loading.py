@@ -53,45 +53,34 @@ def test_load_keeps_every_index_and_constraint():
     assert indexes() == before
 
 
-def test_load_leaves_nothing_for_the_doctor_to_find(place):
+def test_load_leaves_nothing_for_the_doctor_to_find(place, client):
     call_command("doctor", verbosity=0)  # raises an error otherwise
 
     said = Conversation.objects.filter(last_seq__gt=0)
     assert Message.objects.count() == MESSAGES
     assert not said.exclude(updated_at=F("last_message__sent_at")).exists()
-
-
-def test_conversations_of_the_three_callers(place):
     people = (place.first, place.second, place.third)
-    counts = [
+    assert [
         Participant.objects.filter(user=caller.user_id).count() for caller in people
-    ]
-
-    assert counts == [25, 10, MESSAGES // 2 + 1]
-
-
-def test_page_of_the_large_conversation(place, get):
-    page = get("messages", conversation_id=place.large, page_size=50)
-
-    assert [row["seq"] for row in page["results"]] == list(range(place.depth, 0, -1))
+    ] == [25, 10, MESSAGES // 2 + 1]
+    client.cookies["sessionid"] = place.session
+    assert client.get("/admin/chats/message/").status_code == 200
 
 
-def test_unread_ones_are_few(place, get):
+def test_calls_find_what_the_load_is_to_hold(place, get):
+    """One load for all of them: to make it takes longer than to call."""
+    rows = get("messages", conversation_id=place.large, page_size=50)["results"]
+    assert [row["seq"] for row in rows] == list(range(place.depth, 0, -1))
+
     rows = get("conversations", unread="true")["results"]
     unread = {row["conversation_id"]: row["unread_count"] for row in rows}
-
     assert unread.pop(place.large) == place.depth - place.depth // 2
     assert len(unread) == 2
 
+    found = [len(get("messages", search=word)["results"]) for word in (RARE, ABSENT)]
+    assert found == [3, 0]
 
-@pytest.mark.parametrize(("word", "count"), [(RARE, 3), (ABSENT, 0)])
-def test_search_finds_the_marked_words(get, word, count):
-    assert len(get("messages", search=word)["results"]) == count
-
-
-def test_sender_who_said_three_things(place, get):
     rows = get("messages", sender=place.seldom)["results"]
-
     assert [row["seq"] for row in rows] == [30, 20, 10]
 
 
@@ -115,12 +104,6 @@ def test_so_many_events_are_missed_behind_the_cursor(monkeypatch):
     client = APIClient(headers={"Authorization": f"Token {place.first.token}"})
 
     assert len(client.get(f"/api/events/?after={place.missed}").json()["events"]) == 5
-
-
-def test_session_opens_the_admin(place, client):
-    client.cookies["sessionid"] = place.session
-
-    assert client.get("/admin/chats/message/").status_code == 200
 
 
 def test_write_leaves_columns_that_are_not_named_to_the_model():

@@ -26,6 +26,7 @@ from tests.support.browser import (
     browsing,
     playwright_and_chromium,
     serving,
+    talking,
 )
 from tests.support.generators import ROOT, generators
 
@@ -177,17 +178,6 @@ def test_rules_refuse_a_schema_that_lacks_its_servers(tmp_path, name):
 
 
 # --- By hand --------------------------------------------------------------------
-
-
-@contextmanager
-def talking(directory: Path) -> Iterator[tuple[Restartable, str, str]]:
-    """Serve; yield the server, omar's token and his conversation with nina."""
-    with serving(directory) as server:
-        nina, _ = server.sign_up("nina", "omar")
-        token = server.token_of("omar")
-        people = {"participant_ids": [nina]}
-        there = server.call("POST", "conversations/", people, token)
-        yield server, token, there["conversation_id"]
 
 
 def test_browser_client_shows_and_sends(tmp_path):

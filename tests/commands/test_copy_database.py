@@ -13,19 +13,16 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import Permission
 from django.core.management import CommandError, call_command
-from django.db import connection
 from rest_framework.test import APIClient
 
 from chats.management.copying import SOURCE, connected, copied_models
 from chats.models import Conversation, Event, EventLog, Message, User
 from chats.realtime import cursors
+from tests.support.databases import on_postgresql
 from tests.support.factories import UserFactory, send
 from tests.support.servers import database_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
-on_postgresql = pytest.mark.skipif(
-    connection.vendor != "postgresql", reason="SQLite can hold it"
-)
 SIGN_IN = """
 import json
 from django.contrib.auth.models import Group, Permission

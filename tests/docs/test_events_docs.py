@@ -21,9 +21,11 @@ from tests.support.browser import (
     PASSWORD,
     PATIENCE,
     Restartable,
+    Talk,
     browsing,
     playwright_and_chromium,
     serving,
+    talking,
 )
 from tests.support.servers import Follower, blocks_of
 
@@ -163,27 +165,6 @@ def until(stream: Follower, kind: str) -> dict:
 # --- Clients --------------------------------------------------------------------
 
 
-class Talk(NamedTuple):
-    """Omar, who writes to nina."""
-
-    server: Restartable
-    token: str
-    conversation_id: str
-
-    def send(self, *texts: str) -> None:
-        self.server.send(self.token, self.conversation_id, *texts)
-
-
-@contextmanager
-def talking(directory: Path) -> Iterator[Talk]:
-    with serving(directory) as server:
-        nina, _ = server.sign_up("nina", "omar")
-        token = server.token_of("omar")
-        people = {"participant_ids": [nina]}
-        talk = server.call("POST", "conversations/", people, token)
-        yield Talk(server, token, talk["conversation_id"])
-
-
 def test_python_client_survives_a_restart(tmp_path):
     client = clients().python
     with talking(tmp_path) as talk:
@@ -193,7 +174,7 @@ def test_python_client_survives_a_restart(tmp_path):
         see_restarts(talk, sys.executable, "-W", "error", program)
 
 
-def see_restarts(talk: "Talk", *command: str | Path) -> None:
+def see_restarts(talk: Talk, *command: str | Path) -> None:
     """Have the client follow messages over a crash and a restart, each once."""
     server = talk.server
     with running(*command, TOKEN=server.token_of("nina")) as line:

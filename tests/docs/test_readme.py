@@ -20,6 +20,7 @@ from django.urls import resolve
 from drf_spectacular.generators import SchemaGenerator
 
 from chats.management.demo import data as demo
+from tests.support.browser import migrated
 from tests.support.settings import READS, SETTINGS_FILE
 
 ROOT = Path(settings.BASE_DIR)
@@ -68,8 +69,7 @@ def server(directory: Path) -> Iterator[int]:
     environment = {k: v for k, v in os.environ.items() if k not in ours}
     environment["DATABASE_URL"] = f"sqlite:///{directory / 'readme.sqlite3'}"
     options = {"cwd": ROOT, "env": environment, "stdout": subprocess.DEVNULL}
-    migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-    subprocess.run(migrate, check=True, **options)
+    (directory / "readme.sqlite3").write_bytes(migrated())
     with socket.create_server(("127.0.0.1", 0)) as listening:
         descriptor = str(listening.fileno())
         serve = ["-m", "uvicorn", "messaging_app.asgi:application", "--fd", descriptor]

@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 
 from chats.admin.exports import cell
 from chats.models import AccessToken, Conversation, Message, User
-from chats.models.text.characters import as_line, is_visible, without_controls
+from chats.models.text.characters import as_line, without_controls
 from chats.services.messages import send_message
 from tests.support.admin import signed_in, user_form
 from tests.support.bodies import SIGN_UP, SUPERUSER
@@ -60,11 +60,6 @@ LINES = [
     ("post", "/api/auth/tokens/", {}, "name"),
 ]
 LINE_IDS = [f"{method} {path} {field}" for method, path, _, field in LINES]
-
-
-@pytest.fixture
-def boss(db) -> User:
-    return UserFactory(username="boss", role="admin", is_staff=True, is_superuser=True)
 
 
 # --- Names and titles ---------------------------------------------------------------
@@ -299,8 +294,3 @@ def test_exported_cells_have_no_control_characters():
 
 def test_controls_are_replaced_one_by_one():
     assert without_controls("\x1b\x1bA\r\n") == "\ufffd\ufffdA\r\n"
-
-
-@pytest.mark.parametrize("text", FINE)
-def test_visible_text_is_visible(text):
-    assert is_visible(text)

@@ -23,12 +23,9 @@ from chats.management.checks import mail as mail_checks
 from chats.management.checks import settings as checks
 from chats.management.commands.seed_demo import PASSWORD as DEMO
 from chats.models import User
+from tests.support.databases import on_postgresql
 from tests.support.factories import UserFactory
 from tests.support.servers import database_url
-
-on_postgresql = pytest.mark.skipif(
-    connection.vendor != "postgresql", reason="PostgreSQL's setting"
-)
 
 
 def ids(messages) -> list[str]:

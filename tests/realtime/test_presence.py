@@ -292,22 +292,18 @@ ENDS_BOTH = {
 }
 
 
-@pytest.mark.parametrize("how", ENDS_SESSIONS | ENDS_BOTH)
-def test_stream_with_a_session_ends_by(how, bob):
-    stream = session_of(bob)
+ENDS = [(session_of, how) for how in (ENDS_SESSIONS | ENDS_BOTH).items()]
+ENDS += [(token_of, how) for how in (ENDS_TOKENS | ENDS_BOTH).items()]
+
+
+@pytest.mark.parametrize(
+    ("stream_of", "how"), ENDS, ids=[f"{of.__name__} {how[0]}" for of, how in ENDS]
+)
+def test_stream_ends_by(stream_of, how, bob):
+    stream, (_, end) = stream_of(bob), how
     assert signed_out([stream]) == []
 
-    (ENDS_SESSIONS | ENDS_BOTH)[how](bob)
-
-    assert signed_out([stream]) == [stream]
-
-
-@pytest.mark.parametrize("how", ENDS_TOKENS | ENDS_BOTH)
-def test_stream_with_a_token_ends_by(how, bob):
-    stream = token_of(bob)
-    assert signed_out([stream]) == []
-
-    (ENDS_TOKENS | ENDS_BOTH)[how](bob)
+    end(bob)
 
     assert signed_out([stream]) == [stream]
 

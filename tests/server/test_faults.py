@@ -23,14 +23,11 @@ from chats.realtime.hub import IDLE_AFTER
 from chats.services.messages import send_message
 from chats.web.throttles import breaker, count
 from messaging_app.settings import SESSION_LIMITS, SQLITE_OPTIONS
+from tests.support.databases import committed, on_postgresql
 from tests.support.factories import PASSWORD
 from tests.support.servers import Follower, serving_in_thread, token_of, wait_until
 
 BOUND = 6.0  # seconds until a call that waits for the database is 503
-on_postgresql = pytest.mark.skipif(
-    "connection.vendor != 'postgresql'", reason="a matter of PostgreSQL"
-)
-committed = pytest.mark.django_db(transaction=True)
 
 
 def execute(sql: str) -> list[tuple]:

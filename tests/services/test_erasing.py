@@ -17,7 +17,7 @@ from chats.services.transfer import export_conversation, import_conversation
 from chats.web.exceptions import Conflict, NotFound
 from tests.support.admin import list_of, listed, signed_in
 from tests.support.exports import lines_of
-from tests.support.factories import UserFactory, send, start
+from tests.support.factories import send, start
 
 
 @pytest.fixture
@@ -34,11 +34,6 @@ def deleted(few, alice, bob) -> Conversation:
         send(bob, place, f"Needle {number}")
     conversations.delete_conversation(alice, place.pk)
     return place
-
-
-@pytest.fixture
-def boss(db):
-    return UserFactory(username="boss", role="admin", is_staff=True, is_superuser=True)
 
 
 def seqs() -> list[int]:

@@ -5,7 +5,6 @@ from datetime import timedelta
 import pytest
 import time_machine
 from django.core.management import call_command
-from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -70,11 +69,8 @@ def test_somebody_seen_by_a_clock_a_little_ahead_is_online(as_alice, seconds):
     assert online(as_alice) == {"alice", "bob"}
 
 
-def test_front_page_counts_nobody_seen_in_the_future(ahead):
-    boss = UserFactory(is_staff=True, is_superuser=True, role="admin")
-    client = Client()
-    client.force_login(boss)
-    figures = client.get("/admin/").context["activity"]["figures"]
+def test_front_page_counts_nobody_seen_in_the_future(ahead, as_boss):
+    figures = as_boss.get("/admin/").context["activity"]["figures"]
     numbers = {figure.name: figure.number for figure in figures}
     assert numbers["People online"] == numbers["Active people"] == "1"
 

@@ -60,6 +60,14 @@ def act(client: Client, action: str, *rows, **data):
     )
 
 
+def delete(client: Client, row: Model, *, bulk: bool) -> None:
+    """Delete a row, from its list or from its own page."""
+    if bulk:
+        act(client, "delete_selected", row, post="yes")
+    else:
+        client.post(page_of(row, "delete"), {"post": "yes"})
+
+
 def user_form(person: User, **changes) -> dict:
     """What the change form of a person posts."""
     form = {

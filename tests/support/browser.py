@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
@@ -152,6 +152,27 @@ def serving(directory: Path) -> Iterator[Restartable]:
         yield server
     finally:
         server.close()
+
+
+class Talk(NamedTuple):
+    """A conversation of omar, who writes, with nina."""
+
+    server: Restartable
+    token: str
+    conversation_id: str
+
+    def send(self, *texts: str) -> None:
+        self.server.send(self.token, self.conversation_id, *texts)
+
+
+@contextmanager
+def talking(directory: Path) -> Iterator[Talk]:
+    with serving(directory) as server:
+        nina, _ = server.sign_up("nina", "omar")
+        token = server.token_of("omar")
+        people = {"participant_ids": [nina]}
+        talk = server.call("POST", "conversations/", people, token)
+        yield Talk(server, token, talk["conversation_id"])
 
 
 def playwright_and_chromium() -> tuple[ModuleType, str]:

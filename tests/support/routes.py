@@ -41,7 +41,7 @@ def api_calls() -> list[tuple[str, str]]:
 
 def walk(resolver: URLResolver, prefix: str) -> Iterator[tuple[str, URLPattern]]:
     for item in resolver.url_patterns:
-        route = prefix + str(item.pattern)
+        route = prefix + str(item.pattern).removeprefix("^")  # as resolve() has it
         if isinstance(item, URLResolver):
             yield from walk(item, route)
         else:

@@ -11,7 +11,6 @@ from django.core.management import CommandError, call_command
 from django.templatetags.static import static
 
 from chats.web import assets
-from tests.support.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -86,14 +85,13 @@ def test_files_have_no_version_with_debug(settings):
 
 
 @pytest.mark.parametrize("url", ["/", "/admin/", "/api/docs/", "/api/users/"])
-def test_pages_name_each_file_below_its_version(client, url):
-    client.force_login(UserFactory(role="admin", is_staff=True, is_superuser=True))
-    page = client.get(url, HTTP_ACCEPT="text/html").content.decode()
+def test_pages_name_each_file_below_its_version(as_boss, url):
+    page = as_boss.get(url, HTTP_ACCEPT="text/html").content.decode()
     named = re.findall(r"""["'](/static/.*?)["']""", page)
     kept = f"/static/{assets.version()}"
     assert len(named) >= 2
     assert [name for name in named if not name.startswith(kept)] == []
-    answers = {client.head(name).headers["Cache-Control"] for name in named}
+    answers = {as_boss.head(name).headers["Cache-Control"] for name in named}
     assert answers == {FOR_GOOD}
 
 

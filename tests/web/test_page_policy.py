@@ -11,7 +11,6 @@ from chats.api.handlers import PAGE_POLICY
 from chats.api.webpages import PERMISSIONS, STRICT, STYLED, written
 from tests.support.admin import PAGES, one_row_of_each, pages_of, pages_of_the_site
 from tests.support.browser import PASSWORD, Restartable, browsing, serving
-from tests.support.factories import UserFactory
 
 BROWSABLE = [
     "/api/",
@@ -28,12 +27,9 @@ ELSEWHERE = ["/", "/no-such-page", "/admin/no-such-page/", "/admin/login/"]
 
 
 @pytest.fixture
-def boss(db) -> Client:
+def as_boss(boss) -> Client:
     client = Client(headers={"Accept": "text/html"})
-    person = UserFactory(
-        username="boss", role="admin", is_staff=True, is_superuser=True
-    )
-    client.force_login(person)
+    client.force_login(boss)
     return client
 
 
@@ -55,24 +51,24 @@ OF_ERRORS = read(PAGE_POLICY)  # of a page that has no files at all
 
 
 @pytest.mark.parametrize("label", PAGES)
-def test_admin_pages_have_the_strict_policy(label, boss):
+def test_admin_pages_have_the_strict_policy(label, as_boss):
     key = one_row_of_each()[label].pk
-    found = [policy_of(boss, url) for url in pages_of(label, key)]
+    found = [policy_of(as_boss, url) for url in pages_of(label, key)]
 
     assert STRICT in found
     assert [policy for policy in found if policy not in ({}, STRICT, OF_ERRORS)] == []
 
 
-def test_admin_site_pages_have_the_strict_policy(boss):
-    found = [policy_of(boss, url) for url in pages_of_the_site()]
+def test_admin_site_pages_have_the_strict_policy(as_boss):
+    found = [policy_of(as_boss, url) for url in pages_of_the_site()]
 
     assert STRICT in found
     assert [policy for policy in found if policy not in ({}, STRICT, OF_ERRORS)] == []
 
 
 @pytest.mark.parametrize("url", BROWSABLE)
-def test_pages_of_the_api_may_have_styles_and_no_script(url, boss):
-    assert policy_of(boss, url) == STYLED
+def test_pages_of_the_api_may_have_styles_and_no_script(url, as_boss):
+    assert policy_of(as_boss, url) == STYLED
     assert "unsafe" not in STYLED["script-src"]
 
 
@@ -84,22 +80,22 @@ def test_other_pages_have_a_policy_without_inline_code(url, db):
     assert "unsafe" not in " ".join(policy.values())
 
 
-def test_page_asks_the_browser_for_no_device(boss):
-    page = boss.get(reverse("admin:index"))
+def test_page_asks_the_browser_for_no_device(as_boss):
+    page = as_boss.get(reverse("admin:index"))
 
     assert page.headers["Permissions-Policy"] == PERMISSIONS
 
 
-def test_json_has_no_policy(boss):
-    answer = boss.get("/api/users/me/", headers={"Accept": "application/json"})
+def test_json_has_no_policy(as_boss):
+    answer = as_boss.get("/api/users/me/", headers={"Accept": "application/json"})
 
     assert "Content-Security-Policy" not in answer.headers
 
 
-def test_debugging_pages_of_django_have_no_policy(boss, settings):
+def test_debugging_pages_of_django_have_no_policy(as_boss, settings):
     settings.DEBUG = True
 
-    page = boss.get("/no-such-page")
+    page = as_boss.get("/no-such-page")
 
     assert (page.status_code, "Content-Security-Policy" in page.headers) == (404, False)
 

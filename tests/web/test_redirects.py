@@ -7,7 +7,6 @@ from urllib.request import Request, urlopen
 
 import httpx
 import pytest
-from django.test import Client
 from rest_framework.test import APIClient
 
 from chats.models import Message
@@ -54,11 +53,9 @@ def test_write_without_the_last_slash_is_404_with_debug_too(client, db, settings
 
 
 @pytest.mark.parametrize("path", ["/admin/login", "/admin/chats/user/add"])
-def test_form_of_the_admin_is_not_sent_again_as_a_read(db, path):
-    client = Client()
-    client.force_login(UserFactory(role="admin", is_staff=True, is_superuser=True))
-    assert client.get(path).status_code == 301
-    assert client.post(path, {"username": "boss"}).status_code == 404
+def test_form_of_the_admin_is_not_sent_again_as_a_read(as_boss, path):
+    assert as_boss.get(path).status_code == 301
+    assert as_boss.post(path, {"username": "boss"}).status_code == 404
 
 
 def test_form_elsewhere_is_not_sent_again_as_a_read(client, db):

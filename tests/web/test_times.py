@@ -58,23 +58,24 @@ def test_time_is_read_in_utc(text, moment):
     assert (parsed, parsed.tzinfo) == (moment, UTC)
 
 
-@pytest.mark.parametrize("text", GOOD)
-def test_time_in_a_filter_is_read(as_alice, text):
-    answer = as_alice.get("/api/messages/", {"sent_after": text, "sent_before": text})
-    assert answer.status_code == 200
+def test_time_in_a_filter_is_read(as_alice):
+    for text in GOOD:
+        query = {"sent_after": text, "sent_before": text}
+        assert as_alice.get("/api/messages/", query).status_code == 200, text
 
 
-@pytest.mark.parametrize("text", BAD)
 @pytest.mark.parametrize("name", ["sent_after", "sent_before"])
-def test_text_that_is_no_time_in_a_filter_is_400(as_alice, name, text):
-    answer = as_alice.get("/api/messages/", {name: text})
-    assert (answer.status_code, answer.json()) == (400, {name: NO_TIME})
+def test_text_that_is_no_time_in_a_filter_is_400(as_alice, name):
+    for text in BAD:
+        answer = as_alice.get("/api/messages/", {name: text})
+        assert (answer.status_code, answer.json()) == (400, {name: NO_TIME}), text
 
 
-@pytest.mark.parametrize("value", [*BAD, "", 1893499200, 1.5, True, [], {}])
-def test_value_that_is_no_time_in_a_body_is_400(anonymous, alice, value):
-    answer = issue(anonymous, value)
-    assert (answer.status_code, answer.json()) == (400, {"expires_at": NO_TIME})
+def test_value_that_is_no_time_in_a_body_is_400(anonymous, alice):
+    for value in [*BAD, "", 1893499200, 1.5, True, [], {}]:
+        answer = issue(anonymous, value)
+        assert answer.status_code == 400, value
+        assert answer.json() == {"expires_at": NO_TIME}, value
     assert not AccessToken.objects.exists()
 
 
