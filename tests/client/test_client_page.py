@@ -172,10 +172,34 @@ def test_script_has_no_comments_and_keeps_addresses_in_texts(tmp_path):
 
 def test_script_has_each_module_once_those_that_are_imported_first(client):
     script = client.get(script_url()).content.decode()
-    names = re.findall(r"^const \$(\w+) = \(\(\) => \{$", script, re.MULTILINE)
-    assert sorted(names) == sorted(path.stem for path in CLIENT.glob("*.js"))
-    assert names.index("changes") < names.index("store") < names.index("timeline")
+    names = re.findall(r"^const \$([\w$]+) = \(\(\) => \{$", script, re.MULTILINE)
+    paths = [path.relative_to(CLIENT) for path in CLIENT.rglob("*.js")]
+    modules = {"$".join(path.with_suffix("").parts) for path in paths}
+    assert sorted(names) == sorted(modules - {"library$index"})  # for others
+    assert names.index("library$store") < names.index("store") < names.index("timeline")
     assert names[-1] == "main"
+
+
+def test_script_has_no_comments_and_no_indentation(tmp_path):
+    (tmp_path / "main.js").write_text(
+        "/** What it is. */\n\n/**\n * How it\n * does.\n */\n"
+        'export function main() {\n  // Why.\n  return "//"; // kept\n}\n'
+    )
+    assert joined(tmp_path / "main.js") == (
+        'const $main = (() => {\n\nfunction main() {\nreturn "//"; // kept\n}\n'
+        "return { main };\n})();\n"
+    )
+
+
+def test_modules_of_the_same_name_in_two_folders_are_two(tmp_path):
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner/a.js").write_text("export const deep = 1;\n")
+    (tmp_path / "a.js").write_text(
+        'import { deep } from "./inner/a.js";\nexport const flat = deep + 1;\n'
+    )
+    (tmp_path / "main.js").write_text('import * as a from "./a.js";\n')
+    names = re.findall(r"^const (\$.*?) = \(", joined(tmp_path / "main.js"), re.M)
+    assert names == ["$inner$a", "$a", "$main"]
 
 
 @pytest.mark.parametrize(
@@ -187,6 +211,8 @@ def test_script_has_each_module_once_those_that_are_imported_first(client):
         ),
         ({"main": "export default 1;\n"}, "another form"),
         ({"main": "export let count = 1;\n"}, "another form"),
+        ({"main": 'import "./a-b.js";\n', "a-b": ""}, "letters, digits and _"),
+        ({"main": "export const text = `a\n  b`;\n"}, "several lines"),
     ],
 )
 def test_modules_of_other_forms_are_not_joined(tmp_path, modules, problem):

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import NoReturn
 
@@ -10,6 +11,7 @@ from django.conf import settings
 
 ROOT = Path(settings.BASE_DIR)
 CLIENTS = ROOT / "tests/support/clients"
+OLDEST_NODE = 20
 
 
 def generators() -> Path:
@@ -39,8 +41,14 @@ def vite() -> Path:
 
 
 def node() -> str:
-    """Return the path of Node.js; skip the test, or fail it where it is required."""
-    return shutil.which("node") or lack("needs Node.js: there is no node")
+    """Return the path of Node.js 20 or later, with npm; skip the test likewise."""
+    found = shutil.which("node")
+    if not found or not shutil.which("npm"):
+        lack("needs node and npm")
+    said = subprocess.check_output(["node", "--version"], text=True)
+    if int(said.removeprefix("v").partition(".")[0]) < OLDEST_NODE:
+        lack(f"needs node {OLDEST_NODE} or later: this is {said.strip()}")
+    return found
 
 
 def lack(reason: str) -> NoReturn:
