@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from chats.models import User
 from chats.web.modules import joined
-from chats.web.texts import catalogue, direction_of, language_of
+from chats.web.texts import LANGUAGES, catalogue, direction_of, language_of
 
 # Nothing but our own files and our own API; no code or style in the page itself, and
 # no text that becomes markup: scripts cannot even call what would parse it.
@@ -45,6 +45,7 @@ def client_page(request: HttpRequest) -> HttpResponse:
     language = language_of(request)
     context = {
         "language": language,
+        "languages": LANGUAGES,
         "direction": direction_of(language),
         "t": catalogue(language),
         "script": script_url(),

@@ -21,17 +21,30 @@ export const csrfToken = () => document.cookie.match(/(?:^|; )(?:__Host-)?csrfto
 
 /** Call `api/PATH` below the page, or the address of a next page; return what it answers, or raise an ApiError. */
 export async function call(method, path, body) {
-  const response = await fetch(`api/${path.split("/api/").at(-1)}`, {
-    method,
-    headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": csrfToken() },
-    body: JSON.stringify(body),
-    signal: AbortSignal.timeout(20_000),
-  }).catch(() => Promise.reject(new ApiError(0)));
+  const response = await ask(path, { method, body: JSON.stringify(body), signal: AbortSignal.timeout(20_000) });
   if (response.status === 204) return null;
   const answer = await response.json().catch(() => null); // null: cut short, or a proxy's page
   if (response.ok && answer) return answer;
+  throw refusal(path, response, answer);
+}
+
+/** Load a file, however long that takes; return it as a blob, and its name. */
+export async function download(path) {
+  const response = await ask(path, {});
+  if (!response.ok) throw refusal(path, response, await response.json().catch(() => null));
+  const blob = await response.blob().catch(() => Promise.reject(new ApiError(0)));
+  const [, name] = response.headers.get("Content-Disposition")?.match(/filename="(.*?)"/) ?? [];
+  return { blob, name };
+}
+
+function ask(path, options) {
+  const headers = { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": csrfToken() };
+  return fetch(`api/${path.split("/api/").at(-1)}`, { headers, ...options }).catch(() => Promise.reject(new ApiError(0)));
+}
+
+function refusal(path, response, answer) {
   if (response.status === 401 && path !== "auth/login/") notify("signed out");
-  throw new ApiError(response.ok ? 0 : response.status, answer, Number(response.headers.get("Retry-After")));
+  return new ApiError(response.ok ? 0 : response.status, answer, Number(response.headers.get("Retry-After")));
 }
 
 /** Read a list or a thing: `get("messages/", {search: "tea"})`. */
