@@ -9,7 +9,7 @@ from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
-from django.urls import is_valid_path
+from django.urls import get_script_prefix, is_valid_path
 from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -129,10 +129,41 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return error(request, 400, "The request is malformed.", "parse_error")
 
 
+# The colours of the web client, in the system's theme.
 STYLE = """
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { max-width: 34rem; margin: 18vh auto; padding: 0 1.5rem; }
-small { opacity: .7; }
+:root {
+  color-scheme: light dark; font: 16px/1.5 Inter, system-ui, sans-serif;
+  --page: #eef0f5; --panel: #ffffff; --text: #1b1e28; --soft: #5a6072;
+  --accent: #4950c9; --on-accent: #ffffff; --shadow: 0 1px 2px #1b1e2814;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --page: #111319; --panel: #191c24; --text: #e8eaf1; --soft: #a2a9ba;
+    --accent: #a3a8ff; --on-accent: #14162b; --shadow: none;
+  }
+}
+* { box-sizing: border-box; margin: 0; }
+body {
+  display: grid; place-items: center; min-height: 100vh; padding: 16px;
+  background: var(--page); color: var(--text);
+}
+main {
+  display: grid; gap: 16px; width: 100%; max-width: 460px; padding: 32px;
+  background: var(--panel); border-radius: 24px; box-shadow: var(--shadow);
+  overflow-wrap: anywhere;
+}
+h1 { font-size: 24px; line-height: 1.25; }
+h1::before {
+  content: ""; display: block; width: 32px; height: 29px; margin-bottom: 16px;
+  border-radius: 50% 50% 50% 20%; background: var(--accent);
+}
+a {
+  display: inline-block; padding: 11px 20px; border-radius: 10px; font-weight: 600;
+  background: var(--accent); color: var(--on-accent); text-decoration: none;
+}
+a:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+small { color: var(--soft); font-size: 13px; }
+@media (forced-colors: active) { main, a { border: 1px solid; } }
 """
 # Only that style: the pages need no files, so they work whatever has failed.
 STYLE_HASH = b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
@@ -155,6 +186,7 @@ def error(
         "status": status,
         "why": why or str(status),
         "style": STYLE,
+        "start": get_script_prefix(),
         "request_id": getattr(request, "request_id", ""),
     }
     headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"}

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.password_validation import get_default_password_validators
 from django.contrib.staticfiles import finders
 from django.template.loader import get_template
 from django.templatetags.static import static
@@ -255,6 +256,30 @@ def test_catalogue_is_complete(language):
 def counted(texts: dict) -> list[dict]:
     inner = [value for value in texts.values() if isinstance(value, dict)]
     return [v for v in inner if "other" in v] + [c for v in inner for c in counted(v)]
+
+
+# What the hint says of a new password, for each validator that may refuse one.
+PASSWORD_RULES = {
+    "UserAttributeSimilarityValidator": "nothing like your name, e-mail address",
+    "MinimumLengthValidator": "At least {0.min_length} characters",
+    "CommonPasswordValidator": "No common password",
+    "NumericPasswordValidator": "not only digits",
+}
+
+
+def test_hint_says_what_new_passwords_are_refused_for(client):
+    hint = catalogue("en")["welcome"]["password_rules"]
+    for validator in get_default_password_validators():
+        rule = PASSWORD_RULES[type(validator).__name__]
+        assert rule.format(validator) in hint
+    assert hint in client.get("/").content.decode()
+
+
+def test_languages_are_offered_by_their_own_names(client):
+    page = client.get("/").content.decode()
+    [choices] = re.findall(r'<select name="language".*?</select>', page, re.DOTALL)
+    offered = dict(re.findall(r'<option value="(\w+)" lang="\w+">(.*?)<', choices))
+    assert offered == LANGUAGES
 
 
 def test_modules_and_pages_name_texts_that_are_there():

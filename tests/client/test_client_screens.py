@@ -21,6 +21,7 @@ from tests.support.stage import (
     Stage,
     named,
     settle,
+    sign_out,
     staged,
     talking,
 )
@@ -547,8 +548,7 @@ def test_draft_outlives_the_session_but_not_signing_out(stage):
         page.get_by_role("link", name=TITLE).click()
         nina.message("hello").wait_for()
         assert field(page).input_value() == "half a message"
-        page.get_by_role("button", name="Sign out").click()
-        page.get_by_role("heading", name="Sign in").wait_for()
+        sign_out(page)
         assert page.evaluate("sessionStorage.length + localStorage.length") == 0
 
 

@@ -75,6 +75,12 @@ class Person:
         return self.page.locator(".body").all_text_contents()
 
 
+def sign_out(page: Any) -> None:
+    page.get_by_role("button", name="Account menu").click()
+    page.get_by_role("menuitem", name="Sign out").click()
+    page.get_by_role("heading", name="Sign in").wait_for()
+
+
 def settle(page: Any) -> None:
     """Wait until the page has dealt with every answer it had before."""
     page.evaluate("fetch('/api/users/me/').then((answer) => answer.text())")

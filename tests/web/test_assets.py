@@ -14,7 +14,7 @@ from chats.web import assets
 
 pytestmark = pytest.mark.django_db
 
-MAIN = "chats/client/store.js"
+MAIN = "chats/client/library/store.js"
 FOR_GOOD = "max-age=315360000, public, immutable"
 EACH_TIME = "max-age=0, public"
 CONTENTS = Path(finders.find(MAIN)).read_bytes()
@@ -33,7 +33,9 @@ def whole(response) -> bytes:
 
 
 def test_file_below_its_version_is_kept_for_good(client):
-    assert re.fullmatch(r"/static/[0-9a-f]{16}/chats/client/store\.js", static(MAIN))
+    assert re.fullmatch(
+        r"/static/[0-9a-f]{16}/chats/client/library/store\.js", static(MAIN)
+    )
     response = client.get(static(MAIN))
     assert (response.status_code, whole(response)) == (200, CONTENTS)
     assert response.headers["Cache-Control"] == FOR_GOOD

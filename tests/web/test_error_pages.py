@@ -5,6 +5,7 @@ import re
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.test import Client
+from django.test.utils import override_script_prefix
 from django.urls import include, path
 
 from tests.support.browser import browsing, playwright_and_chromium, serving
@@ -73,10 +74,43 @@ def test_errors_below_the_api_are_json(db, kind, status, code):
     assert "private" not in response.json()["detail"]
 
 
-def test_browser_applies_the_pages_style(tmp_path):
+def test_page_leads_to_the_start_below_the_sites_path(client):
+    with override_script_prefix("/chat/"):
+        page = client.get("/nothing/").content.decode()
+    assert re.findall(r'href="(.*?)"', page) == ["/chat/"]
+
+
+# How different the text is from its ground, as WCAG 2 counts it.
+CONTRASTS = """
+() => {
+    const light = (color) => color.match(/[\\d.]+/g).slice(0, 3).map((n) => n / 255)
+        .map((n) => n <= 0.04045 ? n / 12.92 : ((n + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, n, i) => sum + n * [0.2126, 0.7152, 0.0722][i], 0);
+    const ground = getComputedStyle(document.querySelector("main")).backgroundColor;
+    return ["h1", "p", "small", "a"].map((name) => {
+        const style = getComputedStyle(document.querySelector(name));
+        const own = style.backgroundColor;
+        const below = own === "rgba(0, 0, 0, 0)" ? ground : own;
+        const [a, b] = [light(style.color), light(below)];
+        return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    });
+}
+"""
+
+
+def test_browser_shows_the_page_in_the_systems_theme(tmp_path):
     playwright_and_chromium()
     with serving(tmp_path) as server, browsing(server.url) as page:
-        page.goto(f"{server.url}/nothing/")
-        margin = "getComputedStyle(document.body).marginTop"
-        assert page.locator("h1").text_content() == "Page not found"
-        assert page.evaluate(margin) != "8px"  # the browser's own
+        page.set_viewport_size({"width": 320, "height": 600})
+        grounds = set()
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            page.goto(f"{server.url}/nothing/")
+            assert page.locator("h1").text_content() == "Page not found"
+            assert min(page.evaluate(CONTRASTS)) >= 4.5
+            assert page.evaluate("document.documentElement.scrollWidth") == 320
+            ground = "getComputedStyle(document.body).backgroundColor"
+            grounds.add(page.evaluate(ground))
+        assert len(grounds) == 2
+        page.get_by_role("link", name="Go to the start page").click()
+        page.get_by_role("heading", name="Sign in").wait_for()

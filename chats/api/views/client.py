@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from chats.models import User
 from chats.web import script
-from chats.web.texts import catalogue, direction_of, language_of
+from chats.web.texts import LANGUAGES, catalogue, direction_of, language_of
 
 # Only files and calls of this server, no code or style in the page itself, and no text
 # that becomes markup: scripts cannot call the functions that would parse it.
@@ -40,6 +40,7 @@ def client_page(request: HttpRequest) -> HttpResponse:
     language = language_of(request)
     context = {
         "language": language,
+        "languages": LANGUAGES,
         "direction": direction_of(language),
         "t": catalogue(language),
         "script": static(MODULE if settings.DEBUG else script.NAME),

@@ -15,6 +15,15 @@ api.on("signed out", () => notify("signed out"));
 /** Call `api/PATH` below the page, or the address of a next page; return what it answers, or raise an ApiError. */
 export const call = (method, path, body) => api.call(method, path, body);
 
+/** Load a file, however long that takes; return it as a blob, and its name. */
+export async function download(path) {
+  const response = await api.request("GET", path);
+  const blob = response.ok && (await response.blob().catch(() => null));
+  if (!blob) throw await api.errorOf(response);
+  const [, name] = response.headers.get("Content-Disposition")?.match(/filename="(.*?)"/) ?? [];
+  return { blob, name };
+}
+
 /** Read a list or a thing: `get("messages/", {search: "tea"})`. */
 export const get = (path, parameters) => api.get(path, parameters);
 

@@ -3,8 +3,8 @@
 /** What one part tells the others: see each `notify`. */
 export const notices = new EventTarget();
 export const notify = (type, detail) => notices.dispatchEvent(new CustomEvent(type, { detail }));
-/** Call `handle(detail)` at each notice of a type. */
-export const on = (type, handle) => notices.addEventListener(type, ({ detail }) => handle(detail));
+/** Call `handle(detail)` at each notice of a type; with `once`, at the next one only. */
+export const on = (type, handle, options) => notices.addEventListener(type, ({ detail }) => handle(detail), options);
 
 let drawing;
 /** Have what is shown drawn again: once, for many changes. */

@@ -1,4 +1,5 @@
 /** The web client: each module does one thing; those above know those below, see docs/frontends.md. */
+import "./appearance.js";
 import "./storage.js";
 import "./outbox.js";
 import "./drafts.js";
@@ -7,10 +8,16 @@ import "./timeline.js";
 import "./composer.js";
 import "./chooser.js";
 import "./panel.js";
+import "./settings.js";
+import "./sessions.js";
+import "./tokens.js";
 import "./account.js";
+import "./passwords.js";
+import "./skip.js";
 import "./announcements.js";
 import "./address.js";
 import "./connection.js";
+import { openResetLink } from "./reset.js";
 import { begin } from "./session.js";
 
-begin();
+if (!openResetLink()) begin();

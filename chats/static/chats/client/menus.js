@@ -3,7 +3,7 @@ import { $, item, rectOf, show } from "./draw.js";
 import { t } from "./texts.js";
 
 const menu = $("menu");
-const actions = { message: [], conversation: [] };
+const actions = { message: [], conversation: [], account: [] };
 const itemsOf = () => [...menu.children];
 
 /**

@@ -14,10 +14,11 @@ export function begin() {
   call("GET", "users/me/").then(enter, ({ status }) => (status === 401 ? showWelcome() : setTimeout(begin, 2_000)));
 }
 
-function showWelcome() {
+/** Show the sign-in page, one of whose forms is to be filled in. */
+export function showWelcome(form = $("sign-in")) {
   document.title = t("welcome.title");
   $("welcome").hidden = false;
-  $("welcome").querySelector("[name=username]").focus();
+  form.querySelector("input:not([type=hidden])").focus();
 }
 
 function enter(me) {
@@ -32,6 +33,13 @@ export async function signIn(fields) {
   const me = await call("POST", "auth/login/", fields);
   others.postMessage("signed in");
   enter(me);
+  focusFirst();
+}
+
+/** Once they are there, lead to the conversations, unless one is open and has the focus. */
+function focusFirst() {
+  if (!state.isLoaded) return on("change", focusFirst, { once: true });
+  if (document.activeElement === document.body) ($("list").querySelector("a") ?? $("new")).focus();
 }
 
 async function signUp(fields) {
@@ -39,7 +47,8 @@ async function signUp(fields) {
   await signIn({ username: fields.username, password: fields.password });
 }
 
-for (const form of $("welcome").querySelectorAll("form")) onSubmit(form, form.id === "sign-up" ? signUp : signIn);
+for (const form of $("welcome").querySelectorAll(".demo, #sign-in")) onSubmit(form, signIn);
+if ($("sign-up")) onSubmit($("sign-up"), signUp);
 
 /** Forget everything in the simplest way, but for messages that wait until the person is back. */
 const leave = () => location.replace(location.pathname);
@@ -52,6 +61,11 @@ function forget() {
 
 export async function signOut() {
   await call("POST", "auth/logout/");
+  end();
+}
+
+/** The session is over, and the person wanted that: forget them in all tabs. */
+export function end() {
   others.postMessage("signed out");
   forget();
 }
