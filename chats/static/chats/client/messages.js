@@ -1,5 +1,6 @@
 /** The messages of a timeline: what each looks like, and the lines between them. */
 import { avatar, item, set } from "./draw.js";
+import { folding } from "./folding.js";
 import { write } from "./markup.js";
 import { aim, hasActions } from "./menus.js";
 import { discard, retry, waitingIn } from "./outbox.js";
@@ -49,12 +50,17 @@ function messageItem(timeline, message, note, isGrouped = false) {
   const isMine = isMe(sender.user_id);
   const condition = seq ? seq === timeline.target && "found" : reason ? "failed" : "waiting";
   const kinds = ["message", isMine && "mine", isGrouped && "grouped", deleted_at && "deleted", condition];
+  const folded = folding(message, s.textOf(message));
   const tabIndex = message === timeline.messages.at(-1) ? 0 : -1;
   return item(String(seq ?? client_id), "message", {
     ":scope": { className: kinds.filter(Boolean).join(" "), tabIndex },
     ".avatar": avatar(sender.user_id, nameOf(sender)),
     ".who bdi": isMine ? t("people.you") : nameOf(sender),
-    ".body": (body) => write(body, s.textOf(message)),
+    ...folded,
+    ".body": (body) => {
+      write(body, s.textOf(message));
+      folded[".body"](body);
+    },
     ".edited": { hidden: !edited_at },
     // To format a time takes long.
     time: (time) => time.dateTime === sent_at || set(time, { ":scope": timed(sent_at, clock(sent_at)) }),
