@@ -278,4 +278,8 @@ const handlers = {
 
 export const types = Object.keys(handlers);
 /** Change the state by one event; part of `inOrder`. */
-export const handle = async (type, data) => handlers[type](data, state.conversations.get(data?.conversation_id));
+export async function handle(type, data) {
+  const conversation = state.conversations.get(data?.conversation_id);
+  notify("event", { type, data, conversation }); // the state is still as before
+  await handlers[type](data, conversation);
+}
