@@ -222,7 +222,11 @@ async function extendTimeline(timeline, isOlder, isWanted) {
 // --- Events ----------------------------------------------------------------------
 
 async function conversationChanged({ conversation_id: id, conversation, participant }) {
-  if (await known(id)) put({ ...conversation, participants: conversation.participants.concat(participant ?? []) });
+  const before = await known(id);
+  if (!before) return;
+  const { owner } = before;
+  put({ ...conversation, participants: conversation.participants.concat(participant ?? []) });
+  if (conversation.owner !== owner) await fetchConversation(id); // what I can do differs by reader: it is not in the event
 }
 
 async function messageChanged({ conversation_id: id, message }) {
