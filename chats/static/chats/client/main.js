@@ -8,6 +8,7 @@ import "./context.js";
 import "./copying.js";
 import "./info.js";
 import "./composer.js";
+import "./emoji.js";
 import "./chooser.js";
 import "./panel.js";
 import "./account.js";
