@@ -346,11 +346,14 @@ def test_message_is_deleted_and_edited_by_touch(stage):
         assert min(box(actions(page).first)[side] for side in ("width", "height")) >= 24
         actions(page).nth(1).tap()
         items = page.get_by_role("menuitem")
-        assert [named(item) for item in items.all()] == ["Delete message"]
+        assert [named(item) for item in items.all()] == [
+            *("Copy text", "Copy link", "Message info", "Delete message")
+        ]
         page.touchscreen.tap(200, 300)  # beside it
         page.get_by_role("menu").wait_for(state="hidden")
 
         actions(page).last.tap()
+        items.first.and_(page.locator(":focus")).wait_for()
         menu = box(page.get_by_role("menu"))
         assert 0 <= menu["x"] < menu["right"] <= 390
         assert 0 <= menu["y"] < menu["bottom"] <= 844
@@ -381,12 +384,13 @@ def test_menu_is_used_by_keyboard(stage):
         press("Enter")
         page.get_by_role("menu", name="Message actions").wait_for()
         for key, name in [
-            ("", "Edit message"),
-            ("ArrowDown", "Delete message"),
-            ("ArrowDown", "Edit message"),
+            ("", "Copy text"),
+            ("ArrowDown", "Copy link"),
+            ("ArrowUp", "Copy text"),
             ("ArrowUp", "Delete message"),
-            ("Home", "Edit message"),
+            ("ArrowDown", "Copy text"),
             ("End", "Delete message"),
+            ("Home", "Copy text"),
         ]:
             if key:
                 press(key)
@@ -397,6 +401,9 @@ def test_menu_is_used_by_keyboard(stage):
         closed = page.locator("[aria-expanded=false]")
         actions(page).and_(focused).and_(closed).wait_for()
         press("Enter")
+        page.get_by_role("menuitem", name="Copy text").and_(focused).wait_for()
+        press("End")
+        press("ArrowUp")
         page.get_by_role("menuitem", name="Edit message").and_(focused).wait_for()
         press("Enter")
         field(page).and_(focused).wait_for()

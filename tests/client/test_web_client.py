@@ -872,6 +872,9 @@ def test_newcomer_signs_up_and_starts_a_conversation_by_keyboard_alone(stage):
         press("Tab")
         assert named(focused) == "Message actions"
         press("Enter")
+        pia.page.locator("[role=menuitem]:focus", has_text="Copy text").wait_for()
+        press("End")
+        press("ArrowUp")
         pia.page.locator("[role=menuitem]:focus", has_text="Edit message").wait_for()
         press("Enter")
         press("End")

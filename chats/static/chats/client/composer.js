@@ -1,6 +1,6 @@
 /** Where one writes a message, or edits one. */
 import { call } from "./api.js";
-import { on } from "./changes.js";
+import { changed, on } from "./changes.js";
 import { draftOf, keepDraft } from "./drafts.js";
 import { $ } from "./draw.js";
 import { ask, attempt } from "./forms.js";
@@ -29,6 +29,7 @@ function edit(message) {
   const { text } = draftOf(shownTimeline().id);
   keepDraft(shownTimeline().id, { text, edit: message && { message_id: message.message_id, text: message.message_body } });
   takeUp();
+  changed(); // the message shows it
   $("text").focus();
 }
 
@@ -82,6 +83,7 @@ async function save(id, edit, message_body) {
   const draft = draftOf(id);
   if (draft.edit !== edit || edit.text !== message_body) return;
   keepDraft(id, { text: draft.text });
+  changed();
   if (shownTimeline()?.id !== id) return;
   takeUp();
   if ($("composer").matches(":focus-within")) $("text").focus();

@@ -2,6 +2,7 @@
 import { changed, on } from "./changes.js";
 import { $, avatarOf, item, pictureOf, set, show } from "./draw.js";
 import { attempt, onSearch } from "./forms.js";
+import { excerptOf } from "./markdown.js";
 import * as s from "./store.js";
 import { isMe, nameOf, partnerOf, shortNameOf, state, titleOf, unreadOf } from "./store.js";
 import { t } from "./texts.js";
@@ -46,7 +47,7 @@ function entry(conversation) {
 function previewOf({ last_message: last, participant_count, typing }) {
   if (typing.size || !last) return { ".author": "", ".excerpt": t(typing.size ? "list.typing" : "list.no_messages") };
   const author = isMe(last.sender.user_id) ? t("people.you") : participant_count === 2 ? "" : shortNameOf(last.sender);
-  return { ".author": author, ".excerpt": s.textOf(last).slice(0, 200) };
+  return { ".author": author, ".excerpt": excerptOf(s.textOf(last)) };
 }
 
 function hit(message) {
@@ -56,6 +57,6 @@ function hit(message) {
     ".avatar": avatarOf(sender),
     ".title bdi": nameOf(sender),
     time: timed(time, shortly(time)),
-    ".excerpt": s.textOf(message).slice(0, 200),
+    ".excerpt": excerptOf(s.textOf(message)),
   });
 }

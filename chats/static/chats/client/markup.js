@@ -1,21 +1,46 @@
-/** The text of a message, as elements. */
-// What an address may not have: blanks; quotation marks and others of the sentence around it, typographic and
-// full-width ones, too; marks that turn the direction, which could show another address. Brackets it has in pairs.
-const PART = String.raw`[^\s()[\]{}<>"'\x60‘-‟‹›«»…—、。〈-】〔-〟！（），．：；？［］｛｝｟-､\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]`;
-const PARTS = String.raw`(?:${PART}|\(${PART}*\)|\[${PART}*\]|\{${PART}*\})+(?<![.,;:!?])`;
-const E_MAIL = String.raw`(?<![\w.+-])[\w.+-]{1,64}@(?:[\w-]{1,63}\.)+[a-z]{2,63}(?![\w-])`;
-const LINK = new RegExp(String.raw`(${E_MAIL}|https?:\/\/${PARTS}|(?<!\w)www\.(?=\w)${PARTS})`, "i");
+/** The text of a message, as elements. All of it is there, in order: what marks it up is only not shown. */
+import { parse } from "./markdown.js";
 
-/** Let an element have a text, with links where that has addresses of the web or of e-mail, and no other. */
+/** Let an element have a text. */
 export function write(element, text) {
-  if (element.textContent === text) return;
-  element.replaceChildren(...text.split(LINK).map((part, index) => (index % 2 ? linkTo(part) : part)));
+  if (element.textContent !== text) element.replaceChildren(...parse(text).map(nodeOf));
 }
 
-function linkTo(text) {
-  const isOfWeb = /^(https?:\/\/|www\.(?!.*@))/i.test(text);
-  const href = !isOfWeb ? `mailto:${text}` : text.replace(/^www/i, "https://$&");
-  if (!URL.canParse(href)) return text;
-  const link = document.createElement("a");
-  return Object.assign(link, { href, target: isOfWeb ? "_blank" : "", rel: "noopener noreferrer nofollow", textContent: text });
+function nodeOf(part) {
+  if (typeof part === "string") return part;
+  const { name, parts } = part;
+  const element = document.createElement(name === "mark" ? "span" : name);
+  if (name === "mark") element.hidden = true;
+  if (name === "a") lead(element, part.href);
+  if (name === "li") place(element, part);
+  element.append(...parts.map(nodeOf));
+  return element;
 }
+
+function lead(link, href) {
+  const isOfWeb = !href.startsWith("mailto:");
+  Object.assign(link, { href, title: href, target: isOfWeb ? "_blank" : "", rel: "noopener noreferrer nofollow" });
+}
+
+function place(element, { level, number }) {
+  if (number >= 0) element.value = number;
+  element.style.marginInlineStart = level ? `${level * 1.5}em` : "";
+}
+
+// --- Copying ---------------------------------------------------------------------
+
+const bare = (text) => text.replaceAll(/\s/g, "");
+
+/** What is copied of a message is as it was written, with what marks it up. */
+document.addEventListener("copy", (event) => {
+  const selection = getSelection();
+  if (!selection.rangeCount) return;
+  const range = selection.getRangeAt(0);
+  const bodyOf = ({ parentElement }) => parentElement?.closest(".body");
+  const body = bodyOf(range.startContainer);
+  if (!body) return;
+  const isWhole = bare(selection.toString()) === bare(body.innerText);
+  if (!isWhole && bodyOf(range.endContainer) !== body) return; // of several messages: as the browser has it
+  event.clipboardData.setData("text/plain", isWhole ? body.textContent : range.cloneContents().textContent);
+  event.preventDefault();
+});

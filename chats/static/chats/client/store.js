@@ -51,4 +51,7 @@ export const extend = (isOlder, isWanted) => state.extend(isOlder, isWanted);
 
 export const types = Object.keys(state.handlers);
 /** Change the state by one event; part of `inOrder`. */
-export const handle = (type, data) => state.handle(type, data);
+export function handle(type, data) {
+  notify("event", { type, data, conversation: state.conversations.get(data?.conversation_id) }); // the state is still as before
+  return state.handle(type, data);
+}
