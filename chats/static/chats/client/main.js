@@ -1,4 +1,5 @@
 /** The web client: each module does one thing; those above know those below, see docs/frontends.md. */
+import "./touch.js";
 import "./storage.js";
 import "./outbox.js";
 import "./drafts.js";
