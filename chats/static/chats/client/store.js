@@ -138,14 +138,18 @@ async function load() {
   if (state.wanted) await fillTimeline();
 }
 
-/** Search everything: the ids of conversations, and messages. It may take long: only what was found is put in order. */
+/** Search everything: the ids of conversations, people, messages. It may take long: only what was found is put in order. */
 export async function searchAll(text, isWanted) {
-  const lists = ["conversations/", "messages/"].map((path) => search(path, text, isWanted));
-  const [conversations, messages] = await Promise.all(lists);
+  const lists = ["conversations/", "users/", "messages/"].map((path) => search(path, text, isWanted));
+  const [conversations, people, messages] = await Promise.all(lists);
   const ids = conversations.results.map(({ conversation_id }) => conversation_id);
   // What is known already is newer: events have changed it meanwhile.
   await inOrder(() => conversations.results.forEach((item, at) => state.conversations.has(ids[at]) || put(item)));
-  return { text, ids, messages: messages.results, isAll: !conversations.next && !messages.next };
+  const withHits = new Set(messages.results.map(({ conversation }) => conversation));
+  // Their titles. A hit is shown without one, too.
+  await Promise.all([...withHits].map((id) => isWanted() && inOrder(() => known(id)).catch(() => {})));
+  const others = people.results.filter(({ user_id }) => !isMe(user_id));
+  return { text, ids, people: others, messages: messages.results, isAll: ![conversations, people, messages].some(({ next }) => next) };
 }
 
 /** Open a conversation, or none: where reading stopped, or around the message `seq`. */
@@ -198,6 +202,12 @@ export async function markRead({ conversation, message_id, seq }) {
   // The event says the same, but perhaps later.
   const data = { conversation_id: conversation, user_id: state.me.user_id, last_read_seq: seq };
   await inOrder(() => handle("read.updated", data));
+}
+
+/** Have the server know that I have read all of a conversation. */
+export async function markAllRead({ conversation_id }) {
+  const { last_read_seq } = await call("POST", "messages/mark_conversation_as_read/", { conversation_id });
+  await inOrder(() => handle("read.updated", { conversation_id, user_id: state.me.user_id, last_read_seq }));
 }
 
 /** Move the timeline on to older or newer messages, if that is wanted yet when they are there. */

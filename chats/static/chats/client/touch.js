@@ -4,25 +4,32 @@ const STILL = 10; // pixels that a finger may move meanwhile
 
 /** Call `act(event)` when a finger stays on something in the element, with the event of its beginning; no click follows. */
 export function onLongPress(element, act) {
-  let press = null; // the finger that is down: {event, timer, isLong}
+  let press = null; // the last one of a finger: {event, timer, isLong}
   const end = () => clearTimeout(press?.timer);
+  const last = () => {
+    end();
+    if (!press.isLong) act(press.event);
+    press.isLong = true;
+  };
   element.addEventListener("pointerdown", (event) => {
     end();
-    press = null;
-    if (event.pointerType !== "touch" || !event.isPrimary) return;
-    const begun = { event, timer: setTimeout(() => (act(event), (begun.isLong = true)), LONG) };
-    press = begun;
+    press = event.pointerType === "touch" && event.isPrimary ? { event, timer: setTimeout(last, LONG), isLong: false } : null;
   });
   element.addEventListener("pointermove", ({ clientX, clientY }) => {
     const { event } = press ?? {};
     if (event && Math.hypot(clientX - event.clientX, clientY - event.clientY) > STILL) end();
   });
-  for (const type of ["pointerup", "pointercancel", "scroll"]) element.addEventListener(type, end, { passive: true });
-  // The browser's own menu, which some open then, and the click after it.
+  for (const type of ["pointerup", "pointercancel"]) element.addEventListener(type, end);
   const stop = (event) => {
     event.preventDefault();
     event.stopImmediatePropagation();
   };
-  element.addEventListener("contextmenu", (event) => press && event.pointerType === "touch" && stop(event), { capture: true });
+  // Where the browser has a menu of its own for this, it may be sooner.
+  const onMenu = (event) => {
+    if (!press || event.pointerType !== "touch") return;
+    stop(event);
+    last();
+  };
+  element.addEventListener("contextmenu", onMenu, { capture: true });
   element.addEventListener("click", (event) => press?.isLong && event.detail && stop(event), { capture: true });
 }
