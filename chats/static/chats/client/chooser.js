@@ -57,6 +57,14 @@ export function startConversation() {
   });
 }
 
+const clientIds = {}; // by person: asked for again after a lost answer, it starts nothing twice
+/** Open the conversation with just this person, or start it. */
+export async function talkTo(userId) {
+  const client_id = (clientIds[userId] ??= uuid());
+  const { conversation_id: id } = pairWith(userId) ?? (await call("POST", "conversations/", { participant_ids: [userId], client_id }));
+  location.hash = `#/c/${id}`;
+}
+
 /** The untitled conversation with just this person, if there is one already. */
 const pairWith = (userId) =>
   s.byActivity().find((conversation) => !conversation.title && s.partnerOf(conversation)?.user_id === userId);

@@ -38,12 +38,14 @@ export const readersOf = (conversation, seq) => state.readersOf(conversation, se
 
 /** Load conversations: the first, or those at an address. */
 export const loadConversations = (path) => state.loadConversations(path);
-/** Search everything: the ids of conversations, and messages. */
+/** Search everything: the ids of conversations, people, and messages. */
 export const searchAll = (text, isWanted) => state.searchAll(text, isWanted);
 /** Open a conversation, or none: where reading stopped, or around the message `seq`. */
 export const open = (id, seq) => state.open(id, seq);
 /** Have the server know that I have read up to a message. */
 export const markRead = (message) => state.markRead(message);
+/** Have the server know that I have read all of a conversation. */
+export const markAllRead = (conversation) => state.markAllRead(conversation);
 /** Move the timeline on to older or newer messages, if that is wanted yet when they are there. */
 export const extend = (isOlder, isWanted) => state.extend(isOlder, isWanted);
 

@@ -193,14 +193,18 @@ export class Store extends Notices {
     if (this.wanted) await this.#fillTimeline();
   }
 
-  /** Search everything: the ids of conversations, and messages. It may take long: only what was found is put in order. */
-  async searchAll(text, isWanted) {
-    const lists = ["conversations/", "messages/"].map((path) => this.#api.search(path, text, isWanted));
-    const [conversations, messages] = await Promise.all(lists);
+  /** Search everything: the ids of conversations, people, and messages. It may take long: only what was found is put in order. */
+  async searchAll(text, isWanted = () => true) {
+    const lists = ["conversations/", "users/", "messages/"].map((path) => this.#api.search(path, text, isWanted));
+    const [conversations, people, messages] = await Promise.all(lists);
     const ids = conversations.results.map(({ conversation_id }) => conversation_id);
     // What is known already is newer: events have changed it meanwhile.
     await this.inOrder(() => conversations.results.forEach((item) => this.conversations.has(item.conversation_id) || this.#put(item)));
-    return { text, ids, messages: messages.results, isAll: !conversations.next && !messages.next };
+    const withHits = new Set(messages.results.map(({ conversation }) => conversation));
+    // Their titles. A hit is shown without one, too.
+    await Promise.all([...withHits].map((id) => isWanted() && this.inOrder(() => this.#known(id)).catch(() => {})));
+    const isAll = ![conversations, people, messages].some(({ next }) => next);
+    return { text, ids, people: people.results.filter(({ user_id }) => !this.isMe(user_id)), messages: messages.results, isAll };
   }
 
   /** Open a conversation, or none: where reading stopped, or around the message `seq`. */
@@ -253,6 +257,12 @@ export class Store extends Notices {
     // The event says the same, but perhaps later.
     const data = { conversation_id: conversation, user_id: this.me.user_id, last_read_seq: seq };
     await this.inOrder(() => this.handle("read.updated", data));
+  }
+
+  /** Have the server know that I have read all of a conversation. */
+  async markAllRead({ conversation_id }) {
+    const { last_read_seq } = await this.#api.call("POST", "messages/mark_conversation_as_read/", { conversation_id });
+    await this.inOrder(() => this.handle("read.updated", { conversation_id, user_id: this.me.user_id, last_read_seq }));
   }
 
   /** Move the timeline on to older or newer messages, if that is wanted yet when they are there. */
