@@ -51,7 +51,7 @@ function closingsOf(lines) {
   const closings = [];
   for (let at = lines.length - 1, closing; at >= 0; at -= 1) {
     closings[at] = closing;
-    if (lines[at].text.trimEnd() === "```") closing = at;
+    if (lines[at].text.trimEnd() === TICK.repeat(3)) closing = at;
   }
   return closings;
 }
@@ -105,8 +105,9 @@ function merged(parts) {
 
 // --- In a line -------------------------------------------------------------------
 
-const MARKER = /`+|\*+|_+|~+|\[/g;
-const ANY = /[`*_~[@]|:\/\/|www\./i;
+const TICK = "\x60";
+const MARKER = /\x60+|\*+|_+|~+|\[/g;
+const ANY = /[\x60*_~[@]|:\/\/|www\./i;
 
 /** The parts of a line. What is open is kept in a stack, which has each kind of emphasis at most once. */
 function inline(text, isLabel = false) {
@@ -140,7 +141,7 @@ function inline(text, isLabel = false) {
 /** What finds a part, by the character that begins it, or "@" for an address. In a label there is code only. */
 function findsOf(text, isLabel) {
   const runs = runsOf(text);
-  const codes = { "`": (at) => code(text, at, runs), addresses: new Map() };
+  const codes = { [TICK]: (at) => code(text, at, runs), addresses: new Map() };
   if (isLabel) return codes;
   const [addresses, brackets] = [addressesOf(text), bracketsOf(text)];
   const address = (at) => ({ part: addressNode(text.slice(at, addresses.get(at))), end: addresses.get(at) });
@@ -175,7 +176,7 @@ function runsOf(text) {
   const last = new Map();
   for (let end = text.length; end > 0; ) {
     let at = end;
-    while (text[at - 1] === "`") at -= 1;
+    while (text[at - 1] === TICK) at -= 1;
     const length = end - at;
     if (length) runs.set(at, { length, next: last.get(length) });
     if (length) last.set(length, at);

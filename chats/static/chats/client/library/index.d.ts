@@ -249,7 +249,7 @@ export class Store
   searchAll(
     text: string,
     isWanted?: () => boolean,
-  ): Promise<{ text: string; ids: string[]; people: User[]; messages: Message[]; isAll: boolean }>;
+  ): Promise<{ text: string; ids: string[]; people: Person[]; messages: Message[]; isAll: boolean }>;
   open(id: string | null | undefined, seq?: number | null): Promise<unknown>;
   markRead(message: Message): Promise<void>;
   markAllRead(conversation: { conversation_id: string }): Promise<void>;
