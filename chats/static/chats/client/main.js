@@ -1,4 +1,4 @@
-/** The web client: each module does one thing; those above know those below, see docs/frontends.md. */
+/** The web client: each module does one thing; those above know those below, see docs/architecture.md. */
 import "./appearance.js";
 import "./storage.js";
 import "./outbox.js";
