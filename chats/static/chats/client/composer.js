@@ -33,6 +33,16 @@ function edit(message) {
   $("text").focus();
 }
 
+const isPlain = ({ altKey, ctrlKey, metaKey, shiftKey }) => !(altKey || ctrlKey || metaKey || shiftKey);
+
+/** Edit my last message, of those that are there, unless it is deleted. */
+function editLast(event) {
+  const last = shownTimeline().messages.findLast(({ sender, deleted_at }) => isMe(sender.user_id) && !deleted_at);
+  if (!last || draftOf(shownTimeline().id).edit) return;
+  event.preventDefault();
+  edit(last);
+}
+
 /** Fit the field to its text; say when it is too long. */
 function measure() {
   const text = $("text");
@@ -58,6 +68,7 @@ $("text").oninput = () => {
 
 $("text").onkeydown = (event) => {
   if (event.key === "Escape" && !$("editing").hidden) edit(null);
+  if (event.key === "ArrowUp" && !$("text").value && isPlain(event)) return editLast(event);
   // On a phone Enter makes a new line: there is a button to send.
   if (event.key !== "Enter" || event.shiftKey || event.isComposing || !hasMouse()) return;
   event.preventDefault();

@@ -24,13 +24,6 @@ async function loadMore([{ isIntersecting }]) {
   end.observe($("more")); // it tells where this is now
 }
 
-addEventListener("keydown", (event) => {
-  if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey) || document.querySelector("dialog[open]")) return;
-  event.preventDefault();
-  if (!$("sidebar").checkVisibility()) location.hash = "#/"; // on a phone
-  setTimeout(() => $("search").select());
-});
-
 onSearch($("search"), (text, isWanted) => (text ? s.searchAll(text, isWanted) : null), (answer) => {
   found = answer;
   changed();

@@ -11,6 +11,7 @@ import "./info.js";
 import "./composer.js";
 import "./emoji.js";
 import "./chooser.js";
+import "./keyboard.js";
 import "./panel.js";
 import "./settings.js";
 import "./sessions.js";

@@ -46,9 +46,10 @@ function drawConversation() {
     else enter(conversation);
     scrolled();
   } else if (!state.timeline) {
-    if (shown && !state.wanted) $("list").querySelector(`[href="#/c/${shown.id}"]`)?.focus(); // where one comes back from
+    const isSearching = document.activeElement === $("search");
+    if (shown && !state.wanted && !isSearching) $("list").querySelector(`[href="#/c/${shown.id}"]`)?.focus(); // where one comes back from
+    if (shown) closeMenu(); // otherwise it is one of the list
     shown = null;
-    closeMenu();
     $("messages").replaceChildren(); // one may not see them any more
     $("hint").textContent = t(state.wanted ? "list.loading" : "conversation.choose");
   }
