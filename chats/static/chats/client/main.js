@@ -12,6 +12,7 @@ import "./composer.js";
 import "./emoji.js";
 import "./chooser.js";
 import "./keyboard.js";
+import "./notifications.js";
 import "./panel.js";
 import "./settings.js";
 import "./sessions.js";
