@@ -13,7 +13,6 @@ PHONE = {
     "has_touch": True,
     "is_mobile": True,
 }
-FAR_BACK = f"{'words before it ' * 20}the Needle (a+b) of it {'words after ' * 20}"
 
 
 @pytest.fixture(scope="module")
