@@ -19,7 +19,7 @@ from bench.lab.figures import Verdict
 from bench.lab.load import Plan, request, run_load
 from bench.lab.report import finish, goals_table, parser_of, write_section
 from bench.lab.servers import Server, sqlite
-from bench.lab.small_dataset import PASSWORD, Member, fill
+from bench.lab.small_dataset import PASSWORD, Account, fill
 
 MOST_BYTES = 60_000  # of the first load, compressed
 MOST_REQUESTS = 12
@@ -64,7 +64,7 @@ async () => {
 
 
 @contextmanager
-def served() -> Iterator[tuple[Server, Member]]:
+def served() -> Iterator[tuple[Server, Account]]:
     """Yield a server and somebody who has a conversation with MESSAGES in it."""
     context = get_context("spawn")
     with sqlite() as url, ProcessPoolExecutor(1, mp_context=context) as pool:
@@ -84,7 +84,7 @@ def served() -> Iterator[tuple[Server, Member]]:
 class Visit:
     """A new browser profile of somebody who is signed in; counts what it loads."""
 
-    def __init__(self, browser: Any, url: str, member: Member):
+    def __init__(self, browser: Any, url: str, member: Account):
         self.context = browser.new_context(viewport={"width": 1440, "height": 900})
         self.context.set_default_timeout(PATIENCE)
         who = {"username": member.username, "password": PASSWORD}
@@ -111,7 +111,7 @@ class Visit:
         return self.devtools.send("Runtime.getHeapUsage")["usedSize"]
 
 
-def first_load(browser: Any, url: str, member: Member) -> Iterator[Verdict]:
+def first_load(browser: Any, url: str, member: Account) -> Iterator[Verdict]:
     """Load the list of conversations in a new profile."""
     visit = Visit(browser, url, member)
     visit.page.goto(f"{url}/")
@@ -129,7 +129,7 @@ def first_load(browser: Any, url: str, member: Member) -> Iterator[Verdict]:
     visit.context.close()
 
 
-def first_message(browser: Any, url: str, member: Member) -> Iterator[Verdict]:
+def first_message(browser: Any, url: str, member: Account) -> Iterator[Verdict]:
     """Load a conversation in new profiles, until its last message is seen."""
     times = []
     for _ in range(5):
@@ -147,7 +147,7 @@ def first_message(browser: Any, url: str, member: Member) -> Iterator[Verdict]:
     )
 
 
-def in_conversation(browser: Any, url: str, member: Member) -> Iterator[Verdict]:
+def in_conversation(browser: Any, url: str, member: Account) -> Iterator[Verdict]:
     """Send, and scroll from the end to the beginning."""
     visit = Visit(browser, url, member)
     page = visit.page

@@ -86,6 +86,7 @@ function messageItem(timeline, message, note, isGrouped = false) {
     // To format a time takes long.
     time: (time) => time.dateTime === sent_at || set(time, { ":scope": timed(sent_at, clock(sent_at)) }),
     ".more": { hidden: !hasActions("message", message), onclick: ({ currentTarget }) => aim("message", message, currentTarget) },
+    ".receipt": { hidden: !note },
     ".note": { textContent: note, disabled: !seq, onclick: () => notify("tell of message", message) },
     ".retry": { onclick: () => retry(message) },
     ".discard": { onclick: () => discard(message) },
